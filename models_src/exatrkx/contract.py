@@ -1,0 +1,113 @@
+"""The tensors that cross the border of each served model: names, types and shapes, written once.
+
+The model configurations, the adapters, the client and the tests are all derived from, or checked against, this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+VARIABLE: Final = -1
+"""A dimension that differs from request to request."""
+
+NUMPY_TYPES: Final[dict[str, type[np.generic]]] = {"FP32": np.float32, "INT64": np.int64}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """One tensor: its name, its Triton data type and its shape, with `VARIABLE` where any size goes."""
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+
+    @property
+    def numpy_type(self) -> npt.DTypeLike:
+        return NUMPY_TYPES[self.datatype]
+
+    def accepts(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape may be sent as this tensor."""
+        return len(shape) == len(self.dims) and all(
+            want in (VARIABLE, have) for want, have in zip(self.dims, shape, strict=True)
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.datatype} [{','.join(str(d) for d in self.dims)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """One served model: its name and its tensors."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def input(self, name: str) -> TensorSpec:
+        return _named(self.inputs, name)
+
+    def output(self, name: str) -> TensorSpec:
+        return _named(self.outputs, name)
+
+
+def _named(tensors: tuple[TensorSpec, ...], name: str) -> TensorSpec:
+    return next(tensor for tensor in tensors if tensor.name == name)
+
+
+NUM_FEATURES: Final = 3
+_FEATURES: Final = (VARIABLE, NUM_FEATURES)
+_EDGES: Final = (2, VARIABLE)
+_PER_ROW: Final = (VARIABLE,)
+
+# What a whole pipeline takes and gives, whichever way it is served.
+_PIPELINE_INPUTS: Final = (TensorSpec("FEATURES", "FP32", _FEATURES),)
+_PIPELINE_OUTPUTS: Final = (
+    TensorSpec("LABELS", "INT64", _PER_ROW),
+    TensorSpec("EDGE_INDEX", "INT64", _EDGES),
+    TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
+)
+
+EMBED: Final = ModelSpec(
+    "embed",
+    inputs=(TensorSpec("INPUT__0", "FP32", _FEATURES),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (VARIABLE, VARIABLE)),),
+)
+FRNN: Final = ModelSpec(
+    "frnn",
+    inputs=(TensorSpec("EMBEDDING", "FP32", (VARIABLE, VARIABLE)),),
+    outputs=(TensorSpec("EDGE_INDEX", "INT64", _EDGES), TensorSpec("NUM_NODES", "INT64", (1,))),
+)
+FILTER: Final = ModelSpec(
+    "filter",
+    inputs=(TensorSpec("INPUT__0", "FP32", _FEATURES), TensorSpec("INPUT__1", "INT64", _EDGES)),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", _PER_ROW),),
+)
+APPLYFILTER: Final = ModelSpec(
+    "applyfilter",
+    inputs=(TensorSpec("EDGE_SCORES", "FP32", _PER_ROW), TensorSpec("EDGE_INDEX", "INT64", _EDGES)),
+    outputs=(TensorSpec("FILTERED_EDGE_INDEX", "INT64", _EDGES),),
+)
+GNN: Final = ModelSpec("gnn", inputs=FILTER.inputs, outputs=FILTER.outputs)
+WCC: Final = ModelSpec(
+    "wcc",
+    inputs=(
+        TensorSpec("EDGE_INDEX", "INT64", _EDGES),
+        TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
+        TensorSpec("NUM_NODES", "INT64", (1,)),
+    ),
+    outputs=(TensorSpec("LABELS", "INT64", _PER_ROW),),
+)
+ENSEMBLE: Final = ModelSpec("exatrkx_ensemble", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
+CUSTOM: Final = ModelSpec("exatrkx_custom", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
+
+STEPS: Final = (EMBED, FRNN, FILTER, APPLYFILTER, GNN, WCC)
+"""The ensemble's steps, in the order in which an event passes them."""
+
+MODELS: Final[dict[str, ModelSpec]] = {spec.name: spec for spec in (*STEPS, ENSEMBLE, CUSTOM)}
+
+NOISE_LABEL: Final = -1
+"""The label of a spacepoint that is on no track candidate."""

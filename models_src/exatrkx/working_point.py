@@ -1,0 +1,87 @@
+"""The working point: every radius, cap and cut of the pipeline, read from one file."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from exatrkx.errors import ContractError
+
+WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
+"""The trained networks and their working point, as committed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingPoint:
+    """The numbers that turn three networks into tracks.
+
+    Attributes:
+        radius: largest distance, in the embedding space, between two spacepoints that are joined by an edge.
+        max_neighbors: a pair is kept only if one end is among this many nearest of the other.
+        filter_cut: probability in [0, 1] above which the filter keeps an edge.
+        gnn_cut: probability in [0, 1] above which the GNN's edge joins a track candidate.
+        min_hits: spacepoints that a component needs to be a track candidate.
+        max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
+    """
+
+    radius: float
+    max_neighbors: int
+    filter_cut: float
+    gnn_cut: float
+    min_hits: int = 3
+    max_edges: int = 20_000_000
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not (math.isfinite(self.radius) and self.radius > 0):
+            problems.append(f"radius must be positive and finite, found {self.radius}")
+        problems += [
+            f"{name} must be a probability in [0, 1], found {getattr(self, name)}"
+            for name in ("filter_cut", "gnn_cut")
+            if not 0.0 <= getattr(self, name) <= 1.0
+        ]
+        problems += [
+            f"{name} must be at least 1, found {getattr(self, name)}"
+            for name in ("max_neighbors", "min_hits", "max_edges")
+            if getattr(self, name) < 1
+        ]
+        if problems:
+            raise ContractError("working point: " + "; ".join(problems))
+
+    @classmethod
+    def load(cls, path: Path = WEIGHTS_DIR / "working_point.json") -> WorkingPoint:
+        """Read a working point from JSON.
+
+        Raises:
+            ContractError: a field is missing, unknown, of the wrong type or out of range.
+        """
+        return cls.from_mapping(json.loads(path.read_text()), str(path))
+
+    @classmethod
+    def from_mapping(cls, values: dict[str, object], source: str) -> WorkingPoint:
+        """Build a working point from names and numbers (or their text); `source` is named in errors."""
+        types = {field.name: int if field.type == "int" else float for field in fields(cls)}
+        unknown = sorted(set(values) - set(types))
+        if unknown:
+            raise ContractError(f"{source}: unknown field {', '.join(unknown)}; known are {', '.join(types)}")
+        try:
+            # Through text, so that 3.7 neighbours are refused and Triton's string parameters are read alike.
+            numbers: dict[str, Any] = {name: types[name](str(value)) for name, value in values.items()}
+            return cls(**numbers)
+        except (TypeError, ValueError) as error:
+            raise ContractError(f"{source}: {error}") from error
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+
+def logit(probability: float) -> float:
+    """The score above which a network's logit means more than `probability`; −∞ at 0 and +∞ at 1."""
+    if probability <= 0.0:
+        return -math.inf
+    if probability >= 1.0:
+        return math.inf
+    return math.log(probability) - math.log1p(-probability)
