@@ -1,0 +1,8 @@
+"""The three trained networks. All take the contract's feature columns and return logits or coordinates in FP32."""
+
+from exatrkx.networks.edge_filter import EdgeFilter
+from exatrkx.networks.embedding import Embedding
+from exatrkx.networks.interaction import InteractionNetwork
+from exatrkx.networks.storage import Network, load_network, save_network
+
+__all__ = ["EdgeFilter", "Embedding", "InteractionNetwork", "Network", "load_network", "save_network"]
