@@ -1,0 +1,132 @@
+"""The whole pipeline as one function call, with no server: the reference for everything that is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from exatrkx.checks import check_features
+from exatrkx.components import label_components
+from exatrkx.edges import select_edges
+from exatrkx.errors import ContractError
+from exatrkx.memory import retain_freed_memory
+from exatrkx.neighbours import fixed_radius_edges
+from exatrkx.networks import load_network
+from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Network = Callable[..., torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What the pipeline finds in an event of N spacepoints. NumPy arrays on a CPU, torch tensors on a GPU.
+
+    Attributes:
+        labels: [N] INT64; −1, or the number of the spacepoint's track candidate.
+        edge_index: [2,E] INT64 edges that the filter kept.
+        edge_scores: [E] FP32 the GNN's logits of those edges.
+    """
+
+    labels: Any
+    edge_index: Any
+    edge_scores: Any
+
+
+class Pipeline:
+    """embed → neighbours → filter → apply filter → GNN → components.
+
+    Source: Ju et al., Eur. Phys. J. C 81 (2021) 876.
+    """
+
+    def __init__(
+        self, embed: Network, edge_filter: Network, gnn: Network, working_point: WorkingPoint, device: str = "cpu"
+    ) -> None:
+        retain_freed_memory()
+        self.embed = embed
+        self.edge_filter = edge_filter
+        self.gnn = gnn
+        self.working_point = working_point
+        self.device = torch.device(device)
+
+    @classmethod
+    def from_weights(cls, directory: Path = WEIGHTS_DIR, device: str = "cpu") -> Pipeline:
+        """The networks in eager mode from `{embed,filter,gnn}.safetensors` and `working_point.json`."""
+        embed, edge_filter, gnn = (
+            load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
+        )
+        return cls(embed, edge_filter, gnn, WorkingPoint.load(directory / "working_point.json"), device)
+
+    @classmethod
+    def from_torchscript(
+        cls, embed: Path, edge_filter: Path, gnn: Path, working_point: WorkingPoint, device: str = "cpu"
+    ) -> Pipeline:
+        """The networks from TorchScript files, as they are served.
+
+        Raises:
+            ContractError: a file is missing or is no TorchScript; the text names it.
+        """
+        networks = (load_torchscript(path, device) for path in (embed, edge_filter, gnn))
+        return cls(*networks, working_point, device)
+
+    @torch.inference_mode()
+    def __call__(self, features: npt.NDArray[np.float32] | torch.Tensor) -> Tracks:
+        """Find the tracks of one event.
+
+        Args:
+            features: [N,3] FP32, `exatrkx.features.features` of the event; N may be 0.
+
+        Raises:
+            ContractError: the features have another type or shape, or are not finite.
+            GraphTooLargeError: the event has more edges than the working point allows.
+        """
+        cuts = self.working_point
+        hits = self._on_device(features)
+        edge_index = fixed_radius_edges(
+            self._for_stages(self.embed(hits)),
+            radius=cuts.radius,
+            max_neighbors=cuts.max_neighbors,
+            max_edges=cuts.max_edges,
+        )
+        filter_scores = self.edge_filter(hits, self._on_device(edge_index))
+        edge_index = select_edges(edge_index, self._for_stages(filter_scores), cut=cuts.filter_cut)
+        scores = self._for_stages(self.gnn(hits, self._on_device(edge_index)))
+        labels = label_components(edge_index, scores, len(hits), cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+        return Tracks(labels, edge_index, scores)
+
+    def _on_device(self, array: Any) -> torch.Tensor:  # noqa: ANN401 - NumPy, CuPy or torch
+        """The array as a tensor on the pipeline's device; no copy where it is there already."""
+        if isinstance(array, np.ndarray):
+            return torch.from_numpy(array).to(self.device)
+        if isinstance(array, torch.Tensor):
+            return array.to(self.device)
+        tensor: torch.Tensor = torch.from_dlpack(array)
+        return tensor
+
+    def _for_stages(self, tensor: torch.Tensor) -> Any:  # noqa: ANN401 - NumPy on a CPU, CuPy on a GPU
+        if self.device.type == "cpu":
+            return tensor.numpy()
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        return cupy.from_dlpack(tensor)
+
+
+def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
+    """Read a TorchScript network in evaluation mode.
+
+    Raises:
+        ContractError: the file is missing or is no TorchScript.
+    """
+    if not path.is_file():
+        raise ContractError(f"{path}: no such file; export/trace_models.py writes it")
+    try:
+        return torch.jit.load(str(path), map_location=device).eval()
+    except RuntimeError as error:
+        raise ContractError(f"{path}: no TorchScript network: {error}") from error

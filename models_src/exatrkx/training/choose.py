@@ -1,0 +1,92 @@
+"""The working point, chosen on held-out events from what each network must not lose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from exatrkx.components import label_components
+from exatrkx.metrics import TrackMetrics, track_metrics
+from exatrkx.training.weighting import TARGET_PT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from exatrkx.event import Event
+    from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork
+    from exatrkx.training.sample import Sample
+
+CUT_SCAN: Final = tuple(round(0.05 * step, 2) for step in range(2, 20))
+"""Probabilities tried for the GNN's cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goals:
+    """The part of the true edges with pT > 1 GeV that a stage has to keep.
+
+    Attributes:
+        radius: of all true edges, by the neighbour search.
+        filter_cut: of those that the filter sees, by its cut.
+        max_neighbors: cap on the neighbours of one spacepoint.
+    """
+
+    radius: float = 0.998
+    filter_cut: float = 0.998
+    max_neighbors: int = 64
+
+
+@torch.no_grad()
+def choose_radius(embed: Embedding, events: Sequence[Sample], goals: Goals) -> float:
+    """The distance within which the wanted part of the true edges lies."""
+    distances = []
+    for event in events:
+        ends = embed(event.features)[event.true_edges]  # [2,T,D]
+        target = event.edge_pt(event.true_edges) > TARGET_PT
+        distances.append((ends[0] - ends[1]).norm(dim=1)[target].cpu().numpy())
+    return round(float(np.quantile(np.concatenate(distances), goals.radius)), 4)
+
+
+@torch.no_grad()
+def choose_filter_cut(
+    edge_filter: EdgeFilter, graph: Callable[[Tensor], Tensor], events: Sequence[Sample], goals: Goals
+) -> float:
+    """The probability above which the wanted part of the true edges scores."""
+    scores = []
+    for event in events:
+        edge_index = graph(event.features)
+        target = (event.gap(edge_index) == 1) & (event.edge_pt(edge_index) > TARGET_PT)
+        scores.append(edge_filter(event.features, edge_index)[target].cpu().numpy())
+    lowest = np.quantile(np.concatenate(scores), 1.0 - goals.filter_cut)
+    return round(float(1.0 / (1.0 + np.exp(-lowest))), 4)
+
+
+@torch.no_grad()
+def choose_gnn_cut(
+    gnn: InteractionNetwork,
+    graph: Callable[[Tensor], Tensor],
+    events: Sequence[tuple[Event, Sample]],
+    min_hits: int,
+) -> tuple[float, TrackMetrics]:
+    """The cut with the best balance of tracks found and tracks invented, and the figures there.
+
+    The balance is efficiency (double majority) − fake rate − duplicate rate.
+    """
+    scored: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = []
+    for _, event in events:
+        edge_index = graph(event.features)
+        scored.append((edge_index.cpu().numpy(), gnn(event.features, edge_index).cpu().numpy()))
+    best = (-np.inf, 0.5, TrackMetrics.zero())
+    for cut in CUT_SCAN:
+        total = TrackMetrics.zero()
+        for (event, _), (edge_index, scores) in zip(events, scored, strict=True):
+            labels = label_components(edge_index, scores, len(event), cut=cut, min_hits=min_hits)
+            total += track_metrics(labels, event)
+        balance = total.efficiency_double_majority.value - total.fake_rate.value - total.duplicate_rate.value
+        best = max(best, (balance, cut, total), key=lambda candidate: candidate[0])
+    return best[1], best[2]

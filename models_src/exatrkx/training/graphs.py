@@ -1,0 +1,56 @@
+"""The graphs that each network is trained on: what the stages before it make of an event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from exatrkx.neighbours import fixed_radius_edges
+from exatrkx.working_point import logit
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from exatrkx.networks import EdgeFilter, Embedding
+
+_MOST_EDGES: Final = 50_000_000
+
+
+def radius_graph(points: Tensor, radius: float, max_neighbors: int) -> Tensor:
+    """[2,E] edges of the pipeline's own neighbour search, from torch tensors and to them, on their device."""
+    if points.device.type == "cpu":
+        edges = fixed_radius_edges(points.numpy(), radius=radius, max_neighbors=max_neighbors, max_edges=_MOST_EDGES)
+        return torch.from_numpy(edges)
+    import cupy  # noqa: PLC0415 - only where there is a GPU
+
+    points = cupy.from_dlpack(points)
+    edges = fixed_radius_edges(points, radius=radius, max_neighbors=max_neighbors, max_edges=_MOST_EDGES)
+    return torch.from_dlpack(edges)
+
+
+class NeighbourGraph:
+    """Embedding and neighbours: the graphs that the filter sees."""
+
+    def __init__(self, embed: Embedding, radius: float, max_neighbors: int) -> None:
+        self.embed = embed
+        self.radius = radius
+        self.max_neighbors = max_neighbors
+
+    @torch.no_grad()
+    def __call__(self, features: Tensor) -> Tensor:
+        return radius_graph(self.embed(features), self.radius, self.max_neighbors)
+
+
+class FilteredGraph:
+    """The same after the filter's cut: the graphs that the GNN sees."""
+
+    def __init__(self, neighbours: NeighbourGraph, edge_filter: EdgeFilter, cut: float) -> None:
+        self.neighbours = neighbours
+        self.edge_filter = edge_filter
+        self.cut = cut
+
+    @torch.no_grad()
+    def __call__(self, features: Tensor) -> Tensor:
+        edge_index = self.neighbours(features)
+        return edge_index[:, self.edge_filter(features, edge_index) > logit(self.cut)]

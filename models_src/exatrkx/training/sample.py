@@ -1,0 +1,103 @@
+"""Events as the training loops want them: tensors, with the particle of each spacepoint."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from exatrkx.event_file import read_events
+from exatrkx.features import features
+from exatrkx.truth import true_edges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from exatrkx.event import Event
+
+NO_PARTICLE = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One event of N spacepoints, P particles and T sequential true edges.
+
+    Attributes:
+        features: [N,3] FP32, the contract's columns.
+        particle: [N] INT64, the particle that made the spacepoint (the first of several), or −1.
+        order: [N] INT64, the spacepoint's place along its particle.
+        pt: [P] FP32, transverse momentum in GeV.
+        true_edges: [2,T] INT64, larger index first.
+    """
+
+    features: Tensor
+    particle: Tensor
+    order: Tensor
+    pt: Tensor
+    true_edges: Tensor
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def to(self, device: torch.device) -> Sample:
+        moved = {name: getattr(self, name).to(device) for name in self.__slots__}
+        return Sample(**moved)
+
+    def edge_pt(self, edge_index: Tensor) -> Tensor:
+        """[E] pT in GeV of the particle of each edge's first spacepoint; 0 where there is none."""
+        particle = self.particle[edge_index[0]]
+        known = self.pt[particle.clamp(min=0)] if len(self.pt) else torch.zeros(len(particle))
+        return torch.where(particle >= 0, known, 0.0)
+
+    def gap(self, edge_index: Tensor) -> Tensor:
+        """[E] INT64: steps along the particle between an edge's two spacepoints; 0 where they have no common one."""
+        row, col = edge_index[0], edge_index[1]
+        same = (self.particle[row] == self.particle[col]) & (self.particle[row] != NO_PARTICLE)
+        return torch.where(same, (self.order[row] - self.order[col]).abs(), 0)
+
+
+def sample(event: Event) -> Sample:
+    """The event, which must have truth, as tensors."""
+    assert event.truth is not None
+    truth = event.truth
+    particle = np.full(len(event), NO_PARTICLE, dtype=np.int64)
+    order = np.zeros(len(event), dtype=np.int64)
+    # Written backwards, so that the first of several particles of a spacepoint stays.
+    particle[truth.spacepoint[::-1]] = truth.particle[::-1]
+    order[truth.spacepoint[::-1]] = truth.order[::-1]
+    return Sample(
+        features=torch.from_numpy(features(event)),
+        particle=torch.from_numpy(particle),
+        order=torch.from_numpy(order),
+        pt=torch.from_numpy(truth.particles.pt),
+        true_edges=torch.from_numpy(true_edges(truth, len(event))),
+    )
+
+
+def load_samples(paths: Iterable[Path], limit: int | None = None) -> list[Sample]:
+    """All events of these files (the first `limit` of each), as samples."""
+    return [
+        sample(event)
+        for path in paths
+        for event in read_events(path, indices=None if limit is None else range(limit))
+        if len(event)
+    ]
+
+
+def augment(event: Sample, generator: torch.Generator) -> Sample:
+    """The event turned by a random angle about the beam, and mirrored in z and in φ, each half of the time.
+
+    The detector and the physics are symmetric under all three but for the gaps between modules.
+    """
+    turn, mirror_z, mirror_phi = torch.rand(3, generator=generator).tolist()
+    r, phi, z = event.features.unbind(dim=1)
+    phi = phi * math.copysign(1.0, mirror_phi - 0.5) + 2.0 * turn
+    phi = phi - 2.0 * torch.round(phi / 2.0)
+    z = z * math.copysign(1.0, mirror_z - 0.5)
+    return replace(event, features=torch.stack((r, phi, z), dim=1))
