@@ -1,1 +1,1 @@
-"""From simulated events to the three networks' weights, their working point and a report: `python -m exatrkx.training`."""
+"""From simulated events to the three networks, their working point and a report: `python -m exatrkx.training`."""

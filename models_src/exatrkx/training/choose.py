@@ -84,9 +84,9 @@ def choose_gnn_cut(
     best = (-np.inf, 0.5, TrackMetrics.zero())
     for cut in CUT_SCAN:
         total = TrackMetrics.zero()
-        for (event, _), (edge_index, scores) in zip(events, scored, strict=True):
-            labels = label_components(edge_index, scores, len(event), cut=cut, min_hits=min_hits)
-            total += track_metrics(labels, event)
+        for (truth, _), (edges, logits) in zip(events, scored, strict=True):
+            labels = label_components(edges, logits, len(truth), cut=cut, min_hits=min_hits)
+            total += track_metrics(labels, truth)
         balance = total.efficiency_double_majority.value - total.fake_rate.value - total.duplicate_rate.value
         best = max(best, (balance, cut, total), key=lambda candidate: candidate[0])
     return best[1], best[2]

@@ -26,7 +26,8 @@ def radius_graph(points: Tensor, radius: float, max_neighbors: int) -> Tensor:
 
     points = cupy.from_dlpack(points)
     edges = fixed_radius_edges(points, radius=radius, max_neighbors=max_neighbors, max_edges=_MOST_EDGES)
-    return torch.from_dlpack(edges)
+    tensor: Tensor = torch.utils.dlpack.from_dlpack(edges)
+    return tensor
 
 
 class NeighbourGraph:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 from tqdm import tqdm
@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+WARM_UP: Final = 0.1
+"""The part of the one-cycle schedule in which the learning rate rises."""
+
+LARGEST_GRADIENT: Final = 1.0
+"""Norm to which the gradients of a step are clipped."""
+
+
 class Task(Protocol):
     """What a network's training must say of itself."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """The network in training."""
 
     def loss(self, event: Sample) -> Tensor:
         """Scalar loss of one event."""
@@ -66,63 +75,84 @@ def fit(
         One dictionary of figures per epoch.
     """
     retain_freed_memory()
-    steps = max(1, schedule.epochs * (len(train) // schedule.batch))
-    optimizer = torch.optim.AdamW(
-        task.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-    )
-    rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, schedule.learning_rate, total_steps=steps, pct_start=0.1)
-    history: list[dict[str, float]] = []
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["schedule"] == asdict(schedule) and state["events"] == len(train):
-            task.network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
-            rates.load_state_dict(state["rates"])
-            history = state["history"]
-    for epoch in range(len(history), schedule.epochs):
+    progress = _Progress(task, len(train), schedule)
+    progress.resume(checkpoint)
+    while len(progress.history) < schedule.epochs:
         started = time.monotonic()
-        loss = _epoch(task, train, schedule, epoch, optimizer, rates)
+        loss = progress.epoch(train)
         task.network.eval()
-        figures = {"epoch": float(epoch), "loss": loss, **task.evaluate(valid), "seconds": time.monotonic() - started}
-        history.append(figures)
+        figures = {"epoch": len(progress.history), "loss": loss, **task.evaluate(valid)}
+        figures["seconds"] = time.monotonic() - started
+        progress.history.append(figures)
+        progress.save(checkpoint)
         tqdm.write(json.dumps({name: float(f"{value:.5g}") for name, value in figures.items()}))
-        state = {
-            "schedule": asdict(schedule),
-            "events": len(train),
-            "network": task.network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "rates": rates.state_dict(),
-            "history": history,
-        }
-        partial = checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(checkpoint)
     task.network.eval()
-    return history
+    return progress.history
 
 
-def _epoch(
-    task: Task,
-    train: Sequence[Sample],
-    schedule: Schedule,
-    epoch: int,
-    optimizer: torch.optim.Optimizer,
-    rates: torch.optim.lr_scheduler.LRScheduler,
-) -> float:
-    """One pass over the events, in an order and with an augmentation that depend on seed and epoch alone."""
-    generator = torch.Generator().manual_seed(schedule.seed * 100_003 + epoch)
-    order = torch.randperm(len(train), generator=generator).tolist()
-    task.network.train()
-    total = 0.0
-    usable = len(order) // schedule.batch * schedule.batch
-    progress = tqdm(range(0, usable, schedule.batch), desc=f"epoch {epoch}", leave=False, mininterval=5.0)
-    for first in progress:
-        optimizer.zero_grad()
-        for index in order[first : first + schedule.batch]:
-            loss = task.loss(augment(train[index], generator)) / schedule.batch
-            loss.backward()  # type: ignore[no-untyped-call]  # torch.Tensor.backward is untyped
-            total += loss.item()
-        torch.nn.utils.clip_grad_norm_(task.network.parameters(), 1.0)
-        optimizer.step()
-        rates.step()
-    return total / max(1, usable // schedule.batch)
+class _Progress:
+    """Everything that an interrupted training needs in order to go on as if it had not been."""
+
+    def __init__(self, task: Task, num_events: int, schedule: Schedule) -> None:
+        self.task = task
+        self.schedule = schedule
+        self.num_events = num_events
+        self.history: list[dict[str, float]] = []
+        self.optimizer = torch.optim.AdamW(
+            task.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self.rates = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            schedule.learning_rate,
+            total_steps=max(1, schedule.epochs * (num_events // schedule.batch)),
+            pct_start=WARM_UP,
+        )
+
+    def epoch(self, train: Sequence[Sample]) -> float:
+        """One pass over the events, in an order and with an augmentation that depend on seed and epoch alone."""
+        schedule, network = self.schedule, self.task.network
+        epoch = len(self.history)
+        generator = torch.Generator().manual_seed(schedule.seed * 100_003 + epoch)
+        order = torch.randperm(len(train), generator=generator).tolist()
+        usable = len(order) // schedule.batch * schedule.batch
+        network.train()
+        total = 0.0
+        for first in tqdm(range(0, usable, schedule.batch), desc=f"epoch {epoch}", leave=False, mininterval=5.0):
+            self.optimizer.zero_grad()
+            for index in order[first : first + schedule.batch]:
+                loss = self.task.loss(augment(train[index], generator)) / schedule.batch
+                loss.backward()  # type: ignore[no-untyped-call]  # torch.Tensor.backward is untyped
+                total += loss.item()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
+            self.optimizer.step()
+            self.rates.step()
+        return total / max(1, usable // schedule.batch)
+
+    def save(self, checkpoint: Path) -> None:
+        """Write the state after an epoch; an interrupted write leaves the one before it whole."""
+        partial = checkpoint.with_suffix(".partial")
+        torch.save({**self._identity(), **self._parts(), "history": self.history}, partial)
+        partial.replace(checkpoint)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go on from `checkpoint`, if it is there and was left by the same schedule on as many events."""
+        if not checkpoint.is_file():
+            return
+        state = torch.load(checkpoint, weights_only=True)
+        if any(state[name] != value for name, value in self._identity().items()):
+            tqdm.write(f"{checkpoint} is of another schedule: starting anew")
+            return
+        self.task.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rates.load_state_dict(state["rates"])
+        self.history = state["history"]
+
+    def _identity(self) -> dict[str, Any]:
+        return {"schedule": asdict(self.schedule), "events": self.num_events}
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "network": self.task.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "rates": self.rates.state_dict(),
+        }

@@ -1,0 +1,142 @@
+"""`python -m exatrkx.training`: train one network or all three, choose the working point, write the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import torch
+from torch import nn
+
+from exatrkx.errors import ExatrkxError
+from exatrkx.event_file import read_events
+from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork, load_network, save_network
+from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
+from exatrkx.training.edge_task import EdgeTask
+from exatrkx.training.embedding_task import EmbeddingTask
+from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
+from exatrkx.training.loop import fit
+from exatrkx.training.recipes import RECIPES, Recipe
+from exatrkx.training.sample import load_samples, sample
+from exatrkx.working_point import WorkingPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exatrkx.training.loop import Schedule, Task
+
+N = TypeVar("N", bound=nn.Module)
+
+STAGES: Final = ("embed", "filter", "gnn")
+PROVISIONAL_CUT: Final = 0.5
+
+
+class Training:
+    """One run: its events, its recipe and its folder, which holds the weights, the checkpoints and the logs."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.folder: Path = arguments.output
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.recipe: Recipe = RECIPES[arguments.recipe]
+        self.seed: int = arguments.seed
+        self.device = torch.device(arguments.device)
+        self.train = [event.to(self.device) for event in load_samples(arguments.train, arguments.limit)]
+        self.valid_paths: list[Path] = arguments.valid
+        self.valid = [event.to(self.device) for event in load_samples(arguments.valid)]
+
+    def run(self, stage: str) -> None:
+        """Train the network of one stage, after those before it, and add its numbers to the working point."""
+        {"embed": self._embed, "filter": self._filter, "gnn": self._gnn}[stage]()
+
+    def _embed(self) -> None:
+        sizes = self.recipe.embed_sizes
+        embed = self._new(Embedding, sizes)
+        self._fit("embed", EmbeddingTask(embed), embed, sizes, self.recipe.embed)
+        goals = self.recipe.goals
+        self._note(radius=choose_radius(embed, self.valid, goals), max_neighbors=goals.max_neighbors)
+
+    def _filter(self) -> None:
+        sizes = self.recipe.filter_sizes
+        edge_filter = self._new(EdgeFilter, sizes)
+        graph = self._neighbours()
+        self._fit("filter", EdgeTask(edge_filter, graph), edge_filter, sizes, self.recipe.filter)
+        self._note(filter_cut=choose_filter_cut(edge_filter, graph, self.valid, self.recipe.goals))
+
+    def _gnn(self) -> None:
+        sizes = self.recipe.gnn_sizes
+        gnn = self._new(InteractionNetwork, sizes)
+        edge_filter = load_network(self.folder / "filter.safetensors").to(self.device)
+        assert isinstance(edge_filter, EdgeFilter)
+        point = self._working_point()
+        neighbours = self._neighbours()
+        training_graph = FilteredGraph(neighbours, edge_filter, point.filter_cut * self.recipe.gnn_training_cut)
+        self._fit("gnn", EdgeTask(gnn, training_graph), gnn, sizes, self.recipe.gnn)
+        graph = FilteredGraph(neighbours, edge_filter, point.filter_cut)
+        events = [(event, sample(event).to(self.device)) for event in read_events(self.valid_paths[0])]
+        cut, figures = choose_gnn_cut(gnn, graph, events, point.min_hits)
+        print(f"at the chosen GNN cut {cut}, on the held-out events: {figures}")
+        self._note(gnn_cut=cut)
+
+    def _new(self, kind: type[N], sizes: dict[str, int]) -> N:
+        torch.manual_seed(self.seed)
+        return kind(**sizes).to(self.device)
+
+    def _neighbours(self) -> NeighbourGraph:
+        embed = load_network(self.folder / "embed.safetensors").to(self.device)
+        assert isinstance(embed, Embedding)
+        point = self._working_point()
+        return NeighbourGraph(embed, point.radius, point.max_neighbors)
+
+    def _fit(self, kind: str, task: Task, network: nn.Module, sizes: dict[str, int], schedule: Schedule) -> None:
+        print(f"{kind}: {sum(p.numel() for p in network.parameters()):,} weights, {len(self.train)} events")
+        schedule = replace(schedule, seed=self.seed)
+        history = fit(task, self.train, self.valid, schedule, self.folder / f"{kind}.checkpoint")
+        (self.folder / f"{kind}.history.json").write_text(json.dumps(history, indent=1) + "\n")
+        save_network(self.folder / f"{kind}.safetensors", kind, sizes, network)
+
+    def _working_point(self) -> WorkingPoint:
+        return WorkingPoint.load(self.folder / "working_point.json")
+
+    def _note(self, **numbers: float) -> None:
+        """Put newly chosen numbers into the working point; those of later stages are provisional until chosen."""
+        path = self.folder / "working_point.json"
+        if path.is_file():
+            point = replace(self._working_point(), **numbers)  # type: ignore[arg-type]  # fields by name
+        else:
+            cuts = {"filter_cut": PROVISIONAL_CUT, "gnn_cut": PROVISIONAL_CUT}
+            point = WorkingPoint.from_mapping({**cuts, **numbers}, "chosen on held-out events")
+        point.save(path)
+        print(f"working point: {numbers}")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m exatrkx.training", description=__doc__)
+    parser.add_argument("stage", choices=(*STAGES, "all"), help="the network to train, or all in their order")
+    parser.add_argument("--train", type=Path, nargs="+", required=True, help="event files to learn from")
+    parser.add_argument("--valid", type=Path, nargs="+", required=True, help="event files to choose on")
+    parser.add_argument("--output", type=Path, required=True, help="folder for weights, checkpoints and logs")
+    parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
+    parser.add_argument("--limit", type=int, help="use this many events of each training file")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        training = Training(options)
+        for stage in STAGES if options.stage == "all" else (options.stage,):
+            training.run(stage)
+    except (ExatrkxError, FileNotFoundError) as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,43 @@
+"""Sizes and schedules of the three networks, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from exatrkx.training.choose import Goals
+from exatrkx.training.loop import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What `python -m exatrkx.training` does for each network.
+
+    Attributes:
+        embed_sizes, filter_sizes, gnn_sizes: arguments of the networks.
+        embed, filter, gnn: their schedules.
+        goals: what the working point must keep.
+        gnn_training_cut: probability for the filter's cut on the graphs that the GNN learns from, as a part of the
+            chosen one: a little looser, so that the cut can be moved afterwards.
+    """
+
+    embed: Schedule
+    filter: Schedule
+    gnn: Schedule
+    embed_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 128, "layers": 4, "dimension": 8})
+    filter_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 64, "layers": 3})
+    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 64, "rounds": 6})
+    goals: Goals = field(default_factory=Goals)
+    gnn_training_cut: float = 0.5
+
+
+RECIPES: Final[dict[str, Recipe]] = {
+    # Minutes, to see that everything works; also what the tests run.
+    "quick": Recipe(embed=Schedule(epochs=2), filter=Schedule(epochs=1), gnn=Schedule(epochs=2)),
+    # What the committed weights were made with: within an hour on two CPU cores from 1,500 events.
+    "laptop": Recipe(
+        embed=Schedule(epochs=12, learning_rate=3e-3),
+        filter=Schedule(epochs=6, learning_rate=2e-3),
+        gnn=Schedule(epochs=14, learning_rate=2e-3),
+    ),
+}
