@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from exatrkx.checks import check_features
+from exatrkx.checks import check_finite, check_tensor
 from exatrkx.components import label_components
+from exatrkx.contract import ENSEMBLE
 from exatrkx.edges import select_edges
 from exatrkx.errors import ContractError
 from exatrkx.memory import retain_freed_memory
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     Network = Callable[..., torch.Tensor]
 
+FEATURES: Final = ENSEMBLE.input("FEATURES")
+
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """What the pipeline finds in an event of N spacepoints. NumPy arrays on a CPU, torch tensors on a GPU.
+    """What the pipeline finds in an event of N spacepoints. NumPy arrays on a CPU, CuPy arrays on a GPU.
 
     Attributes:
         labels: [N] INT64; −1, or the number of the spacepoint's track candidate.
@@ -73,11 +76,16 @@ class Pipeline:
         Raises:
             ContractError: a file is missing or is no TorchScript; the text names it.
         """
-        networks = (load_torchscript(path, device) for path in (embed, edge_filter, gnn))
-        return cls(*networks, working_point, device)
+        return cls(
+            load_torchscript(embed, device),
+            load_torchscript(edge_filter, device),
+            load_torchscript(gnn, device),
+            working_point,
+            device,
+        )
 
     @torch.inference_mode()
-    def __call__(self, features: npt.NDArray[np.float32] | torch.Tensor) -> Tracks:
+    def __call__(self, features: npt.NDArray[np.float32]) -> Tracks:
         """Find the tracks of one event.
 
         Args:
@@ -87,6 +95,8 @@ class Pipeline:
             ContractError: the features have another type or shape, or are not finite.
             GraphTooLargeError: the event has more edges than the working point allows.
         """
+        check_tensor(features, FEATURES)
+        check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)
         edge_index = fixed_radius_edges(
@@ -101,16 +111,16 @@ class Pipeline:
         labels = label_components(edge_index, scores, len(hits), cut=cuts.gnn_cut, min_hits=cuts.min_hits)
         return Tracks(labels, edge_index, scores)
 
-    def _on_device(self, array: Any) -> torch.Tensor:  # noqa: ANN401 - NumPy, CuPy or torch
+    def _on_device(self, array: Any) -> torch.Tensor:
         """The array as a tensor on the pipeline's device; no copy where it is there already."""
         if isinstance(array, np.ndarray):
             return torch.from_numpy(array).to(self.device)
         if isinstance(array, torch.Tensor):
             return array.to(self.device)
-        tensor: torch.Tensor = torch.from_dlpack(array)
+        tensor: torch.Tensor = torch.utils.dlpack.from_dlpack(array)
         return tensor
 
-    def _for_stages(self, tensor: torch.Tensor) -> Any:  # noqa: ANN401 - NumPy on a CPU, CuPy on a GPU
+    def _for_stages(self, tensor: torch.Tensor) -> Any:  # NumPy on a CPU, CuPy on a GPU
         if self.device.type == "cpu":
             return tensor.numpy()
         import cupy  # noqa: PLC0415 - only where there is a GPU
@@ -127,6 +137,7 @@ def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
     if not path.is_file():
         raise ContractError(f"{path}: no such file; export/trace_models.py writes it")
     try:
-        return torch.jit.load(str(path), map_location=device).eval()
+        script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+        return script.eval()
     except RuntimeError as error:
         raise ContractError(f"{path}: no TorchScript network: {error}") from error

@@ -1,0 +1,84 @@
+"""Write the TorchScript files that the server loads, and prove each of them.
+
+    python export/trace_models.py
+
+exports the committed networks. Your own networks take their place with --embed, --filter and --gnn, each either a
+TorchScript file, or a Python module with a factory and a checkpoint:
+
+    python export/trace_models.py --embed my_embedding.pt --working-point my_working_point.json
+    python export/trace_models.py --gnn my_networks.py:build_gnn --gnn-checkpoint gnn.ckpt
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from exatrkx.errors import ExatrkxError
+from exatrkx.model_config import write_working_point
+from exatrkx.networks import load_network
+from exatrkx.torchscript import Proof, prove, save, served_form, trace
+from exatrkx.user_network import load_user_network
+from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REPOSITORY = Path(__file__).parent.parent / "model_repository"
+KINDS = ("embed", "filter", "gnn")
+
+
+def export(kind: str, network: torch.nn.Module, repository: Path) -> Proof:
+    """Write one network to `<repository>/<kind>/1/model.pt`, proved against the contract and against itself.
+
+    Raises:
+        ContractError: the network does not keep the contract; nothing is written then.
+    """
+    eager = None if isinstance(network, torch.jit.ScriptModule) else network
+    script = network if isinstance(network, torch.jit.ScriptModule) else trace(kind, network)
+    served = served_form(kind, script)
+    proof = prove(kind, served, eager)
+    save(served, repository / kind / "1" / "model.pt")
+    return proof
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS_DIR, help="folder of trained networks (safetensors)")
+    parser.add_argument("--repository", type=Path, default=REPOSITORY, help="model repository to write to")
+    parser.add_argument("--working-point", type=Path, help="JSON file of cuts; that of --weights unless given")
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, or module:factory")
+        parser.add_argument(f"--{kind}-checkpoint", type=Path, help="weights for module:factory")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    try:
+        point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
+        for kind in KINDS:
+            source = getattr(options, kind)
+            network = (
+                load_user_network(source, getattr(options, f"{kind}_checkpoint"))
+                if source
+                else load_network(options.weights / f"{kind}.safetensors")
+            )
+            proof = export(kind, network, options.repository)
+            print(
+                f"{kind:8} {options.repository / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, "
+                f"largest difference to the eager network {proof.largest_difference:.1e}"
+            )
+        write_working_point(options.repository, point)
+    except (ExatrkxError, OSError) as error:
+        print(f"trace_models: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
