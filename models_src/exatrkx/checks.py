@@ -1,0 +1,153 @@
+"""What a stage refuses, and the words it refuses it with.
+
+One wording for the pipeline, the adapters and every implementation of a stage: each text starts with the tensor's name
+in `exatrkx.contract`, then says what was expected and what was found. NumPy and CuPy arrays are both taken.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Final, SupportsIndex, cast
+
+from exatrkx.arrays import Array
+from exatrkx.contract import TensorSpec
+from exatrkx.errors import ContractError, GraphTooLargeError
+
+MAX_NODES: Final = 1 << 26
+"""Most spacepoints in one event: some hundred times the busiest events foreseen, and still only 0.5 GB of labels."""
+
+
+def check_tensor(array: Array, spec: TensorSpec) -> None:
+    """Refuse an array whose type or shape is not that of `spec`.
+
+    Raises:
+        ContractError: naming the tensor, its type and shape in the contract, and those found.
+    """
+    dtype, shape = getattr(array, "dtype", None), getattr(array, "shape", None)
+    if dtype is None or shape is None:
+        raise ContractError(f"{spec.name}: expected {_form(spec)}, found {type(array).__name__}")
+    if dtype != spec.numpy_type or not spec.accepts(tuple(shape)):
+        raise ContractError(f"{spec.name}: expected {_form(spec)}, found {dtype} [{','.join(map(str, shape))}]")
+
+
+def check_finite(array: Array, name: str) -> None:
+    """Refuse a [N,D] array with a NaN or an infinity in it; the first in row-major order is named.
+
+    Raises:
+        ContractError: with the value and where it stands.
+    """
+    flat = array.reshape(-1)
+    bad = ~(abs(flat) < math.inf)
+    if bad.any():
+        first = int(bad.argmax())
+        row, column = divmod(first, array.shape[1])
+        value = float(flat[first])
+        raise ContractError(f"{name}: entries must be finite, found {value:g} at row {row}, column {column}")
+
+
+def check_embedding_form(embedding: Array, spec: TensorSpec) -> None:
+    """Refuse an embedding that is not FP32 [N,D] with at least one column and at most `MAX_NODES` rows.
+
+    Raises:
+        ContractError: with the form expected and the one found.
+    """
+    check_tensor(embedding, spec)
+    rows, columns = embedding.shape
+    if columns < 1:
+        raise ContractError(f"{spec.name}: expected at least 1 column, found {columns}")
+    if rows > MAX_NODES:
+        raise ContractError(f"{spec.name}: expected at most {MAX_NODES} rows, found {rows}")
+
+
+def check_edge_index(edge_index: Array, num_nodes: int | None, name: str) -> None:
+    """Refuse a [2,E] edge index with an entry outside [0, `num_nodes`), or a negative one where N is not known.
+
+    Raises:
+        ContractError: with the first entry, by column, that is out of range.
+    """
+    if edge_index.shape[1] == 0:
+        return
+    bad = (edge_index < 0).any(axis=0) if num_nodes is None else _outside(edge_index, num_nodes)
+    if not bad.any():
+        return
+    column = int(bad.argmax())
+    pair = [int(edge_index[0, column]), int(edge_index[1, column])]
+    wrong = next(entry for entry in pair if entry < 0 or (num_nodes is not None and entry >= num_nodes))
+    allowed = "must not be negative" if num_nodes is None else f"must be in [0, {num_nodes})"
+    raise ContractError(f"{name}: entries {allowed}, found {wrong} at column {column}")
+
+
+def check_scores_form(scores: Array, num_edges: int, spec: TensorSpec) -> Array:
+    """The scores as [E], from [E] or [E,1]; never squeezed, so that one edge stays one edge.
+
+    Raises:
+        ContractError: the scores are not of the contract's type, or not one per edge.
+    """
+    shape = tuple(getattr(scores, "shape", ()))
+    if shape[1:] == (1,):
+        scores = scores.reshape(-1)
+    check_tensor(scores, spec)
+    if len(scores) != num_edges:
+        raise ContractError(f"{spec.name}: expected one entry for each of {num_edges} edges, found {len(scores)}")
+    return scores
+
+
+def check_no_nan(scores: Array, name: str) -> None:
+    """Refuse scores [E] with a NaN among them.
+
+    Raises:
+        ContractError: with the first such entry.
+    """
+    bad = scores != scores  # noqa: PLR0124 - true for NaN alone, in NumPy and in CuPy
+    if bad.any():
+        raise ContractError(f"{name}: entries must be numbers, found nan at entry {int(bad.argmax())}")
+
+
+def check_num_nodes(num_nodes: object, name: str) -> int:
+    """The number of spacepoints as an int in [0, `MAX_NODES`].
+
+    Raises:
+        ContractError: it is not a whole number, negative or too large.
+    """
+    try:
+        count = operator.index(cast("SupportsIndex", num_nodes))
+    except TypeError:
+        raise ContractError(f"{name}: expected a whole number, found {num_nodes!r}") from None
+    if not 0 <= count <= MAX_NODES:
+        raise ContractError(f"{name}: must be in [0, {MAX_NODES}], found {count}")
+    return count
+
+
+def check_at_least_one(**parameters: int) -> None:
+    """Refuse caps and minima below 1.
+
+    Raises:
+        ContractError: naming the parameter.
+    """
+    for name, value in parameters.items():
+        if value < 1:
+            raise ContractError(f"{name} must be at least 1, found {value}")
+
+
+def check_radius(radius: float) -> None:
+    """Refuse a radius that is not positive and finite.
+
+    Raises:
+        ContractError: with the radius found.
+    """
+    if not (math.isfinite(radius) and radius > 0):
+        raise ContractError(f"radius must be positive and finite, found {radius}")
+
+
+def too_large(name: str, num_nodes: int, max_edges: int) -> GraphTooLargeError:
+    """The refusal of a graph with more than `max_edges` edges."""
+    return GraphTooLargeError(f"{name}: more than max_edges = {max_edges} edges among {num_nodes} spacepoints")
+
+
+def _form(spec: TensorSpec) -> str:
+    return f"{spec.datatype} [{','.join(str(size) for size in spec.dims)}]"
+
+
+def _outside(edge_index: Array, num_nodes: int) -> Array:
+    return ((edge_index < 0) | (edge_index >= num_nodes)).any(axis=0)

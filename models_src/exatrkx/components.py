@@ -1,0 +1,36 @@
+"""From scored edges to track candidates: the connected components of the graph that the cut leaves."""
+
+from __future__ import annotations
+
+from exatrkx import checks, components_scipy
+from exatrkx.arrays import Array
+from exatrkx.contract import WCC
+from exatrkx.edges import score_threshold
+
+
+def label_components(edge_index: Array, scores: Array, num_nodes: int, *, cut: float, min_hits: int) -> Array:
+    """The track candidate of each spacepoint.
+
+    Args:
+        edge_index: [2,E] INT64, NumPy or CuPy, entries in [0, N).
+        scores: [E] or [E,1] FP32 logits on the same device; an edge counts when its score is above logit(cut).
+        num_nodes: N, the number of spacepoints in the event; never inferred from the edges.
+        cut: probability in [0, 1].
+        min_hits: spacepoints that a component needs to be a track candidate.
+
+    Returns:
+        [N] INT64 labels on the device of `edge_index`: −1 for a spacepoint whose component has fewer than `min_hits`
+        members, else 0, 1, 2, … in the order of the candidates' smallest spacepoint index.
+
+    Raises:
+        ContractError: wrong type or shape, scores and edges of different number, a NaN score, an index outside [0, N).
+    """
+    index_spec, scores_spec = WCC.input("EDGE_INDEX"), WCC.input("EDGE_SCORES")
+    num_nodes = checks.check_num_nodes(num_nodes, WCC.input("NUM_NODES").name)
+    checks.check_at_least_one(min_hits=min_hits)
+    checks.check_tensor(edge_index, index_spec)
+    scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
+    checks.check_no_nan(scores, scores_spec.name)
+    checks.check_edge_index(edge_index, num_nodes, index_spec.name)
+    kept = edge_index[:, scores > score_threshold(cut)]
+    return components_scipy.label_components(kept, num_nodes, min_hits)
