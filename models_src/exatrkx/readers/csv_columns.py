@@ -1,0 +1,115 @@
+"""Columns of a CSV file by name, or a clear word on why they cannot be had."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from exatrkx.errors import EventFormatError
+
+Columns = dict[str, npt.NDArray[np.generic]]
+
+FLOAT: Final = pa.float64()
+INTEGER: Final = pa.int64()
+IDENTIFIER: Final = pa.uint64()
+
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+def first_line(file: Path) -> str:
+    """The first line of a text file that may be compressed.
+
+    Raises:
+        EventFormatError: the file cannot be read, or is empty.
+    """
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8", errors="replace") as stream:
+            line = str(stream.readline()).removeprefix(_BYTE_ORDER_MARK)
+    except (OSError, EOFError, zlib.error) as error:
+        raise EventFormatError(f"{file}: cannot be read: {error}") from error
+    if not line.strip():
+        raise EventFormatError(f"{file}: no header and no rows on the first line, found an empty one")
+    return line
+
+
+def read_columns(file: Path, required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> Columns:
+    """Read the named columns of a CSV file with a header; whatever else is in it is passed over.
+
+    Args:
+        file: the file, compressed when it ends in `.gz`.
+        required: columns that must be there, and their types.
+        optional: columns that are read when they are there.
+
+    Returns:
+        One array for each column found, all of one length.
+
+    Raises:
+        EventFormatError: a column is missing or there twice, a value is not of its type, a row has too many or too few
+            values, or the file cannot be read.
+    """
+    names = [name.strip().strip('"') for name in first_line(file).split(",")]
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise EventFormatError(f"{file}: column {_quoted(missing)} is missing; found {_quoted(names)}")
+    types = dict(required) | {name: kind for name, kind in optional.items() if name in names}
+    twice = [name for name in types if names.count(name) > 1]
+    if twice:
+        raise EventFormatError(f"{file}: column {_quoted(twice)} is there more than once")
+    return parse_columns(file, names, types, skip_rows=1)
+
+
+def parse_columns(file: Path, names: list[str], types: Mapping[str, pa.DataType], skip_rows: int) -> Columns:
+    """Read the columns in `types` of a CSV file whose columns, in order, are `names`; see `read_columns`."""
+    try:
+        table = pa_csv.read_csv(
+            file,
+            # One thread, so that errors can name the row.
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=skip_rows, use_threads=False),
+            # An empty cell is an error, not a number.
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=list(types), column_types=dict(types), null_values=[]
+            ),
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise EventFormatError(f"{file}: {_readable(str(error), names)}") from error
+    return {name: table.column(name).to_numpy() for name in types}
+
+
+def require_finite(file: Path, columns: Columns, names: Iterable[str], first_row: int = 2) -> None:
+    """Refuse a column that holds NaN or an infinity.
+
+    Args:
+        file: where the columns come from.
+        columns: all columns that were read.
+        names: the columns that must be finite.
+        first_row: number of the first row of values: 2 below a header, 1 without.
+
+    Raises:
+        EventFormatError: names the column, the row and the value.
+    """
+    for name in names:
+        bad = np.flatnonzero(~np.isfinite(columns[name].astype(np.float64)))
+        if bad.size:
+            raise EventFormatError(
+                f"{file}: column '{name}' must be finite, found {columns[name][bad[0]]} in row {bad[0] + first_row}"
+            )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _readable(message: str, names: list[str]) -> str:
+    """The first line of a parser's message, with columns by name instead of by number."""
+    first = message.splitlines()[0]
+    return re.sub(r"In CSV column #(\d+)", lambda found: f"column '{names[int(found[1])]}'", first)
