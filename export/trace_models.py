@@ -21,7 +21,7 @@ import torch
 from exatrkx.errors import ExatrkxError
 from exatrkx.model_config import write_working_point
 from exatrkx.networks import load_network
-from exatrkx.torchscript import Proof, prove, save, served_form, trace
+from exatrkx.torchscript import Proof, prove, save, served_form
 from exatrkx.user_network import load_user_network
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
@@ -39,8 +39,7 @@ def export(kind: str, network: torch.nn.Module, repository: Path) -> Proof:
         ContractError: the network does not keep the contract; nothing is written then.
     """
     eager = None if isinstance(network, torch.jit.ScriptModule) else network
-    script = network if isinstance(network, torch.jit.ScriptModule) else trace(kind, network)
-    served = served_form(kind, script)
+    served = served_form(kind, network)
     proof = prove(kind, served, eager)
     save(served, repository / kind / "1" / "model.pt")
     return proof

@@ -45,7 +45,7 @@ class _OneScorePerEdge(nn.Module):
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
         scores: Tensor = self.network(features, edge_index)
-        return scores.reshape([edge_index.size(1)])
+        return scores.reshape(-1)
 
 
 def probe(num_spacepoints: int, num_edges: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -108,15 +108,20 @@ def prove(kind: str, served: nn.Module, eager: nn.Module | None = None) -> Proof
     return Proof(len(PROBES), largest)
 
 
-def served_form(kind: str, script: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
-    """The network as it is served: where it returns [E,1], with a last step that makes it [E]."""
-    if kind not in EDGE_NETWORKS:
-        return script
+def served_form(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
+    """The network as it is served: TorchScript, with a last step that makes [E,1] scores [E] where it needs one.
+
+    Args:
+        kind: the served model: embed, filter or gnn.
+        network: eager, or TorchScript already, which stays as it is where its shape is right.
+
+    Raises:
+        ContractError: the network fails on the contract's inputs.
+    """
     inputs = _inputs(kind, *TRACED_SIZE)
-    if _answer(kind, script, inputs).shape != (inputs[1].size(1), 1):
-        return script
-    wrapped: torch.jit.ScriptModule = torch.jit.script(_OneScorePerEdge(script).eval())
-    return wrapped
+    if kind in EDGE_NETWORKS and _answer(kind, network, inputs).shape == (inputs[1].size(1), 1):
+        return trace(kind, _OneScorePerEdge(network))
+    return network if isinstance(network, torch.jit.ScriptModule) else trace(kind, network)
 
 
 def save(script: torch.jit.ScriptModule, path: Path) -> None:
@@ -166,7 +171,8 @@ def _check_output(kind: str, output: Tensor, inputs: tuple[Tensor, ...]) -> None
 
 
 def _ends_in_probability(script: torch.jit.ScriptModule) -> bool:
-    node = next(iter(script.inlined_graph.outputs())).node()
+    graph = script.inlined_graph  # its nodes live no longer than it does
+    node = next(iter(graph.outputs())).node()
     while node.kind() in _SHAPE_OPERATORS:
         node = next(iter(node.inputs())).node()
     return node.kind() in _PROBABILITY_OPERATORS

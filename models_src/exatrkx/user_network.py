@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from exatrkx.errors import ContractError
-from exatrkx.pipeline import load_torchscript
+from exatrkx.torchscript_file import load_torchscript
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -45,7 +45,10 @@ def load_user_network(source: str, checkpoint: Path | None = None) -> nn.Module:
     factory = getattr(_module(module_name), factory_name, None)
     if not callable(factory):
         raise ContractError(f"{module_name} has no callable {factory_name}")
-    network = factory()
+    try:
+        network = factory()
+    except Exception as error:
+        raise ContractError(f"{source} fails when called with no arguments: {error}") from error
     if not isinstance(network, nn.Module):
         raise ContractError(f"{source} must give a torch.nn.Module, found {type(network).__name__}")
     if checkpoint is not None:
