@@ -13,10 +13,9 @@ from exatrkx.checks import check_finite, check_tensor
 from exatrkx.components import label_components
 from exatrkx.contract import ENSEMBLE
 from exatrkx.edges import select_edges
-from exatrkx.errors import ContractError
 from exatrkx.memory import retain_freed_memory
 from exatrkx.neighbours import fixed_radius_edges
-from exatrkx.networks import load_network
+from exatrkx.torchscript_file import load_torchscript
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
@@ -62,6 +61,9 @@ class Pipeline:
     @classmethod
     def from_weights(cls, directory: Path = WEIGHTS_DIR, device: str = "cpu") -> Pipeline:
         """The networks in eager mode from `{embed,filter,gnn}.safetensors` and `working_point.json`."""
+        # Here, because TorchScript needs none of it and PyG takes some seconds to import.
+        from exatrkx.networks import load_network  # noqa: PLC0415
+
         embed, edge_filter, gnn = (
             load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
         )
@@ -126,18 +128,3 @@ class Pipeline:
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         return cupy.from_dlpack(tensor)
-
-
-def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
-    """Read a TorchScript network in evaluation mode.
-
-    Raises:
-        ContractError: the file is missing or is no TorchScript.
-    """
-    if not path.is_file():
-        raise ContractError(f"{path}: no such file; export/trace_models.py writes it")
-    try:
-        script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
-        return script.eval()
-    except RuntimeError as error:
-        raise ContractError(f"{path}: no TorchScript network: {error}") from error

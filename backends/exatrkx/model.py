@@ -1,0 +1,26 @@
+"""The custom backend in Python: the whole pipeline in one process, where the compiled backend is not built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from exatrkx.contract import CUSTOM
+from exatrkx.pipeline import Pipeline
+from exatrkx.triton_adapter import Arrays, Step
+
+
+class TritonPythonModel(Step):
+    """Serves `exatrkx.pipeline.Pipeline` with the TorchScript networks of the same model repository."""
+
+    spec = CUSTOM
+    pipeline: Pipeline
+
+    def load(self, args: dict[str, str]) -> None:
+        # The "repository" that Triton names is this model's directory in it.
+        repository = Path(args["model_repository"]).parent
+        embed, edge_filter, gnn = (repository / self.parameters[name] for name in ("embed", "filter", "gnn"))
+        self.pipeline = Pipeline.from_torchscript(embed, edge_filter, gnn, self.cuts, device=str(self.device))
+
+    def run(self, tensors: Arrays) -> Arrays:
+        tracks = self.pipeline(tensors["FEATURES"])
+        return {"LABELS": tracks.labels, "EDGE_INDEX": tracks.edge_index, "EDGE_SCORES": tracks.edge_scores}

@@ -1,0 +1,78 @@
+"""Stand-in for Triton's LibTorch backend, where a server has none: runs `<model>/<version>/model.pt` in Python.
+
+It takes the same files and the same parameters of config.pbtxt (`DISABLE_OPTIMIZED_EXECUTION`,
+`INTRA_OP_THREAD_COUNT`, `INTER_OP_THREAD_COUNT`), so that nothing changes where the real backend is. Unlike that one,
+it looks at the tensors first, and refuses what would end in a crash or in nonsense.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from exatrkx import checks
+from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
+from exatrkx.errors import ContractError
+from exatrkx.torchscript_file import load_torchscript
+from exatrkx.triton_adapter import Arrays, Step
+
+NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
+
+
+class TritonPythonModel(Step):
+    """One TorchScript network: FEATURES, and for an edge network the edges, in; OUTPUT__0 out."""
+
+    spec: ModelSpec  # type: ignore[misc]  # known when the model is: one class serves all three networks
+    network: torch.jit.ScriptModule
+
+    def initialize(self, args: dict[str, str]) -> None:
+        name = args["model_name"]
+        if name not in NETWORKS:
+            raise ContractError(f"{name}: no network of the pipeline; known are {', '.join(NETWORKS)}")
+        self.spec = NETWORKS[name]
+        super().initialize(args)
+
+    def load(self, args: dict[str, str]) -> None:
+        self._configure_torch()
+        self.network = load_torchscript(_model_file(args), str(self.device))
+
+    def use_gpu(self, number: int) -> None:
+        super().use_gpu(number)
+        torch.cuda.set_device(number)
+
+    @torch.inference_mode()
+    def run(self, tensors: Arrays) -> Arrays:
+        features, *edges = (tensors[spec.name] for spec in self.spec.inputs)
+        checks.check_finite(features, self.spec.inputs[0].name)
+        if edges:
+            checks.check_edge_index(edges[0], len(features), self.spec.inputs[1].name)
+        output = self.network(*(self._to_torch(array) for array in (features, *edges)))
+        return {self.spec.outputs[0].name: self._from_torch(output)}
+
+    def _configure_torch(self) -> None:
+        if threads := self.parameters.get("INTRA_OP_THREAD_COUNT"):
+            torch.set_num_threads(int(threads))
+        torch.set_num_interop_threads(int(self.parameters.get("INTER_OP_THREAD_COUNT", "1")))
+        if self.parameters.get("DISABLE_OPTIMIZED_EXECUTION", "").lower() == "true":
+            torch._C._set_graph_executor_optimize(False)
+
+    def _to_torch(self, array: Any) -> torch.Tensor:
+        if self.device.gpu is None:
+            return torch.from_numpy(array)
+        tensor: torch.Tensor = torch.utils.dlpack.from_dlpack(array)
+        return tensor
+
+    def _from_torch(self, tensor: torch.Tensor) -> Any:
+        if self.device.gpu is None:
+            return tensor.numpy()
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        torch.cuda.current_stream().synchronize()
+        return cupy.from_dlpack(tensor)
+
+
+def _model_file(args: dict[str, str]) -> Path:
+    # The "repository" that Triton names is this model's directory in it.
+    return Path(args["model_repository"]) / args["model_version"] / "model.pt"

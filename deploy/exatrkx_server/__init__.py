@@ -1,0 +1,26 @@
+"""A Triton server on this machine, from Python: find it, give it its backends, start it, and stop it for certain.
+
+    with TritonServer(Path("model_repository")) as server:
+        print(server.grpc_url)
+
+Needs neither torch nor the `exatrkx` package in the process that starts the server.
+"""
+
+from exatrkx_server.errors import ServerError, ServerSetupError, ServerStartError
+from exatrkx_server.installation import TritonInstallation, find_triton
+from exatrkx_server.options import ServerOptions
+from exatrkx_server.ports import PortInUseError, Ports, free_ports
+from exatrkx_server.server import TritonServer
+
+__all__ = [
+    "PortInUseError",
+    "Ports",
+    "ServerError",
+    "ServerOptions",
+    "ServerSetupError",
+    "ServerStartError",
+    "TritonInstallation",
+    "TritonServer",
+    "find_triton",
+    "free_ports",
+]

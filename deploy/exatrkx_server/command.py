@@ -1,0 +1,80 @@
+"""The command line and the environment of `tritonserver`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exatrkx.memory import MALLOC_ENVIRONMENT
+from exatrkx_server.resources import thread_environment, usable_cores
+
+if TYPE_CHECKING:
+    from exatrkx_server.installation import TritonInstallation
+    from exatrkx_server.options import ServerOptions
+    from exatrkx_server.ports import Ports
+
+_SOURCES = Path(__file__).parents[2] / "models_src"
+_LOADING_THREADS = 8
+_MIB = 1 << 20
+
+
+def command_line(
+    installation: TritonInstallation,
+    model_repository: Path,
+    backend_directory: Path,
+    *,
+    options: ServerOptions,
+    ports: Ports,
+    identity: str,
+) -> list[str]:
+    """Program and arguments; `identity` is the name by which the server will answer."""
+    arguments = {
+        "id": identity,
+        "model-repository": model_repository.resolve(),
+        "backend-directory": backend_directory,
+        "http-address": options.host,
+        "grpc-address": options.host,
+        "metrics-address": options.host,
+        "http-port": ports.http,
+        "grpc-port": ports.grpc,
+        "metrics-port": ports.metrics,
+        # A model that does not load is asked for its reason afterwards, which the exit would hide in the log.
+        "exit-on-error": "false",
+        "exit-timeout-secs": options.stop_timeout_s,
+        "model-load-thread-count": _LOADING_THREADS,
+    }
+    command = [str(installation.binary), *(f"--{name}={value}" for name, value in arguments.items())]
+    # The configurations are complete; completing them would start each Python model twice.
+    command.append("--disable-auto-complete-config")
+    command.append(f"--backend-config=python,stub-timeout-seconds={int(options.start_timeout_s)}")
+    command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(_gpus())]
+    if options.models:
+        command.append("--model-control-mode=explicit")
+        command += [f"--load-model={name}" for name in options.models]
+    return command + list(options.extra_arguments)
+
+
+def environment(installation: TritonInstallation, threads: int | None) -> dict[str, str]:
+    """The environment of the server and, inherited, of its Python models."""
+    inherited = dict(os.environ)
+    # The Python models run the first `python3` on PATH: the one that runs this, with what is installed beside it.
+    prefixes = {
+        "PATH": [str(Path(sys.executable).parent)],
+        "LD_LIBRARY_PATH": [str(directory) for directory in installation.library_path],
+        "PYTHONPATH": [str(_SOURCES)] if _SOURCES.is_dir() else [],
+    }
+    for name, directories in prefixes.items():
+        value = os.pathsep.join([*directories, *filter(None, [inherited.get(name)])])
+        if value:
+            inherited[name] = value
+    return inherited | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT
+
+
+def _gpus() -> int:
+    """NVIDIA GPUs that the server will see."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() and device.strip() != "-1"])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))

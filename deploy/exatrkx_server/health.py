@@ -1,0 +1,58 @@
+"""What a server says of itself over HTTP: whether it is up, and which models are ready."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+_TIMEOUT_S = 5.0
+
+# Never through a proxy: the server is on this machine.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """One model of the repository: READY, or not and why."""
+
+    name: str
+    state: str
+    reason: str
+
+    @property
+    def ready(self) -> bool:
+        return self.state == "READY"
+
+    def __str__(self) -> str:
+        # Without the Python backend's traceback, which the log has, and on one line.
+        reason, _, _ = self.reason.partition("\n\nAt:")
+        if not reason and not self.ready:
+            # Triton says nothing about an ensemble that it did not try to load.
+            reason = "a model that it needs did not load" if self.state == "UNLOADED" else self.state
+        return f"{self.name}: {' '.join(reason.split())}"
+
+
+def _request(url: str, body: bytes | None = None) -> Any:
+    with _opener.open(urllib.request.Request(url, data=body), timeout=_TIMEOUT_S) as response:  # noqa: S310 - http only
+        return json.loads(response.read() or "null")
+
+
+def server_id(http_url: str) -> str | None:
+    """The name of the server that answers at this address; None while none does.
+
+    Triton opens its ports after it has tried to load every model.
+    """
+    try:
+        name = _request(f"{http_url}/v2")["name"]
+    except (OSError, urllib.error.URLError, ValueError, KeyError, TypeError):
+        return None
+    return str(name)
+
+
+def model_states(http_url: str) -> list[ModelState]:
+    """Every model that the server found in its repository."""
+    index = _request(f"{http_url}/v2/repository/index", body=b"{}")
+    return [ModelState(entry["name"], entry.get("state", "UNLOADED"), entry.get("reason", "")) for entry in index]

@@ -1,0 +1,182 @@
+"""One Triton server as a child process, which never outlives the process that started it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exatrkx_server import health, log
+from exatrkx_server.backends import Backend, assemble
+from exatrkx_server.command import command_line, environment
+from exatrkx_server.errors import ServerStartError
+from exatrkx_server.installation import find_triton
+from exatrkx_server.options import ServerOptions
+from exatrkx_server.ports import PortInUseError, Ports, check_free, free_ports
+from exatrkx_server.stopping import stop_process_group
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_POLL_S = 0.05
+_PORT_ATTEMPTS = 5
+
+
+class TritonServer:
+    """A context manager: ready inside the `with`, and gone with all its processes after it.
+
+    Start it from a thread that lives as long as the server: the kernel stops the server when that thread ends.
+
+    Raises (on entering):
+        ServerSetupError: something that the server needs is not installed.
+        PortInUseError: one of the ports is taken.
+        ServerStartError: a model did not load, or the server ended; the text gives the reason.
+    """
+
+    def __init__(self, model_repository: Path, options: ServerOptions | None = None) -> None:
+        self.model_repository = model_repository
+        self.options = options or ServerOptions()
+        self.ports = Ports()
+        self.backends: list[Backend] = []
+        self.ready_after_s = 0.0
+        self._resources = contextlib.ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log: Path | None = self.options.log_file
+
+    @property
+    def http_url(self) -> str:
+        return f"http://{self._address(self.ports.http)}"
+
+    @property
+    def grpc_url(self) -> str:
+        return self._address(self.ports.grpc)
+
+    @property
+    def metrics_url(self) -> str:
+        return f"http://{self._address(self.ports.metrics)}/metrics"
+
+    @property
+    def log_file(self) -> Path:
+        if self._log is None:
+            raise ServerStartError("the server has not been started, so there is no log")
+        return self._log
+
+    @property
+    def pid(self) -> int:
+        """The server's process; its Python models are its children, all in the process group of the same number."""
+        if self._process is None:
+            raise ServerStartError("the server has not been started")
+        return self._process.pid
+
+    def __enter__(self) -> TritonServer:
+        try:
+            self._start()
+        except BaseException:  # an interrupt too: nothing may be left behind
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def wait(self) -> int:
+        """Wait until the server ends, and return its exit code."""
+        if self._process is None:
+            raise ServerStartError("the server has not been started")
+        return self._process.wait()
+
+    def stop(self) -> None:
+        """Stop the server and every process of it. Does nothing the second time."""
+        process, self._process = self._process, None
+        if process is not None:
+            # Triton itself gives up on requests in flight after stop_timeout_s; then come the models' own ends.
+            stop_process_group(process, grace_s=self.options.stop_timeout_s + 10.0)
+        self._resources.close()
+
+    def _start(self) -> None:
+        if not self.model_repository.is_dir():
+            raise ServerStartError(f"{self.model_repository}: no such model repository")
+        installation = find_triton()
+        backend_directory = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="exatrkx-backends-")))
+        self.backends = assemble(backend_directory, installation, self.options.custom_backend)
+        if self._log is None:
+            handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
+            os.close(handle)
+            self._log = Path(name)
+        for attempt in range(1, _PORT_ATTEMPTS + 1):
+            self.ports = self.options.ports or free_ports(self.options.host)
+            check_free(self.options.host, self.ports)
+            identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
+            command = command_line(
+                installation,
+                self.model_repository,
+                backend_directory,
+                options=self.options,
+                ports=self.ports,
+                identity=identity,
+            )
+            try:
+                self._run(command, environment(installation, self.options.threads), identity)
+            except PortInUseError:
+                # Free a moment ago: somebody else was faster.
+                if self.options.ports is not None or attempt == _PORT_ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _run(self, command: list[str], variables: dict[str, str], identity: str) -> None:
+        began = time.monotonic()
+        tether = [sys.executable, "-I", "-S", str(Path(__file__).parent / "tether.py"), str(os.getpid())]
+        with self.log_file.open("wb") as output:
+            self._process = subprocess.Popen(
+                tether + command,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we pass it on
+            )
+        self._await_identity(identity, began + self.options.start_timeout_s)
+        self._check_models()
+        self.ready_after_s = time.monotonic() - began
+
+    def _await_identity(self, identity: str, deadline: float) -> None:
+        assert self._process is not None
+        while (found := health.server_id(self.http_url)) != identity:
+            code = self._process.poll()
+            if code is not None:
+                reason = log.last_errors(self.log_file)
+                if log.port_was_taken(self.log_file):
+                    raise PortInUseError(reason)
+                raise ServerStartError(f"the server ended with code {code}: {reason}\nlog: {self.log_file}")
+            if time.monotonic() > deadline:
+                who = "" if found is None else f"; {self.http_url} answers as another server, {found}"
+                raise ServerStartError(
+                    f"not ready after {self.options.start_timeout_s:g} s{who}; "
+                    f"{log.last_errors(self.log_file)}\nlog: {self.log_file}"
+                )
+            time.sleep(_POLL_S)
+
+    def _check_models(self) -> None:
+        states = health.model_states(self.http_url)
+        known = {model.name for model in states}
+        wanted = set(self.options.models) or known
+        problems = [f"{name}: not in {self.model_repository}" for name in sorted(wanted - known)]
+        problems += [str(model) for model in states if model.name in wanted and not model.ready]
+        if not wanted:
+            problems = [f"{self.model_repository}: no models"]
+        if problems:
+            raise ServerStartError("models that did not load:\n  " + "\n  ".join(problems) + f"\nlog: {self.log_file}")
+
+    def _address(self, port: int) -> str:
+        # A server that listens on every address is asked on this machine's own.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104 - compared
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,127 @@
+"""Serve the model repository with Triton on this machine, in the foreground: `python deploy/serve.py`.
+
+One line on standard output when every model is ready; the server's own output goes to the log file. SIGINT (Ctrl-C)
+and SIGTERM stop it cleanly. Exit code 0 after such a stop; 1 with the reason on standard error when the server cannot
+start, a model does not load, or the server ends by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[1]
+for _sources in ("models_src", "deploy"):  # in NVIDIA's container nothing of this project is installed
+    sys.path.append(str(ROOT / _sources))
+
+from exatrkx_server import Ports, ServerError, ServerOptions, TritonServer  # noqa: E402 - after the path is set
+from exatrkx_server.log import last_errors  # noqa: E402
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0] if __doc__ else None,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="Arguments after -- go to tritonserver as they are.",
+    )
+    ports = Ports()
+    parser.add_argument("--model-repository", type=Path, default=ROOT / "model_repository")
+    parser.add_argument("--models", type=_names, default=(), metavar="A,B", help="load only these (default: all)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 opens it to the network")
+    parser.add_argument("--http-port", type=int, default=ports.http)
+    parser.add_argument("--grpc-port", type=int, default=ports.grpc)
+    parser.add_argument("--metrics-port", type=int, default=ports.metrics)
+    parser.add_argument("--free-ports", action="store_true", help="take three free ports instead")
+    parser.add_argument("--ports-file", type=Path, help="write the server's addresses to this JSON file when ready")
+    parser.add_argument("--log-file", type=Path, default=Path("tritonserver.log"))
+    parser.add_argument("--threads", type=int, help="computing threads of each process (default: the usable cores)")
+    parser.add_argument(
+        "--custom-backend",
+        choices=("auto", "compiled", "python"),
+        default="auto",
+        help="which implementation serves exatrkx_custom; auto: the compiled one where it is built",
+    )
+    parser.add_argument(
+        "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
+    )
+    parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
+    parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def server_from(arguments: argparse.Namespace) -> TritonServer:
+    """The server that the command line asks for, not yet started."""
+    ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
+    options = ServerOptions(
+        host=arguments.host,
+        ports=None if arguments.free_ports else ports,
+        models=arguments.models,
+        threads=arguments.threads,
+        log_file=arguments.log_file,
+        custom_backend=arguments.custom_backend,
+        cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
+        start_timeout_s=arguments.start_timeout,
+        extra_arguments=tuple(arguments.tritonserver_arguments),
+    )
+    return TritonServer(arguments.model_repository, options)
+
+
+def write_ports_file(path: Path, server: TritonServer) -> None:
+    """The server's addresses and process, as JSON; a reader sees the whole file or none."""
+    addresses = {
+        "http_url": server.http_url,
+        "grpc_url": server.grpc_url,
+        "metrics_url": server.metrics_url,
+        "pid": server.pid,
+    }
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(addresses, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_IGN)  # one is enough: the stop is under way, and bounded
+    raise KeyboardInterrupt
+
+
+def main() -> int:
+    """Serve until a signal comes. Returns the exit code."""
+    arguments = parse_arguments()
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _interrupt)
+    try:
+        with server_from(arguments) as server:
+            backends = ", ".join(str(backend) for backend in server.backends)
+            print(
+                f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
+                f"metrics {server.metrics_url}; backends: {backends}; log: {server.log_file}",
+                flush=True,
+            )
+            if arguments.ports_file:
+                write_ports_file(arguments.ports_file, server)
+            code = server.wait()
+            print(f"the server ended with code {code}: {last_errors(server.log_file)}", file=sys.stderr)
+            return 1
+    except ServerError as error:
+        print(f"serve.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
