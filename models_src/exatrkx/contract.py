@@ -99,7 +99,9 @@ WCC: Final = ModelSpec(
         TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
         TensorSpec("NUM_NODES", "INT64", (1,)),
     ),
-    outputs=(TensorSpec("LABELS", "INT64", _PER_ROW),),
+    # The edges and their scores pass through: Triton's ensemble leaves out a step none of whose outputs a request asks
+    # for, even where a later step needs them, so an output of the whole can only come out of its last step.
+    outputs=_PIPELINE_OUTPUTS,
 )
 ENSEMBLE: Final = ModelSpec("exatrkx_ensemble", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
 CUSTOM: Final = ModelSpec("exatrkx_custom", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)

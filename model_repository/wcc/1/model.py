@@ -13,11 +13,8 @@ class TritonPythonModel(Step):
     spec = WCC
 
     def run(self, tensors: Arrays) -> Arrays:
+        edge_index, scores = tensors["EDGE_INDEX"], tensors["EDGE_SCORES"]
         labels = label_components(
-            tensors["EDGE_INDEX"],
-            tensors["EDGE_SCORES"],
-            int(tensors["NUM_NODES"][0]),
-            cut=self.cuts.gnn_cut,
-            min_hits=self.cuts.min_hits,
+            edge_index, scores, int(tensors["NUM_NODES"][0]), cut=self.cuts.gnn_cut, min_hits=self.cuts.min_hits
         )
-        return {"LABELS": labels}
+        return {"LABELS": labels, "EDGE_INDEX": edge_index, "EDGE_SCORES": scores}
