@@ -1,0 +1,27 @@
+"""Track finding on a remote server, from NumPy arrays or events to labels. Needs no torch.
+
+with TrackingClient("127.0.0.1:8001") as client:
+    client.wait_until_ready(timeout_s=30)
+    labels = client.find_tracks(event)
+"""
+
+from exatrkx_client.client import TrackingClient, TrackResult
+from exatrkx_client.errors import (
+    ClientError,
+    DeadlineError,
+    RequestRejectedError,
+    ServerError,
+    ServerUnavailableError,
+)
+from exatrkx_client.retry import Retry
+
+__all__ = [
+    "ClientError",
+    "DeadlineError",
+    "RequestRejectedError",
+    "Retry",
+    "ServerError",
+    "ServerUnavailableError",
+    "TrackResult",
+    "TrackingClient",
+]

@@ -1,0 +1,58 @@
+"""Where a server listens, and which protocol it speaks there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, Self, cast, get_args
+from urllib.parse import urlsplit
+
+Protocol = Literal["grpc", "http"]
+
+_DEFAULT_PORTS: Final = {"grpc": 8001, "http": 8000, "grpcs": 443, "https": 443}
+_HTTP_PORT: Final = _DEFAULT_PORTS["http"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's host, port and protocol; `secure` where the connection is encrypted (TLS)."""
+
+    protocol: Protocol
+    host: str
+    port: int
+    secure: bool = False
+
+    @classmethod
+    def parse(cls, url: str, protocol: Protocol | None = None) -> Self:
+        """Read `host:port`, or a URL with the scheme grpc, grpcs, http or https.
+
+        Without a scheme and without `protocol`, port 8000 speaks HTTP, as Triton has it, and every other one gRPC.
+
+        Raises:
+            ValueError: not such an address, or its scheme contradicts `protocol`.
+        """
+        if protocol is not None and protocol not in get_args(Protocol):
+            raise ValueError(f"protocol must be one of {', '.join(get_args(Protocol))}, found {protocol!r}")
+        try:
+            parts = urlsplit(url if "://" in url else f"//{url}")
+            host, port = parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"not a server's address: {url!r}: {error}") from error
+        if not host or parts.path.strip("/") or parts.query or parts.username:
+            raise ValueError(
+                f"not a server's address: {url!r}; expected host:port, grpc://host:port or http://host:port"
+            )
+        scheme = parts.scheme or protocol or ("http" if port == _HTTP_PORT else "grpc")
+        if scheme not in _DEFAULT_PORTS:
+            raise ValueError(f"{url!r}: the scheme must be one of {', '.join(_DEFAULT_PORTS)}, found {scheme!r}")
+        spoken = cast("Protocol", scheme.removesuffix("s"))
+        if protocol is not None and protocol != spoken:
+            raise ValueError(f"{url!r} is an address for {spoken}, and the protocol asked for is {protocol}")
+        return cls(spoken, host, port if port is not None else _DEFAULT_PORTS[scheme], scheme.endswith("s"))
+
+    @property
+    def target(self) -> str:
+        """`host:port`, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.protocol}{'s' if self.secure else ''}://{self.target}"

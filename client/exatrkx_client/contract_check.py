@@ -1,0 +1,36 @@
+"""Whether a served model keeps the contract that this client was written for."""
+
+from __future__ import annotations
+
+from exatrkx.contract import ENSEMBLE, ModelSpec, TensorSpec
+from exatrkx.errors import ContractError
+
+
+def require_pipeline(served: ModelSpec, address: str) -> None:
+    """Refuse a model whose tensors are not those of a whole pipeline, whatever the model is called.
+
+    Outputs beyond the contract's are left alone: they are never asked for.
+
+    Raises:
+        ContractError: lists every tensor that is missing, in excess or of another type or shape.
+    """
+    problems = _differences("input", ENSEMBLE.inputs, served.inputs, others_allowed=False)
+    problems += _differences("output", ENSEMBLE.outputs, served.outputs, others_allowed=True)
+    if problems:
+        raise ContractError(f"{address}: model '{served.name}' does not keep the contract: {'; '.join(problems)}")
+
+
+def _differences(
+    kind: str, expected: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...], *, others_allowed: bool
+) -> list[str]:
+    by_name = {tensor.name: tensor for tensor in found}
+    problems = []
+    for tensor in expected:
+        served = by_name.pop(tensor.name, None)
+        if served is None:
+            problems.append(f"{kind} {tensor} is missing")
+        elif served != tensor:
+            problems.append(f"{kind} {tensor} expected, found {served}")
+    if not others_allowed:
+        problems += [f"{kind} {tensor} is not known" for tensor in by_name.values()]
+    return problems

@@ -1,0 +1,126 @@
+"""Requests over gRPC."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from typing import Any, Final
+
+import tritonclient.grpc as triton
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from exatrkx.contract import ModelSpec, TensorSpec
+from exatrkx.errors import ContractError, ExatrkxError
+from exatrkx_client.address import Address
+from exatrkx_client.errors import DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
+from exatrkx_client.transport import Reply, Request, own
+
+_NO_LIMIT: Final = -1
+
+_CHANNEL: Final = [
+    # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
+    ("grpc.max_send_message_length", _NO_LIMIT),
+    ("grpc.max_receive_message_length", _NO_LIMIT),
+    # A server that starts is noticed within a second; gRPC's own waits grow to two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A failed connection of one client does not make another wait.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+
+_ERRORS: Final[dict[str, type[ExatrkxError]]] = {
+    "StatusCode.UNAVAILABLE": ServerUnavailableError,
+    "StatusCode.CANCELLED": ServerUnavailableError,
+    "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
+    "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
+    "StatusCode.OUT_OF_RANGE": RequestRejectedError,
+    "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
+    "StatusCode.NOT_FOUND": ContractError,
+}
+
+
+class GrpcTransport:
+    """A gRPC channel to one server; it connects by itself, again when the server comes back."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=_CHANNEL)
+
+    def is_ready(self, model: str, timeout_s: float) -> bool:
+        """Whether the server and the model take requests."""
+        try:
+            return bool(
+                self._client.is_server_ready(client_timeout=timeout_s)
+                and self._client.is_model_ready(model, client_timeout=timeout_s)
+            )
+        except InferenceServerException as error:
+            raise self._translated(error) from error
+
+    def describe(self, model: str, timeout_s: float) -> ModelSpec:
+        """The model's tensors as the server has them."""
+        try:
+            found = self._client.get_model_metadata(model, client_timeout=timeout_s)
+        except InferenceServerException as error:
+            raise self._translated(error) from error
+        return ModelSpec(found.name, _specs(found.inputs), _specs(found.outputs))
+
+    def submit(self, request: Request) -> _Call:
+        """Start sending a request."""
+        began = time.perf_counter()
+        inputs = []
+        for name, array in request.inputs.items():
+            tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
+            tensor.set_data_from_numpy(array)
+            inputs.append(tensor)
+        answer: Future[Reply] = Future()
+
+        def arrived(result: Any, error: InferenceServerException | None) -> None:
+            """Runs on a thread of gRPC, which would lose an exception."""
+            if error is not None:
+                answer.set_exception(self._translated(error))
+                return
+            try:
+                tensors = {name: own(result.as_numpy(name), name) for name in request.outputs}
+            except (KeyError, ValueError) as problem:
+                answer.set_exception(ServerError(f"{self._address}: the answer cannot be read: {problem!r}"))
+            else:
+                answer.set_result(Reply(tensors, time.perf_counter() - began))
+
+        try:
+            context = self._client.async_infer(
+                request.model,
+                inputs,
+                callback=arrived,
+                outputs=[triton.InferRequestedOutput(name) for name in request.outputs],
+                client_timeout=request.timeout_s,
+            )
+        except ValueError as error:  # what a closed channel raises
+            raise ServerUnavailableError(f"{self._address}: {error}") from error
+        return _Call(answer, context)
+
+    def close(self) -> None:
+        """Give up what is on its way, and the channel."""
+        self._client.close()
+
+    def _translated(self, error: InferenceServerException) -> ExatrkxError:
+        kind = _ERRORS.get(error.status(), ServerError)
+        return kind(f"{self._address}: {error.message()}")
+
+
+class _Call:
+    """A request on its way, and how to give it up."""
+
+    def __init__(self, answer: Future[Reply], context: Any) -> None:
+        self._answer = answer
+        self._context = context
+
+    def result(self) -> Reply:
+        return self._answer.result()
+
+    def cancel(self) -> None:
+        self._context.cancel()
+
+
+def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors)

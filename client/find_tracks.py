@@ -1,0 +1,164 @@
+"""Send events to a server, write the tracks that it finds, and print what was found.
+
+    python client/find_tracks.py data/event*-hits.csv --url 127.0.0.1:8001 --output tracks.parquet
+
+Exit codes: 0 done, 2 bad input, 3 the server cannot be reached or fails, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from itertools import chain, islice
+from pathlib import Path
+from typing import Final, get_args
+
+from tqdm import tqdm
+
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.errors import EventFormatError, ExatrkxError
+from exatrkx.event import Event
+from exatrkx.readers import count_events, event_files, read_events
+from exatrkx_client import RequestRejectedError, TrackingClient
+from exatrkx_client.address import Address, Protocol
+from exatrkx_client.report import Report
+from exatrkx_client.tracks_file import Per, TracksWriter, require_suffix
+
+DONE: Final = 0
+BAD_INPUT: Final = 2
+NO_SERVER: Final = 3
+INTERRUPTED: Final = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    command = parser()
+    options = command.parse_args(arguments)
+    try:
+        Address.parse(options.url, options.protocol)
+    except ValueError as error:
+        command.error(f"--url: {error}")
+    try:
+        find_tracks(options)
+    except (EventFormatError, RequestRejectedError) as error:
+        return _failed(str(error), BAD_INPUT)
+    except ExatrkxError as error:
+        return _failed(str(error), NO_SERVER)
+    except KeyboardInterrupt:
+        return _failed("interrupted", INTERRUPTED)
+    return DONE
+
+
+def find_tracks(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError: events, output or server are not as they should be; the text gives the reason.
+    """
+    if options.output is not None:
+        require_suffix(options.output)
+    files = event_files(options.events)
+    total = count_events(files)
+    events = islice(read_events(files), options.limit)
+    first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
+    if first is None:
+        raise EventFormatError(f"{', '.join(map(str, files))}: no events")
+    with TrackingClient(options.url, options.model, options.protocol, options.timeout) as client:
+        client.wait_until_ready(options.wait)
+        client.check_contract()
+        run(
+            client,
+            chain([first], events),
+            Report(with_truth=first.truth is not None, in_flight=options.in_flight),
+            output=options.output,
+            per=options.per,
+            in_flight=options.in_flight,
+            total=total if options.limit is None else min(total, options.limit),
+        )
+
+
+def run(
+    client: TrackingClient,
+    events: Iterable[Event],
+    report: Report,
+    *,
+    output: Path | None = None,
+    per: Per = "spacepoint",
+    in_flight: int = 1,
+    total: int | None = None,
+) -> None:
+    """Find the tracks of all events, write them to `output` where one is given, and print the report's table."""
+    print(report.header())
+    seen: set[int] = set()
+    began = time.perf_counter()
+    with (
+        TracksWriter(output, per) if output is not None else nullcontext() as writer,
+        tqdm(total=total, unit="event", disable=None, file=sys.stderr) as progress,
+    ):
+        for event, result in client.find_tracks_many(events, in_flight):
+            if writer is not None:
+                writer.write(event, result.labels)
+            progress.write(report.add(event, result), file=sys.stdout)
+            progress.update()
+            if event.event_id in seen:
+                progress.write(f"event {event.event_id} came twice: its rows are mixed in the output", file=sys.stderr)
+            seen.add(event.event_id)
+    print(report.total(time.perf_counter() - began))
+    if output is not None:
+        print(f"tracks:     {output}, one row for each {per}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    command = argparse.ArgumentParser(
+        prog="find_tracks.py",
+        description="Send events to a server, write the tracks that it finds, and print what was found.",
+        epilog="Exit codes: 0 done, 2 bad input, 3 the server cannot be reached or fails, 130 interrupted.",
+    )
+    add = command.add_argument
+    add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
+    add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
+    add(
+        "--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors"
+    )
+    add(
+        "--protocol",
+        choices=get_args(Protocol),
+        help="default: by the URL; without a scheme HTTP on port 8000, else gRPC",
+    )
+    add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
+    add(
+        "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
+    )
+    add("--in-flight", type=_number(int, 1), default=1, help="most requests at once (default: %(default)s)")
+    add("--limit", type=_number(int, 1), help="stop after this many events")
+    add("--timeout", type=_number(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")
+    add(
+        "--wait", type=_number(float, 0), default=10.0, help="seconds for the server to be ready (default: %(default)g)"
+    )
+    return command
+
+
+def _number(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
+    """A reader of numbers, not below `least`, for the command line."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not value >= least:
+            raise argparse.ArgumentTypeError(f"must be at least {least:g}, found {text}")
+        return value
+
+    read.__name__ = "number"  # what argparse calls it when it is none
+    return read
+
+
+def _failed(reason: str, code: int) -> int:
+    print(f"find_tracks.py: {reason}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
