@@ -36,6 +36,12 @@ class ParticleSelection:
     charged: bool = True
     electrons: Electrons = "keep"
 
+    def __str__(self) -> str:
+        kind = f"{'charged ' if self.charged else ''}{'primaries' if self.primary else 'particles'}"
+        electrons = {"keep": "", "drop": ", no electrons", "only": ", electrons only"}[self.electrons]
+        cuts = f"pT > {self.min_pt:g} GeV, |η| < {self.max_abs_eta:g}, ≥ {self.min_spacepoints} spacepoints"
+        return f"{kind} with {cuts}{electrons}"
+
     def mask(self, event: Event) -> BoolArray:
         """[P] True for each particle of the event that is selected.
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from exatrkx import event_file
 from exatrkx.errors import EventFormatError
 from exatrkx.event import Event
 from exatrkx.readers.csv_columns import first_line
@@ -54,8 +55,6 @@ def count_events(paths: AnyPath | Iterable[AnyPath]) -> int:
 
 def _read_file(file: Path) -> Iterator[Event]:
     if _is_parquet(file):
-        from exatrkx import event_file
-
         yield from event_file.read_events(file)
         return
     header = [name.strip() for name in first_line(file).split(",")]
@@ -69,8 +68,6 @@ def _read_file(file: Path) -> Iterator[Event]:
 
 def _count_file(file: Path) -> int:
     if _is_parquet(file):
-        from exatrkx import event_file
-
         return event_file.count_events(file)
     return 1
 
