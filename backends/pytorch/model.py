@@ -15,7 +15,7 @@ import torch
 from exatrkx import checks
 from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
 from exatrkx.errors import ContractError
-from exatrkx.torchscript_file import load_torchscript
+from exatrkx.torchscript_file import inference, load_torchscript
 from exatrkx.triton_adapter import Arrays, Step
 
 NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
@@ -26,6 +26,7 @@ class TritonPythonModel(Step):
 
     spec: ModelSpec  # type: ignore[misc]  # known when the model is: one class serves all three networks
     network: torch.jit.ScriptModule
+    optimized: bool
 
     def initialize(self, args: dict[str, str]) -> None:
         name = args["model_name"]
@@ -42,21 +43,20 @@ class TritonPythonModel(Step):
         super().use_gpu(number)
         torch.cuda.set_device(number)
 
-    @torch.inference_mode()
     def run(self, tensors: Arrays) -> Arrays:
         features, *edges = (tensors[spec.name] for spec in self.spec.inputs)
         checks.check_finite(features, self.spec.inputs[0].name)
         if edges:
             checks.check_edge_index(edges[0], len(features), self.spec.inputs[1].name)
-        output = self.network(*(self._to_torch(array) for array in (features, *edges)))
+        with inference(optimized=self.optimized):
+            output = self.network(*(self._to_torch(array) for array in (features, *edges)))
         return {self.spec.outputs[0].name: self._from_torch(output)}
 
     def _configure_torch(self) -> None:
         if threads := self.parameters.get("INTRA_OP_THREAD_COUNT"):
             torch.set_num_threads(int(threads))
         torch.set_num_interop_threads(int(self.parameters.get("INTER_OP_THREAD_COUNT", "1")))
-        if self.parameters.get("DISABLE_OPTIMIZED_EXECUTION", "").lower() == "true":
-            torch._C._set_graph_executor_optimize(False)
+        self.optimized = self.parameters.get("DISABLE_OPTIMIZED_EXECUTION", "false").lower() != "true"
 
     def _to_torch(self, array: Any) -> torch.Tensor:
         if self.device.gpu is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
@@ -47,9 +46,18 @@ def server_id(http_url: str) -> str | None:
     """
     try:
         name = _request(f"{http_url}/v2")["name"]
-    except (OSError, urllib.error.URLError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(name)
+
+
+def answers(url: str) -> bool:
+    """Whether there is something at this address."""
+    try:
+        with _opener.open(url, timeout=_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
 
 
 def model_states(http_url: str) -> list[ModelState]:

@@ -19,9 +19,11 @@ from exatrkx_server.errors import ServerStartError
 from exatrkx_server.installation import find_triton
 from exatrkx_server.options import ServerOptions
 from exatrkx_server.ports import PortInUseError, Ports, check_free, free_ports
+from exatrkx_server.scratch import scratch_directory
 from exatrkx_server.stopping import stop_process_group
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 _POLL_S = 0.05
@@ -95,17 +97,20 @@ class TritonServer:
 
     def stop(self) -> None:
         """Stop the server and every process of it. Does nothing the second time."""
+        self._stop_process()
+        self._resources.close()
+
+    def _stop_process(self) -> None:
         process, self._process = self._process, None
         if process is not None:
             # Triton itself gives up on requests in flight after stop_timeout_s; then come the models' own ends.
             stop_process_group(process, grace_s=self.options.stop_timeout_s + 10.0)
-        self._resources.close()
 
     def _start(self) -> None:
         if not self.model_repository.is_dir():
             raise ServerStartError(f"{self.model_repository}: no such model repository")
         installation = find_triton()
-        backend_directory = Path(self._resources.enter_context(tempfile.TemporaryDirectory(prefix="exatrkx-backends-")))
+        backend_directory = Path(self._resources.enter_context(scratch_directory()))
         self.backends = assemble(backend_directory, installation, self.options.custom_backend)
         if self._log is None:
             handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
@@ -127,6 +132,7 @@ class TritonServer:
                 self._run(command, environment(installation, self.options.threads), identity)
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
+                self._stop_process()
                 if self.options.ports is not None or attempt == _PORT_ATTEMPTS:
                     raise
             else:
@@ -144,24 +150,30 @@ class TritonServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we pass it on
             )
-        self._await_identity(identity, began + self.options.start_timeout_s)
+        deadline = began + self.options.start_timeout_s
+        self._await(lambda: health.server_id(self.http_url) == identity, deadline)
+        if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
+            # Opened last; Triton serves on without it when the port is taken.
+            self._await(lambda: health.answers(self.metrics_url), deadline)
         self._check_models()
         self.ready_after_s = time.monotonic() - began
 
-    def _await_identity(self, identity: str, deadline: float) -> None:
+    def _await(self, condition: Callable[[], bool], deadline: float) -> None:
         assert self._process is not None
-        while (found := health.server_id(self.http_url)) != identity:
+        while True:
             code = self._process.poll()
+            if log.port_was_taken(self.log_file):
+                raise PortInUseError(log.last_errors(self.log_file))
             if code is not None:
-                reason = log.last_errors(self.log_file)
-                if log.port_was_taken(self.log_file):
-                    raise PortInUseError(reason)
-                raise ServerStartError(f"the server ended with code {code}: {reason}\nlog: {self.log_file}")
-            if time.monotonic() > deadline:
-                who = "" if found is None else f"; {self.http_url} answers as another server, {found}"
                 raise ServerStartError(
-                    f"not ready after {self.options.start_timeout_s:g} s{who}; "
-                    f"{log.last_errors(self.log_file)}\nlog: {self.log_file}"
+                    f"the server ended with code {code}: {log.last_errors(self.log_file)}\nlog: {self.log_file}"
+                )
+            if condition():
+                return
+            if time.monotonic() > deadline:
+                raise ServerStartError(
+                    f"not ready after {self.options.start_timeout_s:g} s: {log.last_errors(self.log_file)}\n"
+                    f"log: {self.log_file}"
                 )
             time.sleep(_POLL_S)
 

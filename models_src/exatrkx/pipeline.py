@@ -15,7 +15,7 @@ from exatrkx.contract import ENSEMBLE
 from exatrkx.edges import select_edges
 from exatrkx.memory import retain_freed_memory
 from exatrkx.neighbours import fixed_radius_edges
-from exatrkx.torchscript_file import load_torchscript
+from exatrkx.torchscript_file import inference, load_torchscript
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Pipeline:
             device,
         )
 
-    @torch.inference_mode()
+    @inference()
     def __call__(self, features: npt.NDArray[np.float32]) -> Tracks:
         """Find the tracks of one event.
 
