@@ -36,5 +36,5 @@ def inference(*, optimized: bool = False) -> Iterator[None]:
     The optimiser watches the first runs, compiles what it saw, and does so again for other sizes. Every event has
     another size: the GNN's first run took 150 ms that way and 20 ms as written, and later ones were no faster.
     """
-    with torch.inference_mode(), torch.jit.optimized_execution(optimized):  # type: ignore[no-untyped-call]  # torch's
+    with torch.inference_mode(), torch.jit.optimized_execution(optimized):  # type: ignore[attr-defined]  # torch's
         yield
