@@ -15,3 +15,7 @@ class EventFormatError(ExatrkxError, ValueError):
 
 class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
+
+
+class SimulationError(ExatrkxError):
+    """The event generator or the detector simulation failed."""

@@ -1,14 +1,23 @@
-"""The project's own event format: one Parquet file for a set of events, one row for an event.
+"""The project's own event file: one Parquet file per event set, one row and one row group per event.
 
-Columns are lists, so that awkward-array, pandas or polars read a file as it is. Positions are mm, momenta GeV. Each
-event is a row group of its own: any one of them is read without the others.
+| column | type | what |
+|---|---|---|
+| `event_id` | int64 | number of the event in its sample |
+| `x`, `y`, `z` | list of float32 | [N] spacepoints in mm |
+| `hit_spacepoint`, `hit_particle`, `hit_order` | list of int32 | [H] `exatrkx.event.Truth` |
+| `particle_id`, `particle_pdg`, … | list, by field | [P] the fields of `exatrkx.event.Particles`, mm, GeV and e |
+
+The `hit_` and `particle_` columns are null where nothing is known of an event's particles.
 """
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,136 +26,195 @@ import pyarrow.parquet as pq
 from exatrkx.errors import EventFormatError
 from exatrkx.event import Event, Particles, Truth
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+FORMAT: Final = "exatrkx-events"
+VERSION: Final = "1"
 
-FORMAT_VERSION: Final = "1"
-_METADATA: Final = {"exatrkx.events": FORMAT_VERSION, "units": "mm, GeV, e"}
+POSITIONS: Final = ("x", "y", "z")
+HITS: Final = {"spacepoint": "hit_spacepoint", "particle": "hit_particle", "order": "hit_order"}
+"""Fields of `Truth`, and the column that each is in."""
 
-_POSITIONS: Final = ("x", "y", "z")
-_HITS: Final = {"hit_spacepoint": "spacepoint", "hit_particle": "particle", "hit_order": "order"}
-_PARTICLE_TYPES: Final[dict[str, pa.DataType]] = {
+_FIELD_TYPES: Final = {
     "particle_id": pa.uint64(),
     "pdg": pa.int32(),
-    "charge": pa.float32(),
-    **dict.fromkeys(("vx", "vy", "vz", "px", "py", "pz"), pa.float32()),
     "primary": pa.bool_(),
 }
-_PARTICLES: Final = {f"particle_{name.removeprefix('particle_')}": name for name in _PARTICLE_TYPES}
+PARTICLES: Final = {
+    field.name: field.name if field.name.startswith("particle_") else f"particle_{field.name}"
+    for field in fields(Particles)
+}
+"""Fields of `Particles`, and the column that each is in."""
 
 SCHEMA: Final = pa.schema(
     [
         pa.field("event_id", pa.int64(), nullable=False),
-        *(pa.field(name, pa.list_(pa.float32()), nullable=False) for name in _POSITIONS),
-        # Null where nothing is known of the particles.
-        *(pa.field(name, pa.list_(pa.int32())) for name in _HITS),
-        *(pa.field(column, pa.list_(_PARTICLE_TYPES[name])) for column, name in _PARTICLES.items()),
+        *(pa.field(name, pa.list_(pa.float32()), nullable=False) for name in POSITIONS),
+        *(pa.field(column, pa.list_(pa.int32())) for column in HITS.values()),
+        *(pa.field(column, pa.list_(_FIELD_TYPES.get(name, pa.float32()))) for name, column in PARTICLES.items()),
     ],
-    metadata=_METADATA,
+    metadata={"format": FORMAT, "version": VERSION, "length": "mm", "momentum": "GeV", "charge": "e"},
 )
 
+_FLOATS: Final = [field.name for field in SCHEMA if pa.types.is_list(field.type) and field.type.value_type == "float"]
 
-def write_events(path: Path, events: Iterable[Event]) -> int:
-    """Write events as they come, and return how many; the file is there only once it is whole."""
-    partial = path.with_name(path.name + ".partial")
+
+def write_events(path: str | Path, events: Iterable[Event]) -> int:
+    """Write events to a Parquet file as they come; the file appears under its name only when all are in it.
+
+    Returns:
+        How many events were written.
+
+    Raises:
+        EventFormatError: an event's arrays differ in length, or an index points outside them.
+    """
+    path = Path(path)
     count = 0
-    try:
-        with pq.ParquetWriter(partial, SCHEMA, compression="zstd", compression_level=9) as writer:
-            for event in events:
-                writer.write_batch(pa.RecordBatch.from_pylist([_row(event)], schema=SCHEMA))
-                count += 1
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with _renamed_when_whole(path) as unfinished, _writer(unfinished) as writer:
+        for count, event in enumerate(events, start=1):  # noqa: B007  # returned below
+            writer.write_table(_row(path, event), row_group_size=1)
     return count
 
 
-def read_events(path: Path, indices: Sequence[int] | None = None) -> Iterator[Event]:
-    """Read the events of a file, or those at `indices` (places in the file, from 0), each when it is asked for.
+def read_events(path: str | Path, indices: Sequence[int] | None = None) -> Iterator[Event]:
+    """Read events one after the other, each only when it is asked for.
+
+    Args:
+        path: a file that `write_events` wrote.
+        indices: places of the wanted events in the file, from 0, in the order in which they are wanted; all unless given.
 
     Raises:
-        EventFormatError: the file is no Parquet file of events, or an event in it contradicts itself.
-        IndexError: there is no event at one of the indices.
+        EventFormatError: the file is not one of events, or there is no event of that index.
     """
     with _open(path) as file:
-        for place in range(file.num_row_groups) if indices is None else indices:
-            if not 0 <= place < file.num_row_groups:
-                raise IndexError(f"{path}: there is no event at {place}, only {file.num_row_groups} events")
-            yield _event(path, file.read_row_group(place))
+        groups = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
+        count = file.metadata.num_rows
+        for index in range(count) if indices is None else indices:
+            if not 0 <= index < count:
+                raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
+            group = int(np.searchsorted(groups, index, side="right"))
+            first = int(groups[group - 1]) if group else 0
+            row = file.read_row_group(group, columns=SCHEMA.names).slice(index - first, 1)
+            yield _event(path, row)
 
 
-def count_events(path: Path) -> int:
-    """How many events a file holds.
+def count_events(path: str | Path) -> int:
+    """How many events a file has.
 
     Raises:
-        EventFormatError: the file is no Parquet file of events.
+        EventFormatError: the file is not one of events.
     """
     with _open(path) as file:
-        count: int = file.num_row_groups
-        return count
+        return int(file.metadata.num_rows)
 
 
-def _row(event: Event) -> dict[str, Any]:
-    row: dict[str, Any] = {"event_id": event.event_id, **{name: getattr(event, name) for name in _POSITIONS}}
+@contextmanager
+def _renamed_when_whole(path: Path) -> Iterator[Path]:
+    """A temporary name in the same folder, renamed on success and removed on failure."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+        unfinished = Path(stream.name)
+    try:
+        yield unfinished
+        unfinished.chmod(0o644)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _writer(path: Path) -> Any:
+    integers = [column for column in SCHEMA.names if column not in _FLOATS and column != "particle_primary"]
+    encodings = {name: "BYTE_STREAM_SPLIT" for name in _FLOATS} | {name: "DELTA_BINARY_PACKED" for name in integers}
+    nested = {name if name == "event_id" else f"{name}.list.element": encoding for name, encoding in encodings.items()}
+    return pq.ParquetWriter(
+        path,
+        SCHEMA,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=False,
+        write_statistics=False,
+        column_encoding=nested,
+    )
+
+
+def _row(path: Path, event: Event) -> Any:
+    """The event as a table of one row."""
+    values: dict[str, Any] = {name: getattr(event, name) for name in POSITIONS}
     if event.truth is not None:
-        row |= {column: getattr(event.truth, name) for column, name in _HITS.items()}
-        row |= {column: getattr(event.truth.particles, name) for column, name in _PARTICLES.items()}
-    return row
+        values |= {column: getattr(event.truth, name) for name, column in HITS.items()}
+        values |= {column: getattr(event.truth.particles, name) for name, column in PARTICLES.items()}
+    _check(path, event.event_id, values)
+    columns = [pa.array([event.event_id], pa.int64())]
+    for field in SCHEMA:
+        if field.name != "event_id":
+            value = values.get(field.name)
+            flat = None if value is None else pa.array(value, field.type.value_type)
+            columns.append(_list_of(flat, field.type))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
-def _open(path: Path) -> pq.ParquetFile:
+def _list_of(flat: Any | None, kind: Any) -> Any:
+    """One list, of these values or null."""
+    if flat is None:
+        return pa.array([None], kind)
+    return pa.ListArray.from_arrays(pa.array([0, len(flat)], pa.int32()), flat)
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Any]:
     try:
         file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise EventFormatError(f"{path}: no Parquet file: {error}") from error
+    except OSError as error:
+        raise EventFormatError(f"{path}: {error.strerror or error}") from error
+    except pa.ArrowException as error:
+        raise EventFormatError(f"{path}: not a Parquet file: {error}") from error
+    with file:
+        _check_schema(path, file.schema_arrow)
+        yield file
+
+
+def _check_schema(path: str | Path, schema: Any) -> None:
     for field in SCHEMA:
-        place = file.schema_arrow.get_field_index(field.name)
-        if place < 0:
-            raise EventFormatError(
-                f"{path}: column {field.name} is missing; found {', '.join(file.schema_arrow.names)}"
-            )
-        found = file.schema_arrow.field(place).type
+        if field.name not in schema.names:
+            raise EventFormatError(f"{path}: no column {field.name!r}, found {', '.join(schema.names)}")
+        found = schema.field(field.name).type
         if found != field.type:
-            raise EventFormatError(f"{path}: column {field.name} must be {field.type}, found {found}")
-    if any(file.metadata.row_group(i).num_rows != 1 for i in range(file.num_row_groups)):
-        raise EventFormatError(f"{path}: each row group must hold one event")
-    return file
+            raise EventFormatError(f"{path}: column {field.name!r} must be of type {field.type}, found {found}")
 
 
-def _event(path: Path, table: pa.Table) -> Event:
-    event_id = table["event_id"][0].as_py()
-    where = f"{path}, event {event_id}"
-    x, y, z = (_column(table, name, where) for name in _POSITIONS)
-    _same_length(where, {"x": x, "y": y, "z": z})
-    truth = _truth(table, len(x), where) if table["hit_spacepoint"][0].is_valid else None
-    return Event(event_id=event_id, x=x, y=y, z=z, truth=truth)
+def _event(path: str | Path, row: Any) -> Event:
+    event_id = int(row["event_id"][0].as_py())
+    values: dict[str, Any] = {}
+    for field in SCHEMA:
+        cell = row[field.name][0]
+        if field.name != "event_id" and cell.is_valid:
+            if cell.values.null_count:
+                raise EventFormatError(f"{path}: event {event_id}: column {field.name!r} has nulls among its values")
+            values[field.name] = cell.values.to_numpy(zero_copy_only=False)
+    _check(path, event_id, values)
+    truth = None
+    if HITS["order"] in values:
+        truth = Truth(
+            particles=Particles(**{name: values[column] for name, column in PARTICLES.items()}),
+            **{name: values[column].astype(np.int64) for name, column in HITS.items()},
+        )
+    return Event(event_id=event_id, **{name: values[name] for name in POSITIONS}, truth=truth)
 
 
-def _truth(table: pa.Table, num_spacepoints: int, where: str) -> Truth:
-    hits = {name: _column(table, column, where).astype(np.int64) for column, name in _HITS.items()}
-    properties = {name: _column(table, column, where) for column, name in _PARTICLES.items()}
-    _same_length(where, hits)
-    _same_length(where, properties)
-    _in_range(where, "hit_spacepoint", hits["spacepoint"], num_spacepoints)
-    _in_range(where, "hit_particle", hits["particle"], len(properties["particle_id"]))
-    particles = Particles(**{field.name: properties[field.name] for field in fields(Particles)})
-    return Truth(particles=particles, **hits)
-
-
-def _column(table: pa.Table, name: str, where: str) -> Any:
-    value = table[name][0]
-    if not value.is_valid:
-        raise EventFormatError(f"{where}: column {name} is null")
-    return value.values.to_numpy(zero_copy_only=False)
-
-
-def _same_length(where: str, columns: dict[str, Any]) -> None:
-    lengths = {name: len(values) for name, values in columns.items()}
-    if len(set(lengths.values())) > 1:
-        raise EventFormatError(f"{where}: columns must have one length, found {lengths}")
-
-
-def _in_range(where: str, name: str, values: Any, size: int) -> None:
-    bad = (values < 0) | (values >= size)
-    if bad.any():
-        raise EventFormatError(f"{where}: column {name} must be in [0, {size}), found {int(values[bad.argmax()])}")
+def _check(path: str | Path, event_id: int, values: dict[str, Any]) -> None:
+    """Raise EventFormatError unless lengths agree, indices point at something, and truth is all there or all null."""
+    where = f"{path}: event {event_id}"
+    known = [name for name in (*HITS.values(), *PARTICLES.values()) if name in values]
+    for group in (POSITIONS, tuple(HITS.values()), tuple(PARTICLES.values())):
+        for name in group:
+            if name not in values and (known or group is POSITIONS):
+                raise EventFormatError(f"{where}: column {name!r} is null, and {(known or ['x'])[0]!r} is not")
+            if name in values and len(values[name]) != len(values[group[0]]):
+                raise EventFormatError(
+                    f"{where}: column {name!r} has {len(values[name])} values, {group[0]!r} has {len(values[group[0]])}"
+                )
+    if not known:
+        return
+    for name, count in (("hit_spacepoint", len(values["x"])), ("hit_particle", len(values["particle_id"]))):
+        index = values[name]
+        if len(index) and not (0 <= index.min() and index.max() < count):
+            raise EventFormatError(
+                f"{where}: column {name!r} points outside 0 … {count - 1}: found {index.min()} … {index.max()}"
+            )
