@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar, overload
+from typing import Any, Final, Literal, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -207,7 +207,7 @@ def _answer(source: Event | FeatureArray, request: RetriedRequest) -> TrackResul
     except RequestRejectedError as error:
         event = f"event {source.event_id}: " if isinstance(source, Event) else ""
         raise RequestRejectedError(f"{event}{error}") from error
-    labels = reply.tensors[_LABELS.name]
+    labels: Any = reply.tensors.get(_LABELS.name)
     try:
         check_tensor(labels, _LABELS)
     except ContractError as error:

@@ -81,8 +81,9 @@ class GrpcTransport:
                 answer.set_exception(self._translated(error))
                 return
             try:
-                tensors = {name: own(result.as_numpy(name), name) for name in request.outputs}
-            except (KeyError, ValueError) as problem:
+                outputs = result.get_response().outputs
+                tensors = {output.name: own(result.as_numpy(output.name), output.datatype) for output in outputs}
+            except (ValueError, TypeError) as problem:
                 answer.set_exception(ServerError(f"{self._address}: the answer cannot be read: {problem!r}"))
             else:
                 answer.set_result(Reply(tensors, time.perf_counter() - began))

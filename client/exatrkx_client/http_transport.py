@@ -100,8 +100,11 @@ class HttpTransport:
             result = triton.InferenceServerClient.parse_response_body(
                 content, header_length=response.getheader(_HEADER_LENGTH)
             )
-            tensors = {name: own(result.as_numpy(name), name) for name in request.outputs}
-        except (KeyError, ValueError) as error:
+            tensors = {
+                output["name"]: own(result.as_numpy(output["name"]), output["datatype"])
+                for output in result.get_response()["outputs"]
+            }
+        except (KeyError, ValueError, TypeError) as error:
             raise ServerError(f"{self._address}: the answer cannot be read: {error!r}") from error
         return Reply(tensors, time.perf_counter() - began)
 

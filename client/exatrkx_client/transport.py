@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from tritonclient.utils import triton_to_np_dtype
 
 from exatrkx.contract import ModelSpec
 from exatrkx_client.address import Address
@@ -70,8 +71,11 @@ def connect(address: Address) -> Transport:
     return HttpTransport(address)
 
 
-def own(array: Array | None, name: str) -> Array:
-    """The array in memory of its own, writable, where the protocol's library gives a view of its message."""
-    if array is None:
-        raise KeyError(name)
-    return np.array(array)
+def own(array: Array | None, datatype: str) -> Array:
+    """The array in memory of its own, writable, where tritonclient gives a view of its message.
+
+    Args:
+        array: what `as_numpy` gave: for an empty tensor over HTTP, one of the wrong type.
+        datatype: Triton's name for the tensor's type.
+    """
+    return np.array(array, dtype=triton_to_np_dtype(datatype))
