@@ -109,22 +109,13 @@ def read_labels(file: Path, event: Event) -> Labels:
     require_suffix(file)
     try:
         table = _read_csv(file) if file.suffix == ".csv" else pq.read_table(file)
+        spacepoint, label = _rows_of_event(file, table, event)
     except (pa.ArrowException, OSError) as error:
         raise EventFormatError(f"{file}: cannot be read: {str(error).splitlines()[0]}") from error
-    index = {"spacepoint", "spacepoints"} & set(table.column_names)
-    if not {"event_id", "label"} <= set(table.column_names) or not index:
+    outside = spacepoint[(spacepoint < 0) | (spacepoint >= len(event))]
+    if outside.size:
         raise EventFormatError(
-            f"{file}: not a file of tracks; expected columns event_id, label and spacepoint or spacepoints, "
-            f"found {', '.join(table.column_names)}"
-        )
-    rows = table.filter(pc.equal(table["event_id"], event.event_id))
-    if not rows.num_rows and len(event):
-        raise EventFormatError(f"{file}: no tracks of event {event.event_id} in it")
-    spacepoint, label = _flattened(rows, index.pop())
-    if len(spacepoint) and (spacepoint.min() < 0 or spacepoint.max() >= len(event)):
-        raise EventFormatError(
-            f"{file}: event {event.event_id} has {len(event)} spacepoints, "
-            f"found spacepoint {spacepoint.min() if spacepoint.min() < 0 else spacepoint.max()}"
+            f"{file}: event {event.event_id} has {len(event)} spacepoints, found spacepoint {outside[0]}"
         )
     labels = np.full(len(event), NOISE_LABEL, dtype=np.int64)
     labels[spacepoint] = label
@@ -153,16 +144,26 @@ def _spacepoint_rows(event: Event, labels: Labels) -> dict[str, Any]:
 
 
 def _read_csv(file: Path) -> pa.Table:
-    # Said, because a list of one spacepoint looks like a number.
-    return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(column_types={"spacepoints": pa.string()}))
+    # Said, because a list of one spacepoint looks like a number, and a column without rows like nothing.
+    types = {"event_id": pa.int64(), "spacepoint": pa.int64(), "label": pa.int64(), "spacepoints": pa.string()}
+    return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(column_types=types))
 
 
-def _flattened(rows: pa.Table, index: str) -> tuple[Labels, Labels]:
-    """Spacepoint and label, one entry for each spacepoint, from either form."""
-    labels = rows["label"].to_numpy().astype(np.int64)
-    column = rows[index].combine_chunks()
-    if index == "spacepoint":
-        return column.to_numpy().astype(np.int64), labels
+def _rows_of_event(file: Path, table: pa.Table, event: Event) -> tuple[Labels, Labels]:
+    """Spacepoint and label, one entry for each spacepoint of the event in the file, from either form."""
+    index = {"spacepoint", "spacepoints"} & set(table.column_names)
+    if not {"event_id", "label"} <= set(table.column_names) or not index:
+        raise EventFormatError(
+            f"{file}: not a file of tracks; expected columns event_id, label and spacepoint or spacepoints, "
+            f"found {', '.join(table.column_names)}"
+        )
+    rows = table.filter(pc.equal(table["event_id"], event.event_id))
+    if not rows.num_rows and len(event):
+        raise EventFormatError(f"{file}: no tracks of event {event.event_id} in it")
+    labels = rows["label"].to_numpy()
+    column = rows[index.pop()].combine_chunks()
+    if pa.types.is_integer(column.type):
+        return column.to_numpy(), labels
     if pa.types.is_string(column.type):
         column = pc.split_pattern(column, " ")
     sizes = pc.list_value_length(column).to_numpy(zero_copy_only=False)
