@@ -1,0 +1,45 @@
+"""Fixtures: a real Triton server with networks that can be worked out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from serving import Caller
+
+from exatrkx_server import ServerOptions, TritonServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model repository of this project with the networks and the working point of `tiny_networks`."""
+    # Here, so that tests which need no server do without torch.
+    from tiny_networks import write_tiny_repository  # noqa: PLC0415
+
+    return write_tiny_repository(ROOT / "model_repository", tmp_path_factory.mktemp("tiny") / "model_repository")
+
+
+@pytest.fixture(scope="session")
+def server(
+    tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[TritonServer]:
+    """A server with every model of `tiny_repository`, for the whole session."""
+    log_file = tmp_path_factory.mktemp("server") / "tritonserver.log"
+    with TritonServer(tiny_repository, ServerOptions(log_file=log_file, custom_backend="python")) as running:
+        yield running
+    if request.session.testsfailed:
+        print(f"\nthe server's log: {log_file}\n{log_file.read_text(errors='replace')[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def call(server: TritonServer) -> Iterator[Caller]:
+    """The server over gRPC."""
+    caller = Caller(server)
+    yield caller
+    caller.close()
