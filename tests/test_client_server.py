@@ -28,7 +28,7 @@ def scripted_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def scripted(scripted_repository: Path) -> Iterator[TritonServer]:
-    with TritonServer(scripted_repository, ServerOptions()) as running:
+    with TritonServer(scripted_repository, ServerOptions(stop_timeout_s=1)) as running:
         yield running
 
 
@@ -142,7 +142,8 @@ def test_one_client_for_several_threads(client: TrackingClient) -> None:
 @both
 def test_a_request_outlives_a_restart_of_the_server(scripted_repository: Path, protocol: Protocol) -> None:
     ports = free_ports("127.0.0.1")
-    options = ServerOptions(ports=ports)
+    # Triton waits for open connections before it stops, and the client keeps its own.
+    options = ServerOptions(ports=ports, stop_timeout_s=1)
     patient = Retry(attempts=200, first_delay_s=0.05, max_delay_s=0.2)
     with TritonServer(scripted_repository, options) as running:
         client = TrackingClient(url_of(running, protocol), MODEL, retry=patient)
