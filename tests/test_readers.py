@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import handmade
 import numpy as np
 import pytest
 
 from exatrkx.errors import EventFormatError
 from exatrkx.event import Event
+from exatrkx.event_file import write_events
 from exatrkx.features import features
 from exatrkx.readers import count_events, event_files, read_events
 
@@ -248,3 +250,25 @@ def test_files_are_read_only_when_their_event_is_asked_for(tmp_path: Path) -> No
     assert next(events).event_id == 1000
     with pytest.raises(EventFormatError, match="event000001001"):
         next(events)
+
+
+def test_parquet_is_known_by_its_content(tmp_path: Path) -> None:
+    written = [one(write(tmp_path, hits=HITS, truth=TRUTH, particles=PARTICLES)), handmade.event(3, [[0, 1]])]
+    write_events(tmp_path / "named.otherwise", written)
+    read = list(read_events(tmp_path / "named.otherwise"))
+    assert [event.event_id for event in read] == [1000, 7]
+    for event, expected in zip(read, written, strict=True):
+        np.testing.assert_array_equal(event.x, expected.x)
+        assert event.truth is not None
+        assert expected.truth is not None
+        np.testing.assert_array_equal(event.truth.order, expected.truth.order)
+    assert count_events(tmp_path / "named.otherwise") == 2
+    assert count_events([tmp_path / "named.otherwise", tmp_path]) == 3
+
+
+def test_parquet_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(EventFormatError, match=r"broken\.parquet"):
+        list(read_events(tmp_path))
+    with pytest.raises(EventFormatError, match=r"broken\.parquet"):
+        count_events(tmp_path)
