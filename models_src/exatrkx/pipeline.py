@@ -35,11 +35,13 @@ class Tracks:
         labels: [N] INT64; −1, or the number of the spacepoint's track candidate.
         edge_index: [2,E] INT64 edges that the filter kept.
         edge_scores: [E] FP32 the GNN's logits of those edges.
+        neighbour_edges: [2,E'] INT64 edges of the neighbour search, before the filter.
     """
 
     labels: Any
     edge_index: Any
     edge_scores: Any
+    neighbour_edges: Any
 
 
 class Pipeline:
@@ -101,17 +103,17 @@ class Pipeline:
         check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)
-        edge_index = fixed_radius_edges(
+        neighbour_edges = fixed_radius_edges(
             self._for_stages(self.embed(hits)),
             radius=cuts.radius,
             max_neighbors=cuts.max_neighbors,
             max_edges=cuts.max_edges,
         )
-        filter_scores = self.edge_filter(hits, self._on_device(edge_index))
-        edge_index = select_edges(edge_index, self._for_stages(filter_scores), cut=cuts.filter_cut)
+        filter_scores = self.edge_filter(hits, self._on_device(neighbour_edges))
+        edge_index = select_edges(neighbour_edges, self._for_stages(filter_scores), cut=cuts.filter_cut)
         scores = self._for_stages(self.gnn(hits, self._on_device(edge_index)))
         labels = label_components(edge_index, scores, len(hits), cut=cuts.gnn_cut, min_hits=cuts.min_hits)
-        return Tracks(labels, edge_index, scores)
+        return Tracks(labels, edge_index, scores, neighbour_edges)
 
     def _on_device(self, array: Any) -> torch.Tensor:
         """The array as a tensor on the pipeline's device; no copy where it is there already."""
