@@ -12,7 +12,7 @@ The `hit_` and `particle_` columns are null where nothing is known of an event's
 
 from __future__ import annotations
 
-import tempfile
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -54,8 +54,6 @@ SCHEMA: Final = pa.schema(
     metadata={"format": FORMAT, "version": VERSION, "length": "mm", "momentum": "GeV", "charge": "e"},
 )
 
-_FLOATS: Final = [field.name for field in SCHEMA if pa.types.is_list(field.type) and field.type.value_type == "float"]
-
 
 def write_events(path: str | Path, events: Iterable[Event]) -> int:
     """Write events to a Parquet file as they come; the file appears under its name only when all are in it.
@@ -69,8 +67,9 @@ def write_events(path: str | Path, events: Iterable[Event]) -> int:
     path = Path(path)
     count = 0
     with _renamed_when_whole(path) as unfinished, _writer(unfinished) as writer:
-        for count, event in enumerate(events, start=1):  # noqa: B007  # returned below
+        for event in events:
             writer.write_table(_row(path, event), row_group_size=1)
+            count += 1
     return count
 
 
@@ -79,21 +78,22 @@ def read_events(path: str | Path, indices: Sequence[int] | None = None) -> Itera
 
     Args:
         path: a file that `write_events` wrote.
-        indices: places of the wanted events in the file, from 0, in the order in which they are wanted; all unless given.
+        indices: places of the wanted events in the file, from 0, in the order in which they are wanted; all of them
+            unless given.
 
     Raises:
         EventFormatError: the file is not one of events, or there is no event of that index.
     """
     with _open(path) as file:
-        groups = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
+        # One event per row group as written here; another tool may have put several in one.
+        ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
         count = file.metadata.num_rows
         for index in range(count) if indices is None else indices:
             if not 0 <= index < count:
                 raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
-            group = int(np.searchsorted(groups, index, side="right"))
-            first = int(groups[group - 1]) if group else 0
-            row = file.read_row_group(group, columns=SCHEMA.names).slice(index - first, 1)
-            yield _event(path, row)
+            group = int(np.searchsorted(ends, index, side="right"))
+            rows = _row_group(path, file, group)
+            yield _event(path, rows.slice(index - ends[group] + len(rows), 1))
 
 
 def count_events(path: str | Path) -> int:
@@ -109,20 +109,21 @@ def count_events(path: str | Path) -> int:
 @contextmanager
 def _renamed_when_whole(path: Path) -> Iterator[Path]:
     """A temporary name in the same folder, renamed on success and removed on failure."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        unfinished = Path(stream.name)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         yield unfinished
-        unfinished.chmod(0o644)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
 def _writer(path: Path) -> Any:
-    integers = [column for column in SCHEMA.names if column not in _FLOATS and column != "particle_primary"]
-    encodings = {name: "BYTE_STREAM_SPLIT" for name in _FLOATS} | {name: "DELTA_BINARY_PACKED" for name in integers}
-    nested = {name if name == "event_id" else f"{name}.list.element": encoding for name, encoding in encodings.items()}
+    values = {field.name: field.type.value_type for field in SCHEMA if pa.types.is_list(field.type)}
+    encodings = {
+        f"{name}.list.element": "BYTE_STREAM_SPLIT" if pa.types.is_floating(kind) else "DELTA_BINARY_PACKED"
+        for name, kind in values.items()
+        if not pa.types.is_boolean(kind)
+    }
     return pq.ParquetWriter(
         path,
         SCHEMA,
@@ -130,7 +131,7 @@ def _writer(path: Path) -> Any:
         compression_level=9,
         use_dictionary=False,
         write_statistics=False,
-        column_encoding=nested,
+        column_encoding=encodings,
     )
 
 
@@ -159,11 +160,11 @@ def _list_of(flat: Any | None, kind: Any) -> Any:
 
 @contextmanager
 def _open(path: str | Path) -> Iterator[Any]:
+    if not Path(path).is_file():
+        raise EventFormatError(f"{path}: no such file")
     try:
         file = pq.ParquetFile(path)
-    except OSError as error:
-        raise EventFormatError(f"{path}: {error.strerror or error}") from error
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
         raise EventFormatError(f"{path}: not a Parquet file: {error}") from error
     with file:
         _check_schema(path, file.schema_arrow)
@@ -179,8 +180,17 @@ def _check_schema(path: str | Path, schema: Any) -> None:
             raise EventFormatError(f"{path}: column {field.name!r} must be of type {field.type}, found {found}")
 
 
+def _row_group(path: str | Path, file: Any, group: int) -> Any:
+    try:
+        return file.read_row_group(group, columns=SCHEMA.names, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise EventFormatError(f"{path}: row group {group} cannot be read: {error}") from error
+
+
 def _event(path: str | Path, row: Any) -> Event:
-    event_id = int(row["event_id"][0].as_py())
+    event_id = row["event_id"][0].as_py()
+    if event_id is None:
+        raise EventFormatError(f"{path}: column 'event_id' has a null")
     values: dict[str, Any] = {}
     for field in SCHEMA:
         cell = row[field.name][0]
@@ -214,7 +224,7 @@ def _check(path: str | Path, event_id: int, values: dict[str, Any]) -> None:
         return
     for name, count in (("hit_spacepoint", len(values["x"])), ("hit_particle", len(values["particle_id"]))):
         index = values[name]
-        if len(index) and not (0 <= index.min() and index.max() < count):
+        if len(index) and (index.min() < 0 or index.max() >= count):
             raise EventFormatError(
                 f"{where}: column {name!r} points outside 0 … {count - 1}: found {index.min()} … {index.max()}"
             )

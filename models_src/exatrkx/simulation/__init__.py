@@ -1,8 +1,9 @@
 """Simulated collision events: Pythia 8, ACTS Fatras on the Generic detector, digitisation, spacepoints with truth.
 
-`python -m exatrkx.simulation --help` is the command. Inside: `generator` (what the protons make), `detector` (where
-it leaves hits), `resolution` (how well they are measured), `collect` (the `Event`), `workers` (many events at once).
+`python -m exatrkx.simulation --help` is the command. The way of an event: `generator` (what the protons make),
+`detector` (where it leaves hits), `resolution` (how well they are measured), `collect` (the `Event`); `chain` joins
+them, and `workers` runs many.
 
 Sources: Pythia 8.3 (arXiv:2203.11601); ACTS (arXiv:2106.13593); the Generic detector is that of the TrackML challenge
-(arXiv:1904.06778), in a uniform solenoidal field of 2 T.
+(arXiv:1904.06778), here in a uniform field of 2 T.
 """

@@ -1,4 +1,4 @@
-"""`python -m exatrkx.simulation OUTPUT.parquet`: simulated events, with truth, from nothing."""
+"""`python -m exatrkx.simulation OUTPUT.parquet`: collision events with truth, made by Pythia 8 and ACTS."""
 
 from __future__ import annotations
 
@@ -11,31 +11,55 @@ from tqdm import tqdm
 
 from exatrkx.errors import ExatrkxError
 from exatrkx.event_file import write_events
-from exatrkx.simulation.workers import Settings, simulate
+from exatrkx.simulation.settings import PROCESSES, Settings
+
+try:
+    from exatrkx.simulation.workers import simulate
+except ModuleNotFoundError as missing:
+    raise SystemExit(f"simulation: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m exatrkx.simulation", description=__doc__)
-    parser.add_argument("output", type=Path, help="Parquet file to write")
-    parser.add_argument("--events", type=int, default=10, help="how many (10)")
-    parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions (0)")
-    parser.add_argument("--process", default="ttbar", help="hard scatter: ttbar, zmumu or minbias (ttbar)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (1)")
-    parser.add_argument("--first-event", type=int, default=0, metavar="K", help="number of the first event (0)")
-    parser.add_argument("--workers", type=int, default=1, help="processes (1)")
-    return parser.parse_args(arguments)
+    parser = argparse.ArgumentParser(
+        prog="python -m exatrkx.simulation",
+        description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.event_file")
+    parser.add_argument("--events", type=_count, default=10, metavar="N", help="how many")
+    parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
+    parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same bytes")
+    parser.add_argument("--first-event", type=_count, default=0, metavar="K", help="number of the first event")
+    parser.add_argument("--workers", type=_count, default=1, metavar="W", help="processes")
+    options = parser.parse_args(arguments)
+    try:
+        options.settings = Settings(process=options.process, pileup=options.pileup, seed=options.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    settings = Settings(process=options.process, pileup=options.pileup, seed=options.seed)
-    events = simulate(settings, options.first_event, options.events, options.workers)
+    numbers = range(options.first_event, options.first_event + options.events)
+    events = simulate(options.settings, numbers, options.workers)
     try:
-        write_events(options.output, tqdm(events, total=options.events, unit="event"))
+        write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
     except (ExatrkxError, OSError) as error:
         print(f"simulation: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("simulation: interrupted, nothing written", file=sys.stderr)
+        return 130
     return 0
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, found {value}")
+    return value
 
 
 if __name__ == "__main__":

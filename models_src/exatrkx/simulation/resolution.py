@@ -28,9 +28,7 @@ def write_smearing(path: Path) -> None:
         for volumes, pitches in CELLS.items()
         for volume in volumes
     ]
-    header = {
-        "acts-geometry-hierarchy-map": {"format-version": 0, "value-identifier": "digitization-configuration"}
-    }
+    header = {"acts-geometry-hierarchy-map": {"format-version": 0, "value-identifier": "digitization-configuration"}}
     path.write_text(json.dumps({**header, "entries": entries}))
 
 

@@ -1,0 +1,24 @@
+"""Generator and detector, joined."""
+
+from __future__ import annotations
+
+from exatrkx.event import Event
+from exatrkx.simulation.detector import Detector
+from exatrkx.simulation.generator import Generator
+from exatrkx.simulation.settings import Settings
+
+
+class Simulation:
+    """Everything that one process needs to simulate events; it takes seconds to build, once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._generator = Generator(settings)
+        self._detector = Detector(settings.seed)
+
+    def event(self, number: int) -> Event:
+        """The event of this number.
+
+        Raises:
+            SimulationError: the generator or the detector simulation failed.
+        """
+        return self._detector.event(number, self._generator.event(number))
