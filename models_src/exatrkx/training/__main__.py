@@ -122,12 +122,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
     parser.add_argument("--limit", type=int, help="use this many events of each training file")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="CPU threads; fewer than the cores where others use them too")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     try:
         training = Training(options)
         for stage in STAGES if options.stage == "all" else (options.stage,):

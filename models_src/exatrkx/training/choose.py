@@ -36,7 +36,7 @@ class Goals:
         max_neighbors: cap on the neighbours of one spacepoint.
     """
 
-    radius: float = 0.998
+    radius: float = 0.995
     filter_cut: float = 0.998
     max_neighbors: int = 64
 

@@ -36,8 +36,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "quick": Recipe(embed=Schedule(epochs=2), filter=Schedule(epochs=1), gnn=Schedule(epochs=2)),
     # What the committed weights were made with: within an hour on two CPU cores from 1,500 events.
     "laptop": Recipe(
-        embed=Schedule(epochs=12, learning_rate=3e-3),
-        filter=Schedule(epochs=6, learning_rate=2e-3),
-        gnn=Schedule(epochs=14, learning_rate=2e-3),
+        embed=Schedule(epochs=10, learning_rate=3e-3),
+        filter=Schedule(epochs=4, learning_rate=2e-3),
+        gnn=Schedule(epochs=10, learning_rate=2e-3),
     ),
 }
