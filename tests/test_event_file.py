@@ -299,3 +299,23 @@ def test_one_row_group_per_event(tmp_path: Path) -> None:
     path = tmp_path / "events.parquet"
     write_events(path, [without_truth(n) for n in range(5)])
     assert pq.read_metadata(path).num_row_groups == 5
+
+
+BUNDLED = Path(__file__).parents[1] / "data" / "events"
+
+
+@pytest.mark.parametrize(("name", "count", "fewest", "most"), [("mu0", 20, 862, 3369), ("mu10", 2, 5247, 8636)])
+def test_bundled_events(name: str, count: int, fewest: int, most: int) -> None:
+    """As data/events/README.md describes them."""
+    events = list(read_events(BUNDLED / f"ttbar_{name}.parquet"))
+    assert [e.event_id for e in events] == list(range(count))
+    sizes = [len(e) for e in events]
+    assert (min(sizes), max(sizes)) == (fewest, most)
+    for e in events:
+        assert e.truth is not None
+        assert np.all(np.isfinite(e.x + e.y + e.z))
+        assert np.bincount(e.truth.spacepoint, minlength=len(e)).min() == 1
+
+
+def test_bundled_events_are_small() -> None:
+    assert sum(path.stat().st_size for path in BUNDLED.glob("*.parquet")) < 1_800_000

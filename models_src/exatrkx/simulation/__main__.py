@@ -26,12 +26,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.event_file")
-    parser.add_argument("--events", type=_count, default=10, metavar="N", help="how many")
+    parser.add_argument("--events", type=number, default=10, metavar="N", help="how many")
     parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
     parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same bytes")
-    parser.add_argument("--first-event", type=_count, default=0, metavar="K", help="number of the first event")
-    parser.add_argument("--workers", type=_count, default=1, metavar="W", help="processes")
+    parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
+    parser.add_argument("--workers", type=number, default=1, metavar="W", help="processes")
     options = parser.parse_args(arguments)
     try:
         options.settings = Settings(process=options.process, pileup=options.pileup, seed=options.seed)
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _count(text: str) -> int:
+def number(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"must not be negative, found {value}")

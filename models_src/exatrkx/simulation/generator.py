@@ -23,7 +23,7 @@ MIN_PT: Final = 0.15
 """Transverse momentum in GeV that a particle must have to be followed through the detector."""
 
 MAX_ABS_ETA: Final = 4.0
-"""|η| that it must not exceed; the Generic detector covers |η| < 3, and vertices are spread along z."""
+"""|η| that it must not exceed; the Generic detector sees a little beyond it."""
 
 MAX_VERTEX_R: Final = 1000.0
 MAX_VERTEX_Z: Final = 2900.0
