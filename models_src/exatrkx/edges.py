@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exatrkx import checks
+from exatrkx import checks, native
 from exatrkx.arrays import Array
 from exatrkx.contract import APPLYFILTER
 from exatrkx.working_point import logit
@@ -37,6 +37,9 @@ def select_edges(edge_index: Array, scores: Array, *, cut: float) -> Array:
     index_spec, scores_spec = APPLYFILTER.input("EDGE_INDEX"), APPLYFILTER.input("EDGE_SCORES")
     checks.check_tensor(edge_index, index_spec)
     scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
+    threshold = score_threshold(cut)
+    if native.available():
+        return native.select_edges(edge_index, scores, threshold=threshold)
     checks.check_no_nan(scores, scores_spec.name)
     checks.check_edge_index(edge_index, None, index_spec.name)
-    return edge_index[:, (scores > score_threshold(cut)).nonzero()[0]]
+    return edge_index[:, (scores > threshold).nonzero()[0]]

@@ -1,0 +1,185 @@
+// Distances: exact ones that decide, and fast FP32 ones, many at a time, that leave little to decide.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "processor.hpp"
+
+#ifdef EXATRKX_STAGES_AVX2
+#include <immintrin.h>
+#endif
+
+#ifdef __FAST_MATH__
+#error "distances must be rounded as written: compile without -ffast-math, and with -ffp-contract=off"
+#endif
+
+namespace exatrkx::stages {
+
+// The squared distance that defines an edge: FP64, dimension by dimension in order, no fused multiply-add.
+[[nodiscard]] inline double exact_squared(const float* a, const float* b, int dims) noexcept {
+  double sum = 0.0;
+  for (int k = 0; k < dims; ++k) {
+    const double difference = static_cast<double>(a[k]) - static_cast<double>(b[k]);
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+// How far FP32 can be trusted about d² against a limit: at or below `sure` it is below the limit, above `maybe` it is
+// not, and in between the exact distance decides.
+struct Limits {
+  float sure;
+  float maybe;
+};
+
+// FP32 rounds each difference, square and sum once, so d² is right to dims + 3 units in the last place; what is lost
+// to underflow is far below kTiny. A limit near the ends of FP32's range leaves everything to the exact distance.
+class Rounding {
+ public:
+  explicit Rounding(int dims) noexcept : relative_((dims + 8) * 0x1p-23) {}
+
+  [[nodiscard]] static bool trusted(double limit) noexcept { return limit > 1e-28 && limit < 1e28; }
+
+  [[nodiscard]] Limits around(double limit) const noexcept {
+    if (!trusted(limit)) return {-1.0F, std::numeric_limits<float>::infinity()};
+    return {static_cast<float>(limit * (1.0 - relative_)), above(limit)};
+  }
+  // What FP32 makes of any d² at or below `limit` is at or below this.
+  [[nodiscard]] float above(double limit) const noexcept {
+    return static_cast<float>(limit * (1.0 + relative_) + kTiny);
+  }
+  // Any d² of which FP32 made `squared` is at or below this.
+  [[nodiscard]] double exact_above(float squared) const noexcept { return squared * (1.0 + relative_) + kTiny; }
+
+ private:
+  static constexpr double kTiny = 1e-36;
+  double relative_;
+};
+
+// Points are kept in blocks of kBlock, dimension by dimension; lanes without a point are NaN, and so never a hit.
+inline constexpr int kBlock = 32;
+// Boxes are kept in groups of kGroup, dimension by dimension, first the lower edges, then the upper ones.
+inline constexpr int kGroup = 8;
+
+// What lies within a limit of a query point, and its FP32 d²; the arrays have room for every lane scanned.
+struct Hits {
+  std::int32_t* item;
+  float* squared;
+  std::int64_t count;
+};
+
+// The two loops that the search spends its time in, for one kind of processor. All kinds find the same hits but for
+// those that the exact distance decides.
+struct Scans {
+  // Adds the points of `blocks[0 … count)` whose FP32 d² is at or below `limit`, as block · kBlock + lane.
+  void (*points)(const float* storage, int dims, const std::int32_t* blocks, std::int64_t count, const float* query,
+                 float limit, Hits& hits);
+  // Adds the boxes of `groups` groups at or below `limit`, as group · kGroup + lane.
+  void (*boxes)(const float* storage, int dims, std::int64_t groups, const float* query, float limit, Hits& hits);
+};
+
+template <int kLanes>
+inline void add_hits(const float (&squared)[kLanes], float limit, std::int32_t first, Hits& hits) {
+  for (int lane = 0; lane < kLanes; ++lane) {
+    hits.item[hits.count] = first + lane;
+    hits.squared[hits.count] = squared[lane];
+    hits.count += squared[lane] <= limit;
+  }
+}
+
+inline void scan_points_portable(const float* storage, int dims, const std::int32_t* blocks, std::int64_t count,
+                                 const float* query, float limit, Hits& hits) {
+  for (std::int64_t b = 0; b < count; ++b) {
+    const float* block = storage + std::int64_t{blocks[b]} * kBlock * dims;
+    float squared[kBlock] = {};
+    for (int k = 0; k < dims; ++k) {
+      for (int lane = 0; lane < kBlock; ++lane) {
+        const float difference = block[k * kBlock + lane] - query[k];
+        squared[lane] += difference * difference;
+      }
+    }
+    add_hits(squared, limit, blocks[b] * kBlock, hits);
+  }
+}
+
+inline void scan_boxes_portable(const float* storage, int dims, std::int64_t groups, const float* query, float limit,
+                                Hits& hits) {
+  for (std::int64_t g = 0; g < groups; ++g) {
+    float squared[kGroup] = {};
+    for (int k = 0; k < dims; ++k) {
+      const float* edges = storage + (g * dims + k) * 2 * kGroup;
+      for (int lane = 0; lane < kGroup; ++lane) {
+        const float gap = std::max(std::max(edges[lane] - query[k], query[k] - edges[kGroup + lane]), 0.0F);
+        squared[lane] += gap * gap;
+      }
+    }
+    add_hits(squared, limit, static_cast<std::int32_t>(g) * kGroup, hits);
+  }
+}
+
+#ifdef EXATRKX_STAGES_AVX2
+__attribute__((target("avx2,fma"))) inline void add_hits_avx2(__m256 squared, __m256 limit, std::int32_t first,
+                                                              Hits& hits) {
+  auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(squared, limit, _CMP_LE_OQ)));
+  if (mask == 0) return;
+  float lanes[8];
+  _mm256_storeu_ps(lanes, squared);
+  for (; mask != 0; mask &= mask - 1) {
+    const int lane = std::countr_zero(mask);
+    hits.item[hits.count] = first + lane;
+    hits.squared[hits.count++] = lanes[lane];
+  }
+}
+
+__attribute__((target("avx2,fma"))) inline void scan_points_avx2(const float* storage, int dims,
+                                                                 const std::int32_t* blocks, std::int64_t count,
+                                                                 const float* query, float limit, Hits& hits) {
+  constexpr int kVectors = kBlock / 8;
+  const __m256 bound = _mm256_set1_ps(limit);
+  for (std::int64_t b = 0; b < count; ++b) {
+    const float* block = storage + std::int64_t{blocks[b]} * kBlock * dims;
+    __m256 squared[kVectors];
+    for (auto& vector : squared) vector = _mm256_setzero_ps();
+    for (int k = 0; k < dims; ++k) {
+      const __m256 coordinate = _mm256_broadcast_ss(query + k);
+      for (int v = 0; v < kVectors; ++v) {
+        const __m256 difference = _mm256_sub_ps(_mm256_loadu_ps(block + k * kBlock + v * 8), coordinate);
+        squared[v] = _mm256_fmadd_ps(difference, difference, squared[v]);
+      }
+    }
+    for (int v = 0; v < kVectors; ++v) add_hits_avx2(squared[v], bound, blocks[b] * kBlock + v * 8, hits);
+  }
+}
+
+__attribute__((target("avx2,fma"))) inline void scan_boxes_avx2(const float* storage, int dims, std::int64_t groups,
+                                                                const float* query, float limit, Hits& hits) {
+  static_assert(kGroup == 8);
+  const __m256 bound = _mm256_set1_ps(limit);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    __m256 squared = _mm256_setzero_ps();
+    for (int k = 0; k < dims; ++k) {
+      const float* edges = storage + (g * dims + k) * 2 * kGroup;
+      const __m256 coordinate = _mm256_broadcast_ss(query + k);
+      const __m256 below = _mm256_sub_ps(_mm256_loadu_ps(edges), coordinate);
+      const __m256 above = _mm256_sub_ps(coordinate, _mm256_loadu_ps(edges + kGroup));
+      const __m256 gap = _mm256_max_ps(_mm256_setzero_ps(), _mm256_max_ps(below, above));
+      squared = _mm256_fmadd_ps(gap, gap, squared);
+    }
+    add_hits_avx2(squared, bound, static_cast<std::int32_t>(g) * kGroup, hits);
+  }
+}
+#endif
+
+// The fastest scans that this processor runs.
+[[nodiscard]] inline Scans best_scans() noexcept {
+#ifdef EXATRKX_STAGES_AVX2
+  if (has_avx2()) return {scan_points_avx2, scan_boxes_avx2};
+#endif
+  return {scan_points_portable, scan_boxes_portable};
+}
+
+}  // namespace exatrkx::stages

@@ -1,0 +1,202 @@
+// The neighbours that one point keeps: those within the radius, or the nearest of them where there are too many.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "distance.hpp"
+#include "tree.hpp"
+
+namespace exatrkx::stages {
+
+// One thread's working memory. `open` looks up the blocks near a leaf; `keep` then finds what a point of it keeps.
+class Neighbourhood {
+ public:
+  Neighbourhood(const PointTree& tree, const float* points, int dims, double radius, std::int64_t max_neighbors)
+      : tree_(tree),
+        points_(points),
+        dims_(dims),
+        radius_squared_(radius * radius),
+        max_neighbors_(max_neighbors),
+        rounding_(dims),
+        scans_(best_scans()) {}
+
+  // `reach` bounds the d² of all that the leaf's points keep.
+  void open(std::int64_t leaf_node, double reach) {
+    near_.clear();
+    std::int32_t block = 0;
+    for (std::int64_t node = 0; node < tree_.nodes();) {
+      const double squared = tree_.squared_between(leaf_node, node);
+      if (squared >= radius_squared_ || squared > reach) {
+        block += tree_.leaves[node];
+        node = tree_.after(node);
+        continue;
+      }
+      if (tree_.leaves[node] == 1) near_.push_back({squared, node, block++});
+      ++node;
+    }
+    // Nearest first, so that a point with too many neighbours soon stops looking.
+    if (static_cast<std::int64_t>(near_.size()) * kBlock > many()) {
+      std::sort(near_.begin(), near_.end(), [](const Near& a, const Near& b) { return a.squared < b.squared; });
+    }
+    copy_boxes();
+    reach_ = reach;
+  }
+
+  // Finds `smaller()` and `larger()`, and returns the largest d² kept: infinity where the cap is not at work.
+  double keep(std::int32_t point) {
+    query_ = points_ + static_cast<std::int64_t>(point) * dims_;
+    limits_ = rounding_.around(radius_squared_);
+    const bool all = gather();
+    start_kept();
+    if (!all) return keep_nearest(point);
+    for (std::int64_t i = 0; i < hits_.count; ++i) {
+      const std::int32_t other = tree_.order[position_[i]];
+      if (squared_[i] <= limits_.sure || exact(other) < radius_squared_) keep_pair(point, other);
+    }
+    return std::numeric_limits<double>::infinity();
+  }
+
+  // The points kept whose index is smaller, or larger, than that of the point that keeps them; in no order.
+  [[nodiscard]] std::span<const std::int32_t> smaller() const noexcept { return {smaller_.data(), smaller_count_}; }
+  [[nodiscard]] std::span<const std::int32_t> larger() const noexcept { return {larger_.data(), larger_count_}; }
+
+ private:
+  struct Near {
+    double squared;
+    std::int64_t node;
+    std::int32_t block;
+  };
+  static constexpr std::int64_t kStride = 8;  // blocks between two looks at the bound
+
+  [[nodiscard]] double exact(std::int32_t other) const noexcept {
+    return exact_squared(query_, points_ + static_cast<std::int64_t>(other) * dims_, dims_);
+  }
+
+  void start_kept() {
+    smaller_count_ = larger_count_ = 0;
+    if (smaller_.size() >= position_.size()) return;
+    smaller_.resize(position_.size());
+    larger_.resize(position_.size());
+  }
+  // Which of the two it is cannot be predicted, so both are written and one is counted; the point itself is neither.
+  void keep_pair(std::int32_t point, std::int32_t other) noexcept {
+    smaller_[smaller_count_] = larger_[larger_count_] = other;
+    smaller_count_ += other < point;
+    larger_count_ += other > point;
+  }
+
+  // So many hits that looking for the nearest of them pays.
+  [[nodiscard]] std::int64_t many() const noexcept { return 2 * max_neighbors_ + kStride * kBlock; }
+
+  // The near blocks' boxes, side by side; the last group is filled up with boxes that nothing is near to.
+  void copy_boxes() {
+    const auto groups = tasks_for(static_cast<std::int64_t>(near_.size()), kGroup);
+    boxes_.assign(static_cast<std::size_t>(groups * dims_ * 2 * kGroup), std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t i = 0; i < near_.size(); ++i) {
+      float* edges = &boxes_[(i / kGroup) * dims_ * 2 * kGroup + i % kGroup];
+      for (int k = 0; k < dims_; ++k) {
+        edges[k * 2 * kGroup] = tree_.lower[near_[i].node * dims_ + k];
+        edges[k * 2 * kGroup + kGroup] = tree_.upper[near_[i].node * dims_ + k];
+      }
+    }
+    box_item_.resize(static_cast<std::size_t>(groups * kGroup));
+    box_squared_.resize(box_item_.size());
+  }
+
+  // Finds the points that `query_` may keep, itself included; true if these are all that are within the radius.
+  bool gather() {
+    const bool trusted = Rounding::trusted(radius_squared_);
+    if (trusted) limits_.maybe = rounding_.above(std::min(radius_squared_, reach_));
+    Hits boxes{box_item_.data(), box_squared_.data(), 0};
+    scans_.boxes(boxes_.data(), dims_, static_cast<std::int64_t>(box_item_.size()) / kGroup, query_, limits_.maybe,
+                 boxes);
+    hits_ = {position_.data(), squared_.data(), 0};
+    std::int64_t too_many = many();
+    bool all = reach_ >= radius_squared_;
+    for (std::int64_t next = 0; next < boxes.count;) {
+      std::int32_t blocks[kStride];
+      std::int64_t count = 0;
+      for (; next < boxes.count && count < kStride; ++next) {
+        if (boxes.squared[next] <= limits_.maybe) blocks[count++] = near_[boxes.item[next]].block;
+      }
+      make_room();
+      scans_.points(tree_.storage.data(), dims_, blocks, count, query_, limits_.maybe, hits_);
+      if (trusted && hits_.count > too_many) {
+        tighten();
+        all = false;
+        too_many = std::max(too_many, 2 * hits_.count);  // ties can be more than any cap
+      }
+    }
+    if (hits_.count <= max_neighbors_ + 1) return all;
+    if (trusted) tighten();
+    return false;
+  }
+
+  // Drops the hits that are further than the `max_neighbors` nearest, and looks no further from now on.
+  void tighten() {
+    sorted_.assign(squared_.begin(), squared_.begin() + hits_.count);
+    std::nth_element(sorted_.begin(), sorted_.begin() + max_neighbors_, sorted_.end());
+    limits_.maybe = std::min(limits_.maybe, rounding_.above(rounding_.exact_above(sorted_[max_neighbors_])));
+    std::int64_t left = 0;
+    for (std::int64_t i = 0; i < hits_.count; ++i) {
+      position_[left] = position_[i];
+      squared_[left] = squared_[i];
+      left += squared_[i] <= limits_.maybe;
+    }
+    hits_.count = left;
+  }
+
+  double keep_nearest(std::int32_t point) {
+    measured_.clear();
+    for (std::int64_t i = 0; i < hits_.count; ++i) {
+      const std::int32_t other = tree_.order[position_[i]];
+      const double squared = exact(other);
+      if (other != point && squared < radius_squared_) measured_.emplace_back(squared, other);
+    }
+    double furthest = std::numeric_limits<double>::infinity();
+    if (static_cast<std::int64_t>(measured_.size()) >= max_neighbors_) {
+      const auto nth = measured_.begin() + (max_neighbors_ - 1);
+      std::nth_element(measured_.begin(), nth, measured_.end());
+      furthest = nth->first;
+    }
+    for (const auto& [squared, other] : measured_) {
+      if (squared <= furthest) keep_pair(point, other);
+    }
+    return furthest;
+  }
+
+  void make_room() {
+    const auto needed = static_cast<std::size_t>(hits_.count + kStride * kBlock);
+    if (position_.size() >= needed) return;
+    position_.resize(2 * needed);
+    squared_.resize(2 * needed);
+    hits_.item = position_.data();
+    hits_.squared = squared_.data();
+  }
+
+  const PointTree& tree_;
+  const float* points_;
+  int dims_;
+  double radius_squared_;
+  std::int64_t max_neighbors_;
+  Rounding rounding_;
+  Scans scans_;
+  double reach_ = 0.0;
+  const float* query_ = nullptr;
+  Limits limits_{};
+  std::vector<Near> near_;
+  std::vector<float> boxes_;  // [groups, dims, 2, kGroup]
+  std::vector<std::int32_t> box_item_, position_;
+  std::vector<float> box_squared_, squared_, sorted_;
+  std::vector<std::pair<double, std::int32_t>> measured_;
+  Hits hits_{};
+  std::vector<std::int32_t> smaller_, larger_;
+  std::size_t smaller_count_ = 0, larger_count_ = 0;
+};
+
+}  // namespace exatrkx::stages
