@@ -1,0 +1,39 @@
+# Everything from a fresh clone: `make demo` shows it, `make test` proves it. See README.md.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help demo test lint models clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the bundled events, draw one
+	$(BIN)/python deploy/demo.py
+
+test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.installed  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy models_src client export deploy perf tests
+
+models: $(VENV)/serve.installed  ## the committed networks as TorchScript in model_repository/
+	$(BIN)/python export/trace_models.py
+
+clean:  ## what the targets above made, the virtual environment included
+	rm -rf $(VENV) out build model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+
+# What running needs, and what developing needs on top; made again when the pins change.
+$(VENV)/serve.installed: pyproject.toml $(wildcard setup.py) | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve]'
+	@touch $@
+
+$(VENV)/dev.installed: $(VENV)/serve.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve,simulate,dev]'
+	@touch $@

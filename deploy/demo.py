@@ -1,0 +1,61 @@
+"""What `make demo` shows: export the networks, serve them, find the tracks of the bundled events, draw one of them.
+
+Every step is a command that a user can run, and is printed before it runs. The server listens on free ports of this
+machine and is stopped at the end, whatever happens.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from exatrkx_server import ServerError, ServerOptions, TritonServer
+
+ROOT = Path(__file__).resolve().parents[1]
+EVENTS = Path("data/events")
+OUTPUT = Path("out/demo")
+TRACKS = OUTPUT / "tracks.parquet"
+DISPLAY = OUTPUT / "event.png"
+
+
+def run(*command: str) -> None:
+    """Print a command as the user would type it, and run it with this Python.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; it has said why.
+    """
+    print(f"\n$ python {shlex.join(command)}", flush=True)
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
+
+
+def demo() -> None:
+    (ROOT / OUTPUT).mkdir(parents=True, exist_ok=True)
+    run("export/trace_models.py")
+    log_file = ROOT / OUTPUT / "tritonserver.log"
+    print(f"\n$ python deploy/serve.py --free-ports --log-file {OUTPUT / log_file.name}", flush=True)
+    with TritonServer(ROOT / "model_repository", ServerOptions(log_file=log_file)) as server:
+        print(f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}", flush=True)
+        run("client/find_tracks.py", str(EVENTS), "--url", server.grpc_url, "--output", str(TRACKS))
+    run("client/event_display.py", str(EVENTS), str(TRACKS), "--output", str(DISPLAY))
+
+
+def main() -> int:
+    began = time.monotonic()
+    try:
+        demo()
+    except ServerError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    except KeyboardInterrupt:
+        return 130
+    print(f"\ndone in {time.monotonic() - began:.0f} s, the server is stopped; see {OUTPUT}/")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
