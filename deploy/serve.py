@@ -8,10 +8,12 @@ start, a model does not load, or the server ends by itself.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +21,18 @@ ROOT = Path(__file__).resolve().parents[1]
 for _sources in ("models_src", "deploy"):  # in NVIDIA's container nothing of this project is installed
     sys.path.append(str(ROOT / _sources))
 
-from exatrkx_server import Ports, ServerError, ServerOptions, TritonServer  # noqa: E402 - after the path is set
-from exatrkx_server.log import last_errors  # noqa: E402
+from exatrkx_server import (  # noqa: E402 - after the path is set
+    Ports,
+    ServerError,
+    ServerOptions,
+    StartCancelledError,
+    TritonServer,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
+
+_POLL_S = 0.1
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -62,7 +71,7 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def server_from(arguments: argparse.Namespace) -> TritonServer:
+def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServer:
     """The server that the command line asks for, not yet started."""
     ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
     options = ServerOptions(
@@ -76,7 +85,7 @@ def server_from(arguments: argparse.Namespace) -> TritonServer:
         start_timeout_s=arguments.start_timeout,
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )
-    return TritonServer(arguments.model_repository, options)
+    return TritonServer(arguments.model_repository, options, cancelled=lambda: stop.made)
 
 
 def write_ports_file(path: Path, server: TritonServer) -> None:
@@ -92,35 +101,59 @@ def write_ports_file(path: Path, server: TritonServer) -> None:
     unfinished.replace(path)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.SIG_IGN)  # one is enough: the stop is under way, and bounded
-    raise KeyboardInterrupt
+class StopRequest:
+    """Whether SIGINT, SIGTERM or SIGHUP has come.
+
+    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.made = True
+
+
+def ready_line(server: TritonServer) -> str:
+    """Everything that a client needs, on one line."""
+    backends = ", ".join(str(backend) for backend in server.backends)
+    return (
+        f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
+        f"metrics {server.metrics_url}; backends: {backends}; log: {server.log_file}"
+    )
+
+
+def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
+    """Serve until a stop is requested.
+
+    Raises:
+        ServerError: the server could not start, or ended by itself; the text gives the reason.
+    """
+    with server_from(arguments, stop) as server, contextlib.ExitStack() as cleanup:
+        if arguments.ports_file:
+            cleanup.callback(arguments.ports_file.unlink, missing_ok=True)
+            write_ports_file(arguments.ports_file, server)
+        print(ready_line(server), flush=True)
+        while not stop.made:
+            if server.ending:
+                raise ServerError(server.ending)
+            time.sleep(_POLL_S)
 
 
 def main() -> int:
     """Serve until a signal comes. Returns the exit code."""
     arguments = parse_arguments()
-    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, _interrupt)
+    stop = StopRequest()
     try:
-        with server_from(arguments) as server:
-            backends = ", ".join(str(backend) for backend in server.backends)
-            print(
-                f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
-                f"metrics {server.metrics_url}; backends: {backends}; log: {server.log_file}",
-                flush=True,
-            )
-            if arguments.ports_file:
-                write_ports_file(arguments.ports_file, server)
-            code = server.wait()
-            print(f"the server ended with code {code}: {last_errors(server.log_file)}", file=sys.stderr)
-            return 1
+        serve(arguments, stop)
+    except StartCancelledError:
+        pass  # as good a time as any other
     except ServerError as error:
         print(f"serve.py: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0
+    return 0
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from exatrkx import checks
 from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
 from exatrkx.errors import ContractError
 from exatrkx.torchscript_file import inference, load_torchscript
-from exatrkx.triton_adapter import Arrays, Step
+from exatrkx.triton_adapter import Arrays, BrokenModelError, Step
 
 NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 
@@ -50,7 +50,17 @@ class TritonPythonModel(Step):
             checks.check_edge_index(edges[0], len(features), self.spec.inputs[1].name)
         with inference(optimized=self.optimized):
             output = self.network(*(self._to_torch(array) for array in (features, *edges)))
-        return {self.spec.outputs[0].name: self._from_torch(output)}
+        return {self.spec.outputs[0].name: self._one_row_each(self._from_torch(output), features, *edges)}
+
+    def _one_row_each(self, output: Any, features: Any, edge_index: Any = None) -> Any:
+        """The network's output, [E,1] made [E]; refused unless it has a row for each spacepoint or edge."""
+        spec = self.spec.outputs[0]
+        rows = len(features) if edge_index is None else edge_index.shape[1]
+        if edge_index is not None and output.ndim == 2:  # noqa: PLR2004 - a matrix
+            output = output.reshape(-1)
+        if len(output) != rows:
+            raise BrokenModelError(f"{spec.name}: the network returned {len(output)} entries for {rows}")
+        return output
 
     def _configure_torch(self) -> None:
         if threads := self.parameters.get("INTRA_OP_THREAD_COUNT"):

@@ -6,7 +6,7 @@
 Needs neither torch nor the `exatrkx` package in the process that starts the server.
 """
 
-from exatrkx_server.errors import ServerError, ServerSetupError, ServerStartError
+from exatrkx_server.errors import ServerError, ServerSetupError, ServerStartError, StartCancelledError
 from exatrkx_server.installation import TritonInstallation, find_triton
 from exatrkx_server.options import ServerOptions
 from exatrkx_server.ports import PortInUseError, Ports, free_ports
@@ -19,6 +19,7 @@ __all__ = [
     "ServerOptions",
     "ServerSetupError",
     "ServerStartError",
+    "StartCancelledError",
     "TritonInstallation",
     "TritonServer",
     "find_triton",

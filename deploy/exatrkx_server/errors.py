@@ -11,3 +11,7 @@ class ServerSetupError(ServerError):
 
 class ServerStartError(ServerError):
     """The server was started and did not become ready; the text says why."""
+
+
+class StartCancelledError(ServerStartError):
+    """The caller changed its mind while the models were loading."""

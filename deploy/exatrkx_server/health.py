@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 30.0
 
 # Never through a proxy: the server is on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -26,12 +27,11 @@ class ModelState:
         return self.state == "READY"
 
     def __str__(self) -> str:
-        # Without the Python backend's traceback, which the log has, and on one line.
-        reason, _, _ = self.reason.partition("\n\nAt:")
-        if not reason and not self.ready:
-            # Triton says nothing about an ensemble that it did not try to load.
-            reason = "a model that it needs did not load" if self.state == "UNLOADED" else self.state
-        return f"{self.name}: {' '.join(reason.split())}"
+        # On one line, without the Python backend's traceback (which the log has) and Triton's name for the error.
+        reason = " ".join(self.reason.partition("\n\nAt:")[0].split())
+        reason = re.sub(r"^(Internal|Invalid argument): (ContractError: )?", "", reason)
+        # Triton says nothing about an ensemble that it did not try to load.
+        return f"{self.name}: {reason or 'a model that it needs did not load'}"
 
 
 def _request(url: str, body: bytes | None = None) -> Any:

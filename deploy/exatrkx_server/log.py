@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ERROR: Final = re.compile(r"^(?:E\d{4} .*?\] |error: |.*/tritonserver: )(?P<text>.*)$")
+_ERROR: Final = re.compile(
+    r"^(?:E\d{4} .*?\] |error: |.*/tritonserver: |I\d{4} .*?Failed to initialize Python stub: )(?P<text>.*)$"
+)
 _PORT_TAKEN: Final = re.compile(r"already in use|failed to (?:bind|listen)", re.IGNORECASE)
 
 # What Triton reports as errors on every machine without a GPU.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from exatrkx_server import health, log
 from exatrkx_server.backends import Backend, assemble
 from exatrkx_server.command import command_line, environment
-from exatrkx_server.errors import ServerStartError
+from exatrkx_server.errors import ServerStartError, StartCancelledError
 from exatrkx_server.installation import find_triton
 from exatrkx_server.options import ServerOptions
 from exatrkx_server.ports import PortInUseError, Ports, check_free, free_ports
@@ -35,15 +36,27 @@ class TritonServer:
 
     Start it from a thread that lives as long as the server: the kernel stops the server when that thread ends.
 
+    Args:
+        model_repository: directory of the models.
+        options: how it is run.
+        cancelled: asked again and again while the models load; the start ends when it says True.
+
     Raises (on entering):
         ServerSetupError: something that the server needs is not installed.
         PortInUseError: one of the ports is taken.
         ServerStartError: a model did not load, or the server ended; the text gives the reason.
+        StartCancelledError: `cancelled` said so.
     """
 
-    def __init__(self, model_repository: Path, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self,
+        model_repository: Path,
+        options: ServerOptions | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.model_repository = model_repository
         self.options = options or ServerOptions()
+        self._cancelled = cancelled
         self.ports = Ports()
         self.backends: list[Backend] = []
         self.ready_after_s = 0.0
@@ -89,11 +102,14 @@ class TritonServer:
     ) -> None:
         self.stop()
 
-    def wait(self) -> int:
-        """Wait until the server ends, and return its exit code."""
-        if self._process is None:
-            raise ServerStartError("the server has not been started")
-        return self._process.wait()
+    @property
+    def ending(self) -> str | None:
+        """Why the server ended, if it has; None while it runs."""
+        code = self._process.poll() if self._process is not None else 0
+        if code is None:
+            return None
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
+        return f"the server ended {how}: {log.last_errors(self.log_file)}\nlog: {self.log_file}"
 
     def stop(self) -> None:
         """Stop the server and every process of it. Does nothing the second time."""
@@ -159,15 +175,14 @@ class TritonServer:
         self.ready_after_s = time.monotonic() - began
 
     def _await(self, condition: Callable[[], bool], deadline: float) -> None:
-        assert self._process is not None
         while True:
-            code = self._process.poll()
+            ending = self.ending  # before the log is read, which is then complete
             if log.port_was_taken(self.log_file):
                 raise PortInUseError(log.last_errors(self.log_file))
-            if code is not None:
-                raise ServerStartError(
-                    f"the server ended with code {code}: {log.last_errors(self.log_file)}\nlog: {self.log_file}"
-                )
+            if ending is not None:
+                raise ServerStartError(ending)
+            if self._cancelled():
+                raise StartCancelledError("stopped while the models were loading")
             if condition():
                 return
             if time.monotonic() > deadline:

@@ -26,7 +26,8 @@ def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
         script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]  # torch's
         return script.eval()
     except RuntimeError as error:
-        raise ContractError(f"{path}: no TorchScript network: {error}") from error
+        reason = str(error).partition("\n")[0]  # torch appends its own stack
+        raise ContractError(f"{path}: no TorchScript network: {reason}") from error
 
 
 @contextlib.contextmanager

@@ -21,10 +21,16 @@ from exatrkx.memory import retain_freed_memory
 from exatrkx.model_config import PARAMETERS, config_parameters, working_point_of
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from exatrkx.working_point import WorkingPoint
 
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
+
+
+class BrokenModelError(Exception):
+    """A model does not keep the contract in what it returns: the server's fault, not the request's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,14 @@ class Step(ABC):
         retain_freed_memory()
         self.name = args["model_name"]
         self.device = Device.given_by(args)
-        self.parameters = config_parameters(json.loads(args["model_config"]))
+        config = json.loads(args["model_config"])
+        self.parameters = config_parameters(config)
         if self.spec.name in PARAMETERS:
             self.cuts = working_point_of(self.spec.name, self.parameters)
         if self.device.gpu is not None:
             self.use_gpu(self.device.gpu)
         self.load(args)
+        self._rehearse(config)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Called by Triton with one or more requests; each gets its own answer, and its own error."""
@@ -89,12 +97,20 @@ class Step(ABC):
 
     def from_triton(self, tensor: Any) -> Any:
         """The tensor as an array on the instance's device; without a copy where it is there already."""
-        if self.device.gpu is None and tensor.is_cpu():
-            return tensor.as_numpy()
+        if tensor.is_cpu():
+            return self.from_numpy(tensor.as_numpy())
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
-        array = cupy.asarray(tensor.as_numpy()) if tensor.is_cpu() else cupy.from_dlpack(tensor)
+        array = cupy.from_dlpack(tensor)
         return cupy.asnumpy(array) if self.device.gpu is None else array
+
+    def from_numpy(self, array: npt.NDArray[Any]) -> Any:
+        """The array on the instance's device."""
+        if self.device.gpu is None:
+            return array
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        return cupy.asarray(array)
 
     def to_triton(self, name: str, array: Any) -> Any:
         """An output tensor; a GPU array stays on the GPU, unless it is empty: DLPack cannot hand those over."""
@@ -107,9 +123,33 @@ class Step(ABC):
         cupy.cuda.get_current_stream().synchronize()
         return pb_utils.Tensor.from_dlpack(name, cupy.ascontiguousarray(array))
 
+    def _rehearse(self, config: dict[str, Any]) -> None:
+        """Run on the warm-up samples of the configuration: a model that cannot answer fails to load, and says why.
+
+        Triton runs them too, but may crash when a Python model fails then.
+        """
+        for sample in config.get("model_warmup", []):
+            tensors = {
+                name: self.from_numpy(np.zeros([int(size) for size in entry["dims"]], self.spec.input(name).numpy_type))
+                for name, entry in sample["inputs"].items()
+            }
+            try:
+                self._outputs(tensors)
+            except Exception as error:
+                raise ContractError(f"{self.name}: the warm-up sample {sample['name']!r} failed: {error}") from error
+
+    def _outputs(self, tensors: Arrays) -> Arrays:
+        outputs = self.run(tensors)
+        for spec in self.spec.outputs:
+            try:
+                check_tensor(outputs[spec.name], spec)
+            except ContractError as error:
+                raise BrokenModelError(str(error)) from error
+        return outputs
+
     def _answer(self, request: Any) -> Any:
         try:
-            outputs = self.run({tensor.name: self._input(request, tensor) for tensor in self.spec.inputs})
+            outputs = self._outputs({tensor.name: self._input(request, tensor) for tensor in self.spec.inputs})
             wanted = set(request.requested_output_names())
             tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except ExatrkxError as error:
