@@ -96,7 +96,7 @@ def draw(event: Event, labels: Labels) -> Figure:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(16, 7), layout="constrained")
         FigureCanvasAgg(figure)
-        across, along = figure.subplots(1, 2, width_ratios=[1, 1.32])
+        across, along = figure.subplots(1, 2, width_ratios=[1, 1.28])
         _panel(across, np.stack([event.x, event.y]), event, labels)
         across.set(xlabel="x [mm]", ylabel="y [mm]", aspect="equal")
         _panel(along, np.stack([event.z, event.r]), event, labels)
@@ -104,8 +104,7 @@ def draw(event: Event, labels: Labels) -> Figure:
         # Both above the panels, where they hide no spacepoint.
         along.legend(handles=_legend(), loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
         across.set_title(
-            f"Event {event.event_id}:  {tracks:,} track candidates,  "
-            f"{on_a_track:,} of {len(event):,} spacepoints on one of them",
+            f"Event {event.event_id}: {tracks:,} track candidates with {on_a_track:,} of {len(event):,} spacepoints",
             loc="left",
             fontsize=14,
             color=_INK,

@@ -44,7 +44,7 @@ def test_every_spacepoint_and_every_track_is_drawn_in_both_panels() -> None:
     assert (across.get_xlabel(), across.get_ylabel()) == ("x [mm]", "y [mm]")
     assert (along.get_xlabel(), along.get_ylabel()) == ("z [mm]", "r [mm]")
     assert across.get_aspect() == 1.0
-    assert across.get_title(loc="left") == "Event 7:  4 track candidates,  40 of 60 spacepoints on one of them"
+    assert across.get_title(loc="left") == "Event 7: 4 track candidates with 40 of 60 spacepoints"
     for axes, x, y in ((across, event.x, event.y), (along, event.z, event.r)):
         noise, points = (c for c in axes.collections if isinstance(c, PathCollection))
         (lines,) = (c for c in axes.collections if isinstance(c, LineCollection))
