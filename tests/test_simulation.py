@@ -7,6 +7,7 @@ import math
 import multiprocessing
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,9 @@ BARREL_RADII = (32, 72, 116, 172, 260, 360, 500, 660, 820, 1020)
 """Of the layers of the Generic detector, in mm."""
 
 PILE_UP = 4.0
+
+MUON = GeneratedParticle(1, 1, 13, -1.0, 0.10566, (0.0, 0.0, 0.0, 0.0), (100.0, 0.0, 1.0))
+"""Nearly straight, along x."""
 
 
 @pytest.fixture(scope="module")
@@ -224,10 +228,22 @@ def test_no_particles_no_spacepoints() -> None:
     assert len(event) == len(truth(event)) == len(truth(event).particles) == 0
 
 
+def test_an_error_inside_the_chain_comes_out_and_the_next_event_is_whole() -> None:
+    def broken(error: Exception) -> Iterator[GeneratedParticle]:
+        yield MUON
+        raise error
+
+    detector = Detector(seed=1)
+    with pytest.raises(SimulationError, match="^event 3: Pythia failed"):
+        detector.event(3, broken(SimulationError("event 3: Pythia failed")))
+    with pytest.raises(SimulationError, match="^event 4: ACTS: no such surface"):
+        detector.event(4, broken(RuntimeError("no such surface")))
+    assert same(detector.event(5, [MUON]), Detector(seed=1).event(5, [MUON]))
+
+
 def test_one_muon_goes_straight_through() -> None:
-    muon = GeneratedParticle(1, 1, 13, -1.0, 0.10566, (0.0, 0.0, 0.0, 0.0), (100.0, 0.0, 1.0))
     photon = GeneratedParticle(1, 2, 22, 0.0, 0.0, (0.0, 0.0, 0.0, 0.0), (0.2, 0.0, 100.0))
-    event = Detector(seed=1).event(0, [muon, photon])
+    event = Detector(seed=1).event(0, [MUON, photon])
     known = truth(event)
     along = known.spacepoint[(known.particle == 0)][np.argsort(known.order[known.particle == 0])]
     assert np.all(np.diff(event.r[along]) > -5)

@@ -49,6 +49,7 @@ class Detector:
             SimulationError: a step of the chain failed.
         """
         self._source.particles = particles
+        self._sink.event = None
         # Trapping floating-point exceptions would end the run at harmless ones in the propagation.
         sequencer = ex.Sequencer(skip=number, events=1, numThreads=1, trackFpes=False, logLevel=_LEVEL)
         sequencer.addReader(self._source)
@@ -58,8 +59,10 @@ class Detector:
             sequencer.run()
         except RuntimeError as error:
             raise SimulationError(f"event {number}: ACTS: {error}") from error
-        assert self._sink.event is not None
-        return self._sink.event
+        event = self._sink.event
+        if event is None:
+            raise SimulationError(f"event {number}: ACTS ended without an event and without saying why")
+        return event
 
 
 def _algorithms(geometry: Any, random: Any) -> Iterator[Any]:
