@@ -234,9 +234,9 @@ def test_an_error_inside_the_chain_comes_out_and_the_next_event_is_whole() -> No
         raise error
 
     detector = Detector(seed=1)
-    with pytest.raises(SimulationError, match="^event 3: Pythia failed"):
+    with pytest.raises(SimulationError, match=r"^event 3: Pythia failed"):
         detector.event(3, broken(SimulationError("event 3: Pythia failed")))
-    with pytest.raises(SimulationError, match="^event 4: ACTS: no such surface"):
+    with pytest.raises(SimulationError, match=r"^event 4: ACTS: no such surface"):
         detector.event(4, broken(RuntimeError("no such surface")))
     assert same(detector.event(5, [MUON]), Detector(seed=1).event(5, [MUON]))
 
@@ -251,6 +251,20 @@ def test_one_muon_goes_straight_through() -> None:
     assert {int(np.argmin(np.abs(np.asarray(BARREL_RADII) - r))) for r in event.r[along]} == set(range(10))
     assert known.particles.pdg[0] == 13
     assert known.particles.pt[0] == pytest.approx(100.0)
+
+
+def test_z_bosons_decay_to_two_muons() -> None:
+    simulation = Simulation(Settings(process="zmumu"))
+    masses = []
+    for number in range(10):
+        p = truth(simulation.event(number)).particles
+        muons = np.flatnonzero((np.abs(p.pdg) == 13) & (p.pt > 5))
+        if len(muons) == 2:
+            px, py, pz = (component[muons].sum(dtype=np.float64) for component in (p.px, p.py, p.pz))
+            energy = np.sqrt(p.px[muons] ** 2 + p.py[muons] ** 2 + p.pz[muons] ** 2).sum(dtype=np.float64)
+            masses.append(math.sqrt(energy**2 - px**2 - py**2 - pz**2))
+    assert len(masses) >= 3
+    assert 85 < np.median(masses) < 95
 
 
 def test_smearing_is_one_cell_over_root_twelve(tmp_path: Path) -> None:

@@ -49,7 +49,6 @@ class Detector:
             SimulationError: a step of the chain failed.
         """
         self._source.particles = particles
-        self._sink.event = None
         # Trapping floating-point exceptions would end the run at harmless ones in the propagation.
         sequencer = ex.Sequencer(skip=number, events=1, numThreads=1, trackFpes=False, logLevel=_LEVEL)
         sequencer.addReader(self._source)
@@ -59,7 +58,7 @@ class Detector:
             sequencer.run()
         except RuntimeError as error:
             raise SimulationError(f"event {number}: ACTS: {error}") from error
-        event = self._sink.event
+        event = self._sink.take()
         if event is None:
             raise SimulationError(f"event {number}: ACTS ended without an event and without saying why")
         return event
@@ -145,7 +144,7 @@ class _Sink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
 
     def __init__(self) -> None:
         super().__init__("Sink", _LEVEL)
-        self.event: Event | None = None
+        self._event: Event | None = None
         self._inputs = []
         for key, kind in self._INPUTS.items():
             handle = ex.ReadDataHandle(self, kind, key)
@@ -153,8 +152,13 @@ class _Sink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
             self._inputs.append(handle)
 
     def execute(self, context: Any) -> Any:
-        self.event = collect(context.eventNumber, *(handle(context.eventStore) for handle in self._inputs))
+        self._event = collect(context.eventNumber, *(handle(context.eventStore) for handle in self._inputs))
         return ex.ProcessCode.SUCCESS
+
+    def take(self) -> Event | None:
+        """The event, once."""
+        event, self._event = self._event, None
+        return event
 
 
 def _acts_particle(particle: GeneratedParticle) -> Any:

@@ -7,7 +7,7 @@ from typing import Final
 
 PROCESSES: Final = {
     "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
-    "zmumu": ("WeakSingleBoson:ffbar2gmZ = on", "23:onMode = off", "23:onIfAny = 13"),
+    "zmumu": ("WeakSingleBoson:ffbar2gmZ = on", "PhaseSpace:mHatMin = 60.", "23:onMode = off", "23:onIfAny = 13"),
     "minbias": ("SoftQCD:all = on",),
 }
 """The hard scatters that can be asked for, as settings of Pythia."""
