@@ -8,7 +8,8 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-_TIMEOUT_S = 30.0
+_ASK_TIMEOUT_S = 2.0
+_LIST_TIMEOUT_S = 30.0
 
 # Never through a proxy: the server is on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -34,8 +35,8 @@ class ModelState:
         return f"{self.name}: {reason or 'a model that it needs did not load'}"
 
 
-def _request(url: str, body: bytes | None = None) -> Any:
-    with _opener.open(urllib.request.Request(url, data=body), timeout=_TIMEOUT_S) as response:  # noqa: S310 - http only
+def _request(url: str, timeout_s: float, body: bytes | None = None) -> Any:
+    with _opener.open(urllib.request.Request(url, data=body), timeout=timeout_s) as response:  # noqa: S310 - http only
         return json.loads(response.read() or "null")
 
 
@@ -45,7 +46,7 @@ def server_id(http_url: str) -> str | None:
     Triton opens its ports after it has tried to load every model.
     """
     try:
-        name = _request(f"{http_url}/v2")["name"]
+        name = _request(f"{http_url}/v2", _ASK_TIMEOUT_S)["name"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return str(name)
@@ -54,7 +55,7 @@ def server_id(http_url: str) -> str | None:
 def answers(url: str) -> bool:
     """Whether there is something at this address."""
     try:
-        with _opener.open(url, timeout=_TIMEOUT_S):
+        with _opener.open(url, timeout=_ASK_TIMEOUT_S):
             return True
     except OSError:
         return False
@@ -62,5 +63,5 @@ def answers(url: str) -> bool:
 
 def model_states(http_url: str) -> list[ModelState]:
     """Every model that the server found in its repository."""
-    index = _request(f"{http_url}/v2/repository/index", body=b"{}")
+    index = _request(f"{http_url}/v2/repository/index", _LIST_TIMEOUT_S, body=b"{}")
     return [ModelState(entry["name"], entry.get("state", "UNLOADED"), entry.get("reason", "")) for entry in index]

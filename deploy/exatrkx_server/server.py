@@ -193,7 +193,10 @@ class TritonServer:
             time.sleep(_POLL_S)
 
     def _check_models(self) -> None:
-        states = health.model_states(self.http_url)
+        try:
+            states = health.model_states(self.http_url)
+        except OSError as error:
+            raise ServerStartError(self.ending or f"{self.http_url}: {error}\nlog: {self.log_file}") from error
         known = {model.name for model in states}
         wanted = set(self.options.models) or known
         problems = [f"{name}: not in {self.model_repository}" for name in sorted(wanted - known)]
