@@ -283,7 +283,7 @@ class TestLog:
     @pytest.mark.parametrize(
         "line",
         [
-            "E1123 23:04:28.9 12 main.cc:293] \"failed to start Metrics service: Socket '127.0.0.1:4' already in use \"",
+            "E1123 23:04:28.9 1 main.cc:293] \"failed to start Metrics service: Socket '127.0.0.1:4' already in use \"",
             "E1123 23:04:28.9 12 main.cc:1] failed to start GRPC service: failed to bind 127.0.0.1:4",
         ],
     )
@@ -297,6 +297,7 @@ class TestLog:
     [
         ("Internal: ContractError: a.pt: no such file\n\nAt:\n  x.py(3): load\n", "embed: a.pt: no such file"),
         ("Invalid argument: unexpected\n  platform", "embed: unexpected platform"),
+        ("Internal: ContractError: embed: no parameter", "embed: no parameter"),
         ("", "embed: a model that it needs did not load"),
     ],
 )

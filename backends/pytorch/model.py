@@ -71,16 +71,18 @@ class TritonPythonModel(Step):
     def _to_torch(self, array: Any) -> torch.Tensor:
         if self.device.gpu is None:
             return torch.from_numpy(array)
+        if array.size == 0:  # nothing to hand over, and DLPack may refuse to
+            return torch.from_numpy(array.get()).to(str(self.device))
         tensor: torch.Tensor = torch.utils.dlpack.from_dlpack(array)
         return tensor
 
     def _from_torch(self, tensor: torch.Tensor) -> Any:
-        if self.device.gpu is None:
-            return tensor.numpy()
+        if self.device.gpu is None or tensor.numel() == 0:
+            return tensor.numpy(force=True)
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         torch.cuda.current_stream().synchronize()
-        return cupy.from_dlpack(tensor)
+        return cupy.from_dlpack(tensor.contiguous())
 
 
 def _model_file(args: dict[str, str]) -> Path:

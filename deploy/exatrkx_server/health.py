@@ -30,7 +30,7 @@ class ModelState:
     def __str__(self) -> str:
         # On one line, without the Python backend's traceback (which the log has) and Triton's name for the error.
         reason = " ".join(self.reason.partition("\n\nAt:")[0].split())
-        reason = re.sub(r"^(Internal|Invalid argument): (ContractError: )?", "", reason)
+        reason = re.sub(r"^(Internal|Invalid argument): (ContractError: )?", "", reason).removeprefix(f"{self.name}: ")
         # Triton says nothing about an ensemble that it did not try to load.
         return f"{self.name}: {reason or 'a model that it needs did not load'}"
 

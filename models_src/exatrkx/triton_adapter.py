@@ -95,10 +95,12 @@ class Step(ABC):
 
         cupy.cuda.Device(number).use()
 
-    def from_triton(self, tensor: Any) -> Any:
+    def from_triton(self, tensor: Any, spec: TensorSpec) -> Any:
         """The tensor as an array on the instance's device; without a copy where it is there already."""
         if tensor.is_cpu():
             return self.from_numpy(tensor.as_numpy())
+        if 0 in tensor.shape():  # nothing to hand over, and DLPack may refuse to
+            return self.from_numpy(np.empty(tensor.shape(), spec.numpy_type))
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         array = cupy.from_dlpack(tensor)
@@ -164,7 +166,7 @@ class Step(ABC):
         tensor = pb_utils.get_input_tensor_by_name(request, spec.name)
         if tensor is None:
             raise ContractError(f"{spec.name}: expected {spec}, found no such input")
-        array = self.from_triton(tensor)
+        array = self.from_triton(tensor, spec)
         check_tensor(array, spec)
         return array
 
