@@ -1,7 +1,7 @@
 // Which wide instructions this processor has: asked when the program runs, so that one binary serves all.
 #pragma once
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(EXATRKX_STAGES_PORTABLE)
 #define EXATRKX_STAGES_AVX2 1
 
 namespace exatrkx::stages {
