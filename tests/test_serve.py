@@ -93,7 +93,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 
 def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("*_shm_region_*")}
+    return {path.name for path in Path("/dev/shm").glob("exatrkx-*")}
 
 
 def test_ready_line_ports_file_and_log(serving: Serving) -> None:
@@ -129,6 +129,7 @@ def test_signal_stops_it_cleanly(serving: Serving, number: signal.Signals) -> No
     family = serving.family()
     assert len(family) == 3  # serve.py, the server, frnn
     mine = shared_memory() - before
+    assert mine
     serving.process.send_signal(number)
     assert serving.end() == (0, "")
     assert gone(family)

@@ -225,6 +225,7 @@ class TestCommand:
             options=ServerOptions(**options),
             ports=Ports(1, 2, 3),
             identity="me",
+            python_backends=("python", "pytorch"),
         )
 
     def test_all_three_services_get_the_address(self) -> None:

@@ -29,6 +29,10 @@ class Backend:
     path: Path
     """Its directory, or its `model.py`."""
 
+    @property
+    def runs_python(self) -> bool:
+        return self.name == "python" or self.implementation == "python"
+
     def __str__(self) -> str:
         return f"{self.name} ({self.implementation})"
 

@@ -28,8 +28,19 @@ def command_line(
     options: ServerOptions,
     ports: Ports,
     identity: str,
+    python_backends: tuple[str, ...],
 ) -> list[str]:
-    """Program and arguments; `identity` is the name by which the server will answer."""
+    """Program and arguments.
+
+    Args:
+        installation: the server.
+        model_repository: its models.
+        backend_directory: its backends, and
+        python_backends: the names of those that run Python.
+        options: what the user asked for.
+        ports: where to listen.
+        identity: the name by which the server will answer, and with which its shared memory's names begin.
+    """
     arguments = {
         "id": identity,
         "model-repository": model_repository.resolve(),
@@ -48,7 +59,9 @@ def command_line(
     command = [str(installation.binary), *(f"--{name}={value}" for name, value in arguments.items())]
     # The configurations are complete; completing them would start each Python model twice.
     command.append("--disable-auto-complete-config")
-    command.append(f"--backend-config=python,stub-timeout-seconds={int(options.start_timeout_s)}")
+    for name in python_backends:
+        command.append(f"--backend-config={name},stub-timeout-seconds={int(options.start_timeout_s)}")
+        command.append(f"--backend-config={name},shm-region-prefix-name={identity}-")
     command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(_gpus())]
     if options.models:
         command.append("--model-control-mode=explicit")

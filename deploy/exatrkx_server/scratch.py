@@ -1,4 +1,4 @@
-"""Temporary directories that say whose they are, so that those of a killed process are found and removed."""
+"""What a killed process leaves behind says whose it is, and is removed."""
 
 from __future__ import annotations
 
@@ -19,3 +19,9 @@ def scratch_directory() -> tempfile.TemporaryDirectory[str]:
         if match and directory.stat().st_uid == os.getuid() and not Path("/proc", match["pid"]).exists():
             shutil.rmtree(directory, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix=f"{_PREFIX}{os.getpid()}-")
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Remove the shared memory of a server that has ended: one that was killed left it behind."""
+    for region in Path("/dev/shm").glob(f"{prefix}-*"):  # noqa: S108 - where Linux keeps it
+        region.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from exatrkx_server.errors import ServerStartError, StartCancelledError
 from exatrkx_server.installation import find_triton
 from exatrkx_server.options import ServerOptions
 from exatrkx_server.ports import PortInUseError, Ports, check_free, free_ports
-from exatrkx_server.scratch import scratch_directory
+from exatrkx_server.scratch import remove_shared_memory, scratch_directory
 from exatrkx_server.stopping import stop_process_group
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class TritonServer:
         self.backends: list[Backend] = []
         self.ready_after_s = 0.0
         self._resources = contextlib.ExitStack()
+        self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
         self._log: Path | None = self.options.log_file
 
@@ -121,6 +122,7 @@ class TritonServer:
         if process is not None:
             # Triton itself gives up on requests in flight after stop_timeout_s; then come the models' own ends.
             stop_process_group(process, grace_s=self.options.stop_timeout_s + 10.0)
+            remove_shared_memory(self._identity)
 
     def _start(self) -> None:
         if not self.model_repository.is_dir():
@@ -135,17 +137,18 @@ class TritonServer:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self.ports = self.options.ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
-            identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
+            self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
                 installation,
                 self.model_repository,
                 backend_directory,
                 options=self.options,
                 ports=self.ports,
-                identity=identity,
+                identity=self._identity,
+                python_backends=tuple(backend.name for backend in self.backends if backend.runs_python),
             )
             try:
-                self._run(command, environment(installation, self.options.threads), identity)
+                self._run(command, environment(installation, self.options.threads))
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self._stop_process()
@@ -154,7 +157,7 @@ class TritonServer:
             else:
                 return
 
-    def _run(self, command: list[str], variables: dict[str, str], identity: str) -> None:
+    def _run(self, command: list[str], variables: dict[str, str]) -> None:
         began = time.monotonic()
         tether = [sys.executable, "-I", "-S", str(Path(__file__).parent / "tether.py"), str(os.getpid())]
         with self.log_file.open("wb") as output:
@@ -167,7 +170,7 @@ class TritonServer:
                 start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we pass it on
             )
         deadline = began + self.options.start_timeout_s
-        self._await(lambda: health.server_id(self.http_url) == identity, deadline)
+        self._await(lambda: health.server_id(self.http_url) == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
             # Opened last; Triton serves on without it when the port is taken.
             self._await(lambda: health.answers(self.metrics_url), deadline)
