@@ -32,7 +32,7 @@ class WorkingPoint:
     filter_cut: float
     gnn_cut: float
     min_hits: int = 3
-    max_edges: int = 20_000_000
+    max_edges: int = 5_000_000
 
     def __post_init__(self) -> None:
         problems = []

@@ -43,7 +43,7 @@ class InteractionNetwork(nn.Module):
         returns: [E] FP32 logits.
     """
 
-    def __init__(self, *, hidden: int = 64, rounds: int = 6) -> None:
+    def __init__(self, *, hidden: int = 48, rounds: int = 5) -> None:
         super().__init__()
         self.node_encoder = mlp([NUM_NODE_FEATURES, hidden, hidden], final_activation=False)
         self.edge_input = EdgeInput(NUM_NODE_FEATURES, NUM_EDGE_FEATURES, hidden)

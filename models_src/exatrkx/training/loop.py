@@ -83,6 +83,8 @@ def fit(
         task.network.eval()
         figures = {"epoch": len(progress.history), "loss": loss, **task.evaluate(valid)}
         figures["seconds"] = time.monotonic() - started
+        # Plain numbers: a checkpoint is read back without running any code of its own.
+        figures = {name: float(value) for name, value in figures.items()}
         progress.history.append(figures)
         progress.save(checkpoint)
         tqdm.write(json.dumps({name: float(f"{value:.5g}") for name, value in figures.items()}))

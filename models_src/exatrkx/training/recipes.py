@@ -26,7 +26,7 @@ class Recipe:
     gnn: Schedule
     embed_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 128, "layers": 4, "dimension": 8})
     filter_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 64, "layers": 3})
-    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 64, "rounds": 6})
+    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 48, "rounds": 5})
     goals: Goals = field(default_factory=Goals)
     gnn_training_cut: float = 0.5
 
@@ -38,6 +38,6 @@ RECIPES: Final[dict[str, Recipe]] = {
     "laptop": Recipe(
         embed=Schedule(epochs=10, learning_rate=3e-3),
         filter=Schedule(epochs=4, learning_rate=2e-3),
-        gnn=Schedule(epochs=10, learning_rate=2e-3),
+        gnn=Schedule(epochs=8, learning_rate=2.5e-3),
     ),
 }
