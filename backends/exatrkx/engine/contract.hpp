@@ -1,0 +1,40 @@
+// The tensors' forms: names and shapes of exatrkx/contract.py, and the checks of exatrkx/checks.py on torch's tensors.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace exatrkx {
+
+inline constexpr std::int64_t kVariable = -1;  // a dimension of any size
+
+struct TensorSpec {
+  const char* name;
+  at::ScalarType type;
+  std::vector<std::int64_t> dims;
+
+  // "FP32 [-1,3]"
+  [[nodiscard]] std::string form() const;
+  [[nodiscard]] bool accepts(at::ScalarType found_type, at::IntArrayRef found_dims) const;
+};
+
+const TensorSpec& features_spec();     // FEATURES [N,3]
+const TensorSpec& embedding_spec();    // EMBEDDING [N,D]
+const TensorSpec& edge_scores_spec();  // EDGE_SCORES [E]
+
+// "[4,3]"
+[[nodiscard]] std::string text_of_dims(at::IntArrayRef dims);
+
+// Throws ContractError: type or shape is not that of `spec`; both are in the text.
+void check_form(const at::Tensor& tensor, const TensorSpec& spec);
+
+// An embedding [N,D], D ≥ 1, of no more spacepoints than INT32 indices and memory allow. Throws ContractError.
+void check_embedding_form(const at::Tensor& embedding);
+
+// The scores as [E], from [E] or [E,1]. Throws ContractError: not FP32, or not one for each of `edges`.
+[[nodiscard]] at::Tensor one_score_each(const at::Tensor& scores, std::int64_t edges);
+
+}  // namespace exatrkx

@@ -1,0 +1,57 @@
+#include "engine.hpp"
+
+#include <ATen/ops/from_blob.h>
+
+#include "contract.hpp"
+#include "errors.hpp"
+#include "graph.hpp"
+#include "network.hpp"
+
+namespace exatrkx {
+
+struct Engine::Networks {
+  Network embed, filter, gnn;
+};
+
+namespace {
+
+c10::Device usable(c10::Device device) {
+  if (!device.is_cpu()) throw ContractError(device.str() + ": this build of the engine runs on the CPU only");
+  return device;
+}
+
+}  // namespace
+
+Engine::Engine(c10::Device device, const NetworkFiles& files, const WorkingPoint& cuts, int threads)
+    : device_(usable(device)),
+      cuts_(cuts),
+      threads_(threads),
+      networks_(new Networks{{files.embed, device}, {files.filter, device}, {files.gnn, device}}) {}
+
+Engine::~Engine() = default;
+Engine::Engine(Engine&&) noexcept = default;
+
+Tracks Engine::find_tracks(const float* features, std::int64_t count) {
+  // Only read: from_blob takes no pointer to const.
+  return find_tracks(at::from_blob(const_cast<float*>(features), {count, 3}, at::TensorOptions().dtype(at::kFloat)));
+}
+
+Tracks Engine::find_tracks(const at::Tensor& features) {
+  const NetworkScope scope;
+  check_form(features, features_spec());
+  const at::Tensor hits = features.to(device_);  // [N,3]
+  check_finite(hits, features_spec().name);
+
+  const at::Tensor embedding = networks_->embed({hits});  // [N,D]
+  check_embedding_form(embedding);
+  const at::Tensor neighbours = fixed_radius_edges(embedding, cuts_, threads_);  // [2,E']
+
+  const at::Tensor filter_scores = one_score_each(networks_->filter({hits, neighbours}), neighbours.size(1));  // [E']
+  const at::Tensor edge_index = select_edges(neighbours, filter_scores, cuts_, threads_);            // [2,E]
+
+  // As the network returned them, [E] or [E,1], the scores are the contract's after one_score_each.
+  const at::Tensor scores = one_score_each(networks_->gnn({hits, edge_index}), edge_index.size(1));  // [E]
+  return {label_components(edge_index, scores, hits.size(0), cuts_), edge_index, scores.contiguous()};
+}
+
+}  // namespace exatrkx

@@ -1,0 +1,56 @@
+#include "graph.hpp"
+
+#include <ATen/ops/empty.h>
+
+#include "../stages/components.hpp"
+#include "../stages/edges.hpp"
+#include "../stages/neighbours.hpp"
+
+namespace exatrkx {
+
+namespace {
+
+at::Tensor empty_indices(at::IntArrayRef dims) { return at::empty(dims, at::TensorOptions().dtype(at::kLong)); }
+
+// Where a stage writes its edges: the tensor is made when their number is known.
+auto allocate_in(at::Tensor& edges) {
+  return [&edges](std::int64_t count) {
+    edges = empty_indices({2, count});
+    return edges.mutable_data_ptr<std::int64_t>();
+  };
+}
+
+}  // namespace
+
+void check_finite(const at::Tensor& values, const char* name) {
+  const at::Tensor dense = values.contiguous();
+  stages::check_finite(dense.const_data_ptr<float>(), dense.size(0), dense.size(1), name);
+}
+
+at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts, int threads) {
+  const at::Tensor points = embedding.contiguous();
+  at::Tensor edges;
+  stages::fixed_radius_edges(points.const_data_ptr<float>(), points.size(0), points.size(1),
+                             {cuts.radius, cuts.max_neighbors, cuts.max_edges, threads}, allocate_in(edges));
+  return edges;
+}
+
+at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, const WorkingPoint& cuts, int threads) {
+  const at::Tensor values = scores.contiguous();
+  at::Tensor selected;
+  stages::select_edges(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),
+                       stages::score_threshold(cuts.filter_cut), threads, allocate_in(selected));
+  return selected;
+}
+
+at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                            const WorkingPoint& cuts) {
+  const at::Tensor values = scores.contiguous();
+  at::Tensor labels = empty_indices({num_nodes});
+  stages::label_components(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),
+                           num_nodes, stages::score_threshold(cuts.gnn_cut), cuts.min_hits,
+                           labels.mutable_data_ptr<std::int64_t>());
+  return labels;
+}
+
+}  // namespace exatrkx

@@ -1,0 +1,26 @@
+// The three stages between the networks, on torch's tensors: from points to edges, to fewer edges, to labels.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "working_point.hpp"
+
+namespace exatrkx {
+
+// Every entry of [N,D] is finite. Throws ContractError with the first that is not.
+void check_finite(const at::Tensor& values, const char* name);
+
+// [2,E] edges between the points of `embedding` [N,D]; see exatrkx/neighbours.py.
+// Throws ContractError, and GraphTooLargeError before memory is spent on more than `cuts.max_edges` edges.
+[[nodiscard]] at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts, int threads);
+
+// The edges [2,E'] with a score above logit(cuts.filter_cut); see exatrkx/edges.py. Throws ContractError.
+[[nodiscard]] at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, const WorkingPoint& cuts,
+                                      int threads);
+
+// The labels [N] of the components that edges with a score above logit(cuts.gnn_cut) make; see exatrkx/components.py.
+// Throws ContractError.
+[[nodiscard]] at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores,
+                                          std::int64_t num_nodes, const WorkingPoint& cuts);
+
+}  // namespace exatrkx

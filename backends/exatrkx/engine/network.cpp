@@ -1,0 +1,49 @@
+#include "network.hpp"
+
+#include <torch/csrc/jit/python/update_graph_executor_opt.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "errors.hpp"
+
+namespace exatrkx {
+
+namespace {
+
+torch::jit::Module load(const std::filesystem::path& file, c10::Device device) {
+  if (!std::filesystem::is_regular_file(file)) {
+    throw ContractError(file.string() + ": no such file; export/trace_models.py writes it");
+  }
+  try {
+    torch::jit::Module module = torch::jit::load(file.string(), device);
+    module.eval();
+    return module;
+  } catch (const std::exception&) {
+    const std::string reason = text_of(std::current_exception());
+    throw ContractError(file.string() + ": no TorchScript network: " + reason.substr(0, reason.find('\n')));
+  }
+}
+
+}  // namespace
+
+Network::Network(const std::filesystem::path& file, c10::Device device)
+    : module_(load(file, device)), name_(file.string()) {}
+
+at::Tensor Network::operator()(std::vector<c10::IValue> inputs) {
+  c10::IValue output = module_.forward(std::move(inputs));
+  if (!output.isTensor()) {
+    throw std::runtime_error(name_ + ": the network returned " + output.tagKind() + ", expected one tensor");
+  }
+  return std::move(output).toTensor();
+}
+
+NetworkScope::NetworkScope() : optimized_before_(torch::jit::getGraphExecutorOptimize()) {
+  torch::jit::setGraphExecutorOptimize(false);
+}
+
+NetworkScope::~NetworkScope() { torch::jit::setGraphExecutorOptimize(optimized_before_); }
+
+}  // namespace exatrkx

@@ -1,0 +1,40 @@
+// A network as it is served: a TorchScript file, read once and run as it is written.
+#pragma once
+
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace exatrkx {
+
+class Network {
+ public:
+  // Throws ContractError: the file is missing or is no TorchScript; the text names it.
+  Network(const std::filesystem::path& file, c10::Device device);
+
+  // What the network makes of `inputs`; to be called in a NetworkScope. Throws what torch throws.
+  [[nodiscard]] at::Tensor operator()(std::vector<c10::IValue> inputs);
+
+ private:
+  torch::jit::Module module_;
+  std::string name_;
+};
+
+// While it lives, this thread runs networks without gradients, and TorchScript as it is written: the optimiser compiles
+// for the sizes that it sees, and every event has another one.
+class NetworkScope {
+ public:
+  NetworkScope();
+  ~NetworkScope();
+  NetworkScope(const NetworkScope&) = delete;
+  NetworkScope& operator=(const NetworkScope&) = delete;
+
+ private:
+  c10::InferenceMode no_gradients_;
+  bool optimized_before_;
+};
+
+}  // namespace exatrkx

@@ -1,0 +1,31 @@
+// The working point: exatrkx/working_point.py says what each number means; here the same are read, and refused with
+// the same words.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace exatrkx {
+
+struct WorkingPoint {
+  double radius = 0.0;
+  std::int64_t max_neighbors = 0;
+  double filter_cut = 0.0;
+  double gnn_cut = 0.0;
+  std::int64_t min_hits = 3;
+  std::int64_t max_edges = 20'000'000;
+
+  static constexpr std::array<const char*, 6> kFields{"radius",  "max_neighbors", "filter_cut",
+                                                      "gnn_cut", "min_hits",      "max_edges"};
+
+  // From names and the texts of numbers; `source` is named in errors. Other names are ignored, and absent ones left at
+  // their defaults.
+  //
+  // Throws ContractError: a text is no number, or a number is out of range.
+  [[nodiscard]] static WorkingPoint from_texts(const std::map<std::string, std::string, std::less<>>& texts,
+                                               const std::string& source);
+};
+
+}  // namespace exatrkx

@@ -1,0 +1,94 @@
+#include "instance.hpp"
+
+#include <ATen/ops/zeros.h>
+
+#include <chrono>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "../engine/errors.hpp"
+#include "errors.hpp"
+#include "request.hpp"
+#include "response.hpp"
+
+namespace exatrkx::triton {
+
+namespace {
+
+std::uint64_t now_ns() noexcept {
+  using std::chrono::nanoseconds, std::chrono::steady_clock;
+  return static_cast<std::uint64_t>(nanoseconds(steady_clock::now().time_since_epoch()).count());
+}
+
+c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
+  TRITONSERVER_InstanceGroupKind kind{};
+  check(TRITONBACKEND_ModelInstanceKind(instance, &kind));
+  if (kind == TRITONSERVER_INSTANCEGROUPKIND_CPU) return c10::Device(c10::kCPU);
+  if (kind != TRITONSERVER_INSTANCEGROUPKIND_GPU) throw ContractError("instance_group: kind must be CPU or GPU");
+  std::int32_t id = 0;
+  check(TRITONBACKEND_ModelInstanceDeviceId(instance, &id));
+  return {c10::kCUDA, static_cast<c10::DeviceIndex>(id)};
+}
+
+}  // namespace
+
+Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
+    : instance_(instance), model_(model), engine_(model.engine(device_of(instance))) {
+  for (const WarmUp& sample : model.warm_ups()) rehearse(sample);
+}
+
+void Instance::rehearse(const WarmUp& sample) {
+  try {
+    static_cast<void>(engine_.find_tracks(at::zeros(sample.dims, at::TensorOptions().dtype(at::kFloat))));
+  } catch (...) {
+    throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));
+  }
+}
+
+void Instance::execute(TRITONBACKEND_Request** requests, std::uint32_t count) noexcept {
+  Times all;
+  for (std::uint32_t index = 0; index < count; ++index) {
+    Times times;
+    const bool success = answer(requests[index], times);
+    log_if_error(TRITONBACKEND_ModelInstanceReportStatistics(instance_, requests[index], success, times.start,
+                                                             times.compute_start, times.compute_end, times.end));
+    log_if_error(TRITONBACKEND_RequestRelease(requests[index], TRITONSERVER_REQUEST_RELEASE_ALL));
+    if (index == 0) all = times;
+    all.compute_end = times.compute_end;
+    all.end = times.end;
+  }
+  if (count == 0) return;
+  log_if_error(TRITONBACKEND_ModelInstanceReportBatchStatistics(instance_, count, all.start, all.compute_start,
+                                                                all.compute_end, all.end));
+}
+
+bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
+  bool success = false;
+  times.start = times.compute_start = now_ns();
+  log_if_error(guarded(model_.name().c_str(), [&] {
+    const c10::InferenceMode no_gradients;
+    Response response(request);
+    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { find_tracks(request, response, times); });
+    if (times.compute_end == 0) times.compute_end = now_ns();
+    success = error == nullptr;
+    response.send(error);
+  }));
+  times.end = now_ns();
+  if (times.compute_end == 0) times.compute_end = times.end;
+  return success;
+}
+
+void Instance::find_tracks(TRITONBACKEND_Request* request, Response& response, Times& times) {
+  const Request input(request);
+  const at::Tensor features = input.features(engine_.device());
+  times.compute_start = now_ns();
+  const Tracks tracks = engine_.find_tracks(features);
+  times.compute_end = now_ns();
+  for (const auto& [name, tensor] : {std::pair("LABELS", &tracks.labels), std::pair("EDGE_INDEX", &tracks.edge_index),
+                                     std::pair("EDGE_SCORES", &tracks.edge_scores)}) {
+    if (input.wants(name)) response.add(name, *tensor);
+  }
+}
+
+}  // namespace exatrkx::triton
