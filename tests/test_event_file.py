@@ -304,7 +304,7 @@ def test_one_row_group_per_event(tmp_path: Path) -> None:
 BUNDLED = Path(__file__).parents[1] / "data" / "events"
 
 
-@pytest.mark.parametrize(("name", "count", "fewest", "most"), [("mu0", 20, 862, 3369), ("mu10", 2, 5247, 8636)])
+@pytest.mark.parametrize(("name", "count", "fewest", "most"), [("mu0", 20, 862, 3369), ("mu10", 2, 5535, 8950)])
 def test_bundled_events(name: str, count: int, fewest: int, most: int) -> None:
     """As data/events/README.md describes them."""
     events = list(read_events(BUNDLED / f"ttbar_{name}.parquet"))
