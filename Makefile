@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint models clean
+.PHONY: help demo test lint models custom-backend clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,8 +23,12 @@ lint: $(VENV)/dev.installed  ## format, lint and types
 models: $(VENV)/serve.installed  ## the committed networks as TorchScript in model_repository/
 	$(BIN)/python export/trace_models.py
 
+custom-backend: $(VENV)/serve.installed  ## the custom backend in C++, which deploy/serve.py then prefers; needs g++ 11 or later, and CMake
+	cmake -S backends/exatrkx -B build/custom-backend -DPython3_EXECUTABLE=$(abspath $(BIN))/python
+	cmake --build build/custom-backend --parallel
+
 clean:  ## what the targets above made, the virtual environment included
-	rm -rf $(VENV) out build model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info
+	rm -rf $(VENV) out build backends/exatrkx/lib model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
