@@ -25,9 +25,9 @@ EVENTS = Path(__file__).parents[1] / "data" / "events" / "ttbar_mu0.parquet"
 def pipeline() -> Pipeline:
     """Networks as they are before any training, with cuts in the middle of what they then say."""
     torch.manual_seed(3)
-    networks = Embedding(dimension=4), EdgeFilter(hidden=16), InteractionNetwork(hidden=16, rounds=2)
+    embed, edge_filter, gnn = Embedding(dimension=4), EdgeFilter(hidden=16), InteractionNetwork(hidden=16, rounds=2)
     point = WorkingPoint(radius=0.05, max_neighbors=8, filter_cut=0.4, gnn_cut=0.5, max_edges=2_000_000)
-    return Pipeline(*(network.eval() for network in networks), point)
+    return Pipeline(embed.eval(), edge_filter.eval(), gnn.eval(), point)
 
 
 @pytest.fixture(scope="module")
