@@ -1,0 +1,130 @@
+"""One run of perf_analyzer: its command line, its end, and what it found."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from exatrkx_perf.analyzer_csv import Load, read_loads
+from exatrkx_perf.binary import find_program, program_environment
+from exatrkx_perf.errors import MeasurementError
+
+if TYPE_CHECKING:
+    from exatrkx_client.address import Address
+
+Mode = Literal["sync", "async"]
+SharedMemory = Literal["none", "system", "cuda"]
+
+_STABLE_PERCENT: Final = 999  # of windows over the same events the mean is wanted, whatever their spread
+_WINDOWS: Final = 3  # perf_analyzer reports the mean of three, and takes no fewer
+_FEWEST_WAITS_S: Final = 60.0
+_TAIL: Final = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What perf_analyzer is to do.
+
+    Attributes:
+        model: served model.
+        address: the server's; its protocol is the one that is measured.
+        input_file: see `exatrkx_perf.input_file`.
+        window: requests in each of the three windows whose mean is reported: a multiple of the number of events.
+        concurrency: requests in flight at once.
+        mode: a thread for each request in flight, or one thread for all of them.
+        shared_memory: whether tensors go through memory that client and server share.
+        output_bytes: room for the largest output tensor; used with shared memory only.
+        metrics_url: `host:port/metrics` where the server's own metrics are collected too.
+        timeout_s: perf_analyzer is given up after so many seconds.
+    """
+
+    model: str
+    address: Address
+    input_file: Path
+    window: int
+    concurrency: int = 1
+    mode: Mode = "sync"
+    shared_memory: SharedMemory = "none"
+    output_bytes: int = 0
+    metrics_url: str | None = None
+    timeout_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What came of it: the clients' view, perf_analyzer's own processor time, and its report as it printed it."""
+
+    load: Load
+    cpu_s: float
+    report: str
+
+
+def command_line(request: Request, csv_file: Path, program: str = "perf_analyzer") -> list[str]:
+    """Program and arguments."""
+    options = {
+        "-m": request.model,
+        "-i": request.address.protocol,
+        "-u": request.address.target,
+        "--input-data": request.input_file,
+        "--measurement-mode": "count_windows",
+        "--measurement-request-count": request.window,
+        "--max-trials": _WINDOWS,
+        "--stability-percentage": _STABLE_PERCENT,
+        "--concurrency-range": request.concurrency,
+        "-f": csv_file,
+    }
+    if request.shared_memory != "none":
+        options |= {"--shared-memory": request.shared_memory, "--output-shared-memory-size": request.output_bytes}
+    command = [program, *(str(word) for option in options.items() for word in option), f"--{request.mode}"]
+    command.append("--verbose-csv")
+    if request.metrics_url is not None:
+        command += ["--collect-metrics", "--metrics-url", request.metrics_url.removeprefix("http://")]
+    return command
+
+
+def run_analyzer(request: Request) -> Run:
+    """Run it to its end.
+
+    Raises:
+        ToolMissingError: perf_analyzer is not installed.
+        MeasurementError: it failed or took too long; the text has the end of what it printed.
+    """
+    with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
+        csv_file = Path(scratch) / "perf_analyzer.csv"
+        command = command_line(request, csv_file, str(find_program()))
+        before = _children_cpu_s()
+        try:
+            done = subprocess.run(
+                command,
+                env=program_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=max(request.timeout_s, _FEWEST_WAITS_S),
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise MeasurementError(f"{request.model}: no result after {error.timeout:g} s") from error
+        cpu_s = _children_cpu_s() - before
+        if done.returncode != 0:
+            raise MeasurementError(f"{request.model}: perf_analyzer ended with {done.returncode}: {_tail(done.stdout)}")
+        load = next((load for load in read_loads(csv_file) if load.concurrency == request.concurrency), None)
+    if load is None or load.events_per_s <= 0.0:
+        raise MeasurementError(f"{request.model}: perf_analyzer measured nothing: {_tail(done.stdout)}")
+    return Run(load, cpu_s, done.stdout)
+
+
+def _children_cpu_s() -> float:
+    """Processor time of children that have ended: perf_analyzer's, as none other ends meanwhile."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _tail(output: str) -> str:
+    return "\n".join(output.strip().splitlines()[-_TAIL:])

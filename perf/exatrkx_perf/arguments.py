@@ -1,0 +1,62 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from exatrkx_perf.events import Sample, read_sample
+from exatrkx_perf.paths import EVENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def add_event_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which events: EVENTS…, --limit and --spacepoints."""
+    parser.add_argument(
+        "events", nargs="*", default=[EVENTS], help="files, folders or patterns of events (default: the bundled tt̄)"
+    )
+    parser.add_argument("--limit", type=positive, help="no more than this many events")
+    parser.add_argument("--spacepoints", type=size_range, metavar="LOW:HIGH", help="only events of this size")
+
+
+def sample_from(options: argparse.Namespace) -> Sample:
+    """The events that `add_event_arguments` asked for.
+
+    Raises:
+        EventFormatError: a file is not one of events.
+        PerfError: no event is left.
+    """
+    return read_sample(options.events, options.limit, options.spacepoints)
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, found {text}")
+    return value
+
+
+def size_range(text: str) -> tuple[int, int]:
+    """`LOW:HIGH` as two numbers."""
+    low, _, high = text.partition(":")
+    bounds = int(low or 0), int(high)
+    if bounds[0] > bounds[1]:
+        raise argparse.ArgumentTypeError(f"the first of {text} must not be larger than the second")
+    return bounds
+
+
+def list_of(one: Callable[[str], object], choices: tuple[str, ...] = ()) -> Callable[[str], tuple[object, ...]]:
+    """A reader of values with commas between them, each once and in the order given."""
+
+    def read(text: str) -> tuple[object, ...]:
+        words = [word.strip() for word in text.split(",") if word.strip()]
+        wrong = [word for word in words if choices and word not in choices]
+        if wrong or not words:
+            raise argparse.ArgumentTypeError(f"{', '.join(wrong) or 'nothing'}: known are {', '.join(choices)}")
+        return tuple(dict.fromkeys(one(word) for word in words))
+
+    read.__name__ = "list"  # what argparse calls it when it is none
+    return read

@@ -1,0 +1,122 @@
+"""The perf_analyzer program: where it is, and the two libraries that the one out of PyPI lacks.
+
+`tritonclient` 2.50.0 brings the program but not libb64 and libcudart, which it is linked to; `nvidia-pytriton` has
+both, under names of its own. Links with the right names, in a directory of their own, make it run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from exatrkx_perf.errors import ToolMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROGRAM: Final = "perf_analyzer"
+LIBRARIES: Final[dict[str, str]] = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}
+"""What the program asks for, and how the wheel calls it."""
+
+_WHEEL_LIBRARIES: Final = "nvidia_pytriton.libs"
+_ELF: Final = b"\x7fELF"
+
+
+def find_program(prefix: Path = Path(sys.prefix)) -> Path:
+    """The program itself: behind this environment's launcher, in this environment, or on PATH.
+
+    Raises:
+        ToolMissingError: it is nowhere.
+    """
+    on_path = shutil.which(PROGRAM)
+    candidates = [installed_program(prefix), prefix / "bin" / PROGRAM, *([Path(on_path)] if on_path else [])]
+    for candidate in candidates:
+        if candidate.is_file() and is_elf(candidate):
+            return candidate
+    raise ToolMissingError(
+        f"no {PROGRAM} in {prefix} or on PATH: pip install 'tritonclient[grpc,http]==2.50.0', the newest release that "
+        "carries it for glibc 2.35, or use NVIDIA's SDK container"
+    )
+
+
+def installed_program(prefix: Path) -> Path:
+    """Where the launcher keeps the program of an environment."""
+    return prefix / "libexec" / PROGRAM
+
+
+def is_elf(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(_ELF)) == _ELF
+
+
+def link_libraries(directory: Path, search_path: list[str] | None = None) -> bool:
+    """Make links to the libraries in `directory`; False where the wheel that has them is not installed.
+
+    Args:
+        directory: made where it is missing; links that are there and lead nowhere are replaced.
+        search_path: where installed packages are; `sys.path` unless given.
+    """
+    packages = (Path(entry) / _WHEEL_LIBRARIES for entry in search_path or sys.path)
+    source = next((package for package in packages if package.is_dir()), None)
+    if source is None:
+        return False
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, pattern in LIBRARIES.items():
+        library = next(iter(sorted(source.glob(pattern))), None)
+        if library is None:
+            return False
+        _link(directory / name, library)
+    return True
+
+
+def program_environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment in which the program finds its libraries: `LD_LIBRARY_PATH` with the links in front.
+
+    Where the wheel is not installed the libraries are taken to be the system's, as in NVIDIA's SDK container.
+    """
+    directory = cache_directory()
+    environment = dict(base)
+    if link_libraries(directory):
+        others = [environment["LD_LIBRARY_PATH"]] if environment.get("LD_LIBRARY_PATH") else []
+        environment["LD_LIBRARY_PATH"] = os.pathsep.join([str(directory), *others])
+    return environment
+
+
+def cache_directory() -> Path:
+    """Where the links are: within the Python environment where that can be written to, else in the user's cache."""
+    prefix = Path(sys.prefix)
+    if sys.prefix != sys.base_prefix and os.access(prefix, os.W_OK):
+        return prefix / "libexec" / f"{PROGRAM}-libraries"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "exatrkx" / f"{PROGRAM}-libraries"
+
+
+def program_version(program: Path) -> str:
+    """What the program says of its version.
+
+    Raises:
+        ToolMissingError: it does not start on this machine; the text says why.
+    """
+    done = subprocess.run(
+        [program, "--version"], env=program_environment(), capture_output=True, text=True, check=False
+    )
+    if "error while loading shared libraries" in done.stderr or "GLIBC" in done.stderr:
+        raise ToolMissingError(
+            f"{program} does not start: {done.stderr.strip()}\nnvidia-pytriton 0.7.0 has the libraries "
+            "(pip install nvidia-pytriton==0.7.0), and the program needs glibc 2.34 or newer"
+        )
+    return done.stdout.strip() or "unknown"
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink() and link.resolve() == target.resolve():
+        return
+    # Made beside it and renamed, because another measurement may be reading the directory.
+    fresh = link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.resolve())
+    fresh.replace(link)

@@ -1,0 +1,120 @@
+"""What saved results say: each model at saturation and with one client, and the ratios between them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx_perf.point import DIRECT, Configuration, Point
+from exatrkx_perf.spread import Spread, ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from exatrkx_perf.results import Result
+
+ORDER: Final = (DIRECT, CUSTOM.name, ENSEMBLE.name)
+"""In which models are listed; others follow."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Series:
+    """One line of a plot, one row of a table: a model and what runs it."""
+
+    model: str
+    backends: str
+
+    def __str__(self) -> str:
+        return f"{self.model} [{self.backends}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """One point with all its repeats; `point.repeat` means nothing here."""
+
+    point: Point
+    results: tuple[Result, ...]
+
+    @property
+    def series(self) -> Series:
+        return Series(self.point.model, self.point.backends)
+
+    def values(self, figure: str) -> dict[int, float]:
+        """A column of the results by repeat."""
+        return {result.point.repeat: float(getattr(result.figures, figure)) for result in self.results}
+
+    def spread(self, figure: str) -> Spread | None:
+        return Spread.of(self.values(figure).values())
+
+    def median(self, figure: str) -> float:
+        spread = self.spread(figure)
+        return spread.median if spread else float("nan")
+
+
+def gather(results: Iterable[Result]) -> list[Repeats]:
+    """Bring the repeats of each point together. A row that is there twice counts once, the last one."""
+    found: dict[Point, dict[int, Result]] = defaultdict(dict)
+    for result in results:
+        found[result.point.at_repeat(0)][result.point.repeat] = result
+    return [Repeats(point, tuple(repeats.values())) for point, repeats in found.items()]
+
+
+def plain(every: Iterable[Repeats]) -> list[Repeats]:
+    """Those called in the way that models are compared by; see `Point.plain`."""
+    return [one for one in every if one.point.plain]
+
+
+def all_series(every: Iterable[Repeats]) -> list[Series]:
+    """The series in the order of `ORDER`."""
+
+    def rank(series: Series) -> tuple[int, Series]:
+        return (ORDER.index(series.model) if series.model in ORDER else len(ORDER), series)
+
+    return sorted({one.series for one in every}, key=rank)
+
+
+def configurations(every: Iterable[Repeats]) -> list[Configuration]:
+    """Those in which a served model was measured, by threads and instances."""
+    found = {one.point.configuration for one in every if one.point.served}
+    return sorted(found, key=lambda configuration: (configuration.threads, configuration.instances))
+
+
+def saturation(every: Sequence[Repeats], series: Series, configuration: Configuration | None = None) -> Repeats | None:
+    """The point of the largest throughput, over all numbers of requests in flight; in any configuration if None."""
+    candidates = [
+        one
+        for one in every
+        if one.series == series and (configuration is None or one.point.configuration == configuration)
+    ]
+    return max(candidates, key=lambda one: one.median("events_per_s"), default=None)
+
+
+def single_client(every: Sequence[Repeats], series: Series, threads: int) -> Repeats | None:
+    """One request at a time, one instance of each model; of a server that is not ours, as it is."""
+    candidates = [
+        one
+        for one in every
+        if one.series == series
+        and one.point.concurrency == 1
+        and one.point.instances in (0, 1)
+        and one.point.threads in (0, threads)
+    ]
+    return candidates[0] if candidates else None
+
+
+def figure_ratio(above: Repeats | None, below: Repeats | None, figure: str) -> Spread | None:
+    """The ratio of one figure of two points; None where one of them was not measured.
+
+    Points of one configuration were measured in turn; see `exatrkx_perf.grid.interleaved`.
+    """
+    if above is None or below is None:
+        return None
+    paired = above.point.configuration == below.point.configuration
+    return ratio(above.values(figure), below.values(figure), paired=paired)
+
+
+def pairs(series: Sequence[Series]) -> list[tuple[Series, Series]]:
+    """Which series are compared with which: each with every one before it, direct first."""
+    return [(above, below) for number, above in enumerate(series) for below in reversed(series[:number])]

@@ -1,0 +1,84 @@
+"""Which events a measurement sends, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from exatrkx.features import features
+from exatrkx.readers import read_events
+from exatrkx_perf.errors import PerfError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+FeatureArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The events of a measurement as the pipeline takes them.
+
+    Attributes:
+        name: what to call them: the files' names.
+        arrays: [N,3] FP32 features of each event, in the order in which they are sent.
+    """
+
+    name: str
+    arrays: tuple[FeatureArray, ...]
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    @property
+    def spacepoints(self) -> npt.NDArray[np.int64]:
+        """[events] number of spacepoints of each."""
+        return np.array([len(array) for array in self.arrays], dtype=np.int64)
+
+    def nearest(self, spacepoints: int) -> FeatureArray:
+        """The event whose size is nearest to this one."""
+        return self.arrays[int(np.argmin(np.abs(self.spacepoints - spacepoints)))]
+
+
+def read_sample(paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None) -> Sample:
+    """Read events of any format that `exatrkx.readers` knows.
+
+    Args:
+        paths: files, folders or patterns.
+        limit: take no more than this many.
+        size: take only events with so many spacepoints, both ends included.
+
+    Raises:
+        EventFormatError: a file is not one of events.
+        PerfError: no event is left.
+    """
+    low, high = size or (0, None)
+    found = (features(event) for event in read_events(paths))
+    wanted = (array for array in found if len(array) >= low and (high is None or len(array) <= high))
+    arrays = list(islice(wanted, limit))
+    if not arrays:
+        raise PerfError(
+            f"{', '.join(map(str, paths))}: no events" + (f" of {low} to {high} spacepoints" if size else "")
+        )
+    name = "+".join(str(path).rstrip("/").rpartition("/")[2] for path in paths)
+    return Sample(name, tuple(arrays[i] for i in balanced_order([len(array) for array in arrays])))
+
+
+def balanced_order(sizes: Sequence[int]) -> list[int]:
+    """An order of events in which every run of neighbours is a fair sample of the sizes.
+
+    A measurement's window may end in the middle of a round over the events; sent in this order, the events of the
+    part are not larger or smaller than those of the whole. The sizes' ranks follow van der Corput's sequence.
+
+    Returns:
+        Indices into `sizes`, each once.
+    """
+    by_size = sorted(range(len(sizes)), key=lambda i: sizes[i])
+    bits = max(len(sizes) - 1, 0).bit_length()
+    ranks = (int(f"{i:0{bits}b}"[::-1], 2) if bits else 0 for i in range(1 << bits))
+    return [by_size[rank] for rank in ranks if rank < len(sizes)]

@@ -1,0 +1,87 @@
+"""On what a measurement was made: the machine, the versions, the state of the source."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psutil
+
+from exatrkx_perf.gpu import gpu_names
+from exatrkx_perf.paths import ROOT
+from exatrkx_server.resources import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PACKAGES: Final = ("torch", "torch-geometric", "numpy", "scipy", "tritonclient", "nvidia-pytriton")
+_GIB: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One computer and what is installed on it. No name, no address: results are published."""
+
+    processor: str
+    cores: int
+    memory_gib: float
+    gpus: tuple[str, ...]
+    system: str
+    python: str
+    packages: dict[str, str]
+
+    def __str__(self) -> str:
+        gpus = "".join(f", {gpu}" for gpu in self.gpus)
+        return f"{self.processor}, {self.cores} cores, {self.memory_gib:.0f} GiB{gpus}"
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps({"machine": str(self), **asdict(self)}, indent=2, ensure_ascii=False) + "\n")
+
+
+def this_machine() -> Machine:
+    return Machine(
+        processor=_processor(),
+        cores=usable_cores(),
+        memory_gib=round(psutil.virtual_memory().total / _GIB, 1),
+        gpus=tuple(gpu_names()),
+        system=f"{platform.system()} {platform.release()}, {' '.join(platform.libc_ver())}",
+        python=platform.python_version(),
+        packages={name: version for name in PACKAGES if (version := _version(name))},
+    )
+
+
+def commit(root: Path = ROOT, ignore: Sequence[str] = ("out",)) -> str:
+    """The source's commit, with `+` where tracked files have been changed; "unknown" outside of a clone."""
+    try:
+        name = _git(root, "rev-parse", "--short=10", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{p}" for p in ignore))
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    """The processor's name, from Linux where that is what this is."""
+    try:
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        match = None
+    return match[1].strip() if match else platform.processor() or platform.machine()

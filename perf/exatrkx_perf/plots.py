@@ -1,0 +1,158 @@
+"""The plots of saved results: throughput, utilisation, latency; the steps' are in `step_plot`."""
+
+from __future__ import annotations
+
+from itertools import cycle, product
+from typing import TYPE_CHECKING, Final
+
+from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+
+from exatrkx_perf.comparison import Repeats, Series, all_series, configurations, plain, saturation, single_client
+from exatrkx_perf.drawing import draw_spreads, look
+from exatrkx_perf.errors import ResultsError
+from exatrkx_perf.point import DIRECT, Configuration
+from exatrkx_perf.style import headline, new_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PERCENTILES: Final = {"p50_ms": "50 %", "p90_ms": "90 %", "p95_ms": "95 %", "p99_ms": "99 %"}
+_LINES: Final = ("-", "--", ":", "-.")
+
+
+def throughput_plot(every: Sequence[Repeats]) -> Figure:
+    """Events per second against requests in flight: a panel for each configuration, threads down and instances across.
+
+    Raises:
+        ResultsError: there is nothing to show.
+    """
+    common = plain(every)
+    used = configurations(common)
+    if not used:
+        raise ResultsError("no served model was measured over gRPC, synchronously and without shared memory")
+    threads, instances = (sorted({getattr(one, name) for one in used}) for name in ("threads", "instances"))
+    size = (1.0 + 3.6 * len(instances), 0.8 + 3.4 * len(threads))
+    figure, axes = new_figure(*size, len(threads), len(instances), sharex=True, sharey=True)
+    for panel, (number, count) in zip(axes.flat, product(threads, instances), strict=True):
+        configuration = Configuration(instances=count, threads=number)
+        panel.set_visible(configuration in used)
+        for series in all_series(common):
+            _curve(panel, common, series, configuration)
+        headline(panel, _named(configuration))
+        panel.grid(axis="y")
+    _powers_of_two(axes[0, 0], sorted({one.point.concurrency for one in common}))
+    axes[0, 0].set_ylim(bottom=0.0, top=axes[0, 0].get_ylim()[1] * 1.3)
+    axes[0, 0].legend(loc="upper left")
+    axes[0, 0].set_ylabel("events / s")
+    axes[-1, -1].set_xlabel("requests in flight" + (" (direct: processes)" if _has_direct(common) else ""))
+    return figure
+
+
+def _has_direct(every: Sequence[Repeats]) -> bool:
+    return any(not one.point.served for one in every)
+
+
+def _powers_of_two(panel: Axes, numbers: Sequence[int]) -> None:
+    panel.set_xscale("log", base=2)
+    panel.set_xlim(numbers[0] / 1.3, numbers[-1] * 1.3)
+    panel.xaxis.set_major_locator(FixedLocator(list(numbers)))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(ScalarFormatter())
+
+
+def _curve(panel: Axes, every: Sequence[Repeats], series: Series, configuration: Configuration) -> None:
+    """The direct pipeline has no instances beside its processes: its one curve for as many threads is in each panel."""
+    direct = series.model == DIRECT
+    points = [
+        one
+        for one in every
+        if one.series == series
+        and (one.point.threads == configuration.threads if direct else one.point.configuration == configuration)
+    ]
+    points.sort(key=lambda one: one.point.concurrency)
+    spreads = [(one.point.concurrency, one.spread("events_per_s")) for one in points]
+    draw_spreads(panel, spreads, **look(series, all_series(every)))
+
+
+def instances_plot(every: Sequence[Repeats]) -> Figure:
+    """Throughput at saturation, and how many cores (and GPUs) are busy then, against instances.
+
+    Raises:
+        ResultsError: there is nothing to show.
+    """
+    common = plain(every)
+    used = [one for one in configurations(common) if one.instances]
+    if not used:
+        raise ResultsError("no model of which the number of instances is known was measured")
+    gpu = any(one.median("gpu_busy") >= 0.0 for one in common)
+    names = {"events_per_s": "events / s", "busy_cores": "busy cores"} | ({"gpu_busy": "GPU busy"} if gpu else {})
+    figure, axes = new_figure(7.5, 1.2 + 2.9 * len(names), len(names), 1, sharex=True)
+    for panel, (name, label) in zip(axes.flat, names.items(), strict=True):
+        _against_instances(panel, common, used, name)
+        panel.set_ylabel(label)
+        panel.set_ylim(0.0, panel.get_ylim()[1] * 1.1)
+        panel.margins(x=0.08)
+        panel.grid(axis="y")
+        panel.xaxis.set_major_locator(FixedLocator(sorted({one.instances for one in used})))
+        panel.xaxis.set_minor_locator(NullLocator())
+    axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] * 1.35)
+    axes[0, 0].legend(loc="upper left", ncols=2)
+    headline(axes[0, 0], "at saturation, over requests in flight")
+    axes[-1, 0].set_xlabel("instances of every model")
+    return figure
+
+
+def _against_instances(panel: Axes, every: Sequence[Repeats], used: Sequence[Configuration], figure: str) -> None:
+    """A line for each served series and number of threads."""
+    served = [one for one in all_series(every) if one.model != DIRECT]
+    threads = sorted({configuration.threads for configuration in used})
+    for series, (number, line) in product(served, zip(threads, cycle(_LINES))):
+        best = {c.instances: saturation(every, series, c) for c in used if c.threads == number}
+        how = look(series, served)
+        how["label"] += f", {number} thread{'s' if number > 1 else ''}"
+        spreads = [(count, point.spread(figure)) for count, point in best.items() if point is not None]
+        draw_spreads(panel, spreads, linestyle=line, **how)
+
+
+def latency_plot(every: Sequence[Repeats]) -> Figure:
+    """Percentiles of the time from request to answer: one client, and where throughput saturates."""
+    common = plain(every)
+    found = all_series(common)
+    threads = sorted({one.point.threads for one in common})
+    alone = {one: single_client(common, one, next((t for t in threads if t), 1)) for one in found}
+    full = {one: saturation(common, one) for one in found}
+    figure, axes = new_figure(10.0, 4.4, 1, 2)
+    _percentiles(axes[0, 0], alone)
+    _percentiles(axes[0, 1], full, with_concurrency=True)
+    headline(axes[0, 0], "one client")
+    headline(axes[0, 1], "at saturation")
+    axes[0, 0].set_ylabel("latency / ms")
+    return figure
+
+
+def _percentiles(panel: Axes, points: dict[Series, Repeats | None], *, with_concurrency: bool = False) -> None:
+    present = {series: point for series, point in points.items() if point is not None}
+    for place, (series, point) in enumerate(present.items()):
+        how = look(series, list(points))
+        how["label"] += f", {point.point.concurrency} in flight" if with_concurrency else ""
+        shift = 0.2 * (place - (len(present) - 1) / 2)
+        spreads = [(number + shift, point.spread(column)) for number, column in enumerate(PERCENTILES)]
+        draw_spreads(panel, spreads, linestyle="", **how)
+    panel.set_xticks(range(len(PERCENTILES)), PERCENTILES.values())
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_xlim(-0.5, len(PERCENTILES) - 0.5)
+    panel.set_ylim(0.0, panel.get_ylim()[1] * 1.3)
+    panel.set_xlabel("percentile of the events")
+    panel.grid(axis="y")
+    if present:
+        panel.legend(loc="upper left")
+
+
+def _named(configuration: Configuration) -> str:
+    instances, threads = configuration.instances, configuration.threads
+    if not instances:
+        return "as the server has it"
+    return f"{instances} instance{'s' if instances > 1 else ''}, {threads} thread{'s' if threads > 1 else ''} each"

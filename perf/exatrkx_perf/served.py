@@ -1,0 +1,157 @@
+"""One served pipeline under measurement: a running server, its model, and everything that is read off it."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from exatrkx_client.address import Address
+from exatrkx_perf.analyzer import Request, Run, run_analyzer
+from exatrkx_perf.results import Figures
+from exatrkx_perf.step_times import UNEXPLAINED, StepClock, StepTime
+from exatrkx_perf.triton_api import TritonApi
+from exatrkx_perf.usage import Usage, UsageMonitor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from exatrkx_perf.events import Sample
+    from exatrkx_perf.point import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where a server is.
+
+    Attributes:
+        grpc, http: `host:port`; empty where it does not speak that.
+        pid: its process where it runs on this machine and is ours to watch; else None.
+        metrics: address of its metrics; empty where they are not collected.
+        ready_s: how long it took to start; NaN where it was found running.
+    """
+
+    grpc: str = ""
+    http: str = ""
+    pid: int | None = None
+    metrics: str = ""
+    ready_s: float = math.nan
+
+    def of(self, protocol: str) -> Address:
+        """The address for one protocol.
+
+        Raises:
+            ValueError: the server does not speak it.
+        """
+        return Address.parse(self.grpc if protocol == "grpc" else self.http, "grpc" if protocol == "grpc" else "http")
+
+
+class ServedPipeline:
+    """A served model that is measured point after point.
+
+    Args:
+        model: its name.
+        addresses: of its server.
+        sample: the events.
+        input_file: the same events for perf_analyzer.
+
+    Raises (on making and measuring):
+        MeasurementError: the server does not answer, or a request fails.
+    """
+
+    def __init__(self, model: str, addresses: Addresses, sample: Sample, input_file: Path) -> None:
+        self.model = model
+        self._addresses = addresses
+        self._sample = sample
+        self._input_file = input_file
+        self._api = TritonApi(addresses.of("grpc" if addresses.grpc else "http"))
+        self._output_bytes = 0
+
+    def close(self) -> None:
+        self._api.close()
+
+    @property
+    def version(self) -> str:
+        return f"Triton {self._api.server_version()}"
+
+    def warm_up(self, in_flight: int) -> None:
+        """Send every event twice, so that each instance has seen events."""
+        for _ in range(2):
+            self._output_bytes = max(
+                self._output_bytes, self._api.warm_up(self.model, self._sample.arrays, max(2 * in_flight, 2))
+            )
+
+    def measure(self, point: Point, window: int) -> tuple[Figures, list[StepTime]]:
+        """Measure one point, each window of so many requests."""
+        if not self._output_bytes:
+            self.warm_up(point.instances)
+        request = Request(
+            model=self.model,
+            address=self._addresses.of(point.protocol),
+            input_file=self._input_file,
+            window=window,
+            concurrency=point.concurrency,
+            mode="async" if point.mode == "async" else "sync",
+            shared_memory="system" if point.shared_memory == "system" else "none",
+            output_bytes=self._output_bytes,
+            metrics_url=self._addresses.metrics or None,
+        )
+        clock = StepClock(self._api, self.model)
+        began = time.monotonic()
+        run, usage = self._run(request)
+        seconds = time.monotonic() - began
+        whole, steps = clock.stop()
+        figures = replace(_load_figures(run), **_step_figures(whole, steps))
+        figures = replace(figures, ready_s=self._addresses.ready_s)
+        return (figures if usage is None else _with_usage(figures, usage, run, seconds)), steps
+
+    def _run(self, request: Request) -> tuple[Run, Usage | None]:
+        if self._addresses.pid is None:
+            return run_analyzer(request), None
+        with UsageMonitor(self._addresses.pid) as monitor:
+            run = run_analyzer(request)
+        return run, monitor.usage
+
+
+def _load_figures(run: Run) -> Figures:
+    load = run.load
+    return Figures(
+        events_per_s=load.events_per_s,
+        mean_ms=load.mean_ms,
+        p50_ms=load.p50_ms,
+        p90_ms=load.p90_ms,
+        p95_ms=load.p95_ms,
+        p99_ms=load.p99_ms,
+        requests=0,
+    )
+
+
+def _step_figures(whole: StepTime, steps: list[StepTime]) -> dict[str, Any]:
+    """The server's view: the request as a whole, and the sums over its steps."""
+    real = [step for step in steps if step.step != UNEXPLAINED]
+    parts = {
+        "queue_ms": sum(step.queue_ms for step in real),
+        "compute_input_ms": sum(step.compute_input_ms for step in real),
+        "compute_infer_ms": sum(step.compute_infer_ms for step in real),
+        "compute_output_ms": sum(step.compute_output_ms for step in real),
+    }
+    rest = whole.total_ms - sum(parts.values())
+    return {"requests": whole.requests, "request_ms": whole.total_ms, **parts, "unexplained_ms": rest}
+
+
+def _with_usage(figures: Figures, usage: Usage, run: Run, seconds: float) -> Figures:
+    # Per request and not per second: perf_analyzer also starts, reads its input and stops within `seconds`.
+    cpu_ms = 1e3 * usage.cpu_s / figures.requests
+    return replace(
+        figures,
+        cpu_ms_per_event=cpu_ms,
+        busy_cores=cpu_ms / 1e3 * figures.events_per_s,
+        client_cpu_ms_per_event=1e3 * run.cpu_s / figures.requests,
+        other_busy_cores=max((usage.machine_cpu_s - usage.cpu_s - run.cpu_s) / seconds, 0.0),
+        rss_mib=usage.rss_mib,
+        pss_mib=usage.pss_mib,
+        processes=usage.processes,
+        gpu_busy=usage.gpu.busy if usage.gpu else math.nan,
+        gpu_memory_mib=usage.gpu.memory_mib if usage.gpu else math.nan,
+    )

@@ -1,0 +1,178 @@
+"""The comparison as text: tables in Markdown, which are as readable in a terminal."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from exatrkx_perf.comparison import (
+    Repeats,
+    Series,
+    all_series,
+    configurations,
+    figure_ratio,
+    gather,
+    pairs,
+    plain,
+    saturation,
+    single_client,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from exatrkx_perf.results import Result
+    from exatrkx_perf.spread import Spread
+    from exatrkx_perf.step_file import PointStep
+
+
+def comparison_text(results: Sequence[Result]) -> str:
+    """Everything that `perf/compare.py` prints."""
+    every = gather(results)
+    common = plain(every)
+    sections = [
+        circumstances_text(results),
+        best_text(common),
+        saturation_text(common),
+        latency_text(common),
+        calling_text(every),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def circumstances_text(results: Sequence[Result]) -> str:
+    """Where, when and with what; more than one of a kind is said."""
+    lines = []
+    for name, label in (("machine", "machine"), ("commit", "commit"), ("server", "server")):
+        values = dict.fromkeys(str(getattr(result.circumstances, name)) for result in results)
+        lines.append(f"{label}: {'; '.join(value for value in values if value)}")
+    of = results[0].circumstances
+    samples = ", ".join(dict.fromkeys(result.point.sample for result in results))
+    lines.append(
+        f"events: {of.events} of {samples}, {of.spacepoints_min:,} to {of.spacepoints_max:,} spacepoints, "
+        f"mean {of.spacepoints_mean:,.0f}"
+    )
+    repeats = len({result.point.repeat for result in results})
+    lines.append(f"figures: median (range) of {repeats} repeats, which were measured in turn")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def best_text(every: Sequence[Repeats]) -> str:
+    """Each series in the configuration in which it is fastest."""
+    rows = []
+    series = all_series(every)
+    best = {one: point for one in series if (point := saturation(every, one)) is not None}
+    for one, point in best.items():
+        rows.append(
+            [
+                str(one),
+                text(point.spread("events_per_s"), ".1f"),
+                f"{point.point.instances or '?'} × {point.point.threads or '?'}",
+                str(point.point.concurrency),
+                text(point.spread("busy_cores"), ".2f"),
+                text(point.spread("cpu_ms_per_event"), ".1f"),
+            ]
+        )
+    header = ["highest throughput", "events/s", "instances × threads", "in flight", "busy cores", "CPU ms/event"]
+    lines = [table(header, rows)]
+    lines += ratio_lines(series, lambda a, b: figure_ratio(best.get(a), best.get(b), "events_per_s"), "throughput")
+    lines += ratio_lines(series, lambda a, b: figure_ratio(best.get(a), best.get(b), "cpu_ms_per_event"), "CPU time")
+    return "\n".join(lines)
+
+
+def saturation_text(every: Sequence[Repeats]) -> str:
+    """Every series at saturation in each configuration, and the ratios in it."""
+    series = all_series(every)
+    rows = []
+    for configuration in configurations(every):
+        points = {one: saturation(every, one, configuration) for one in series}
+        cells = [text(point.spread("events_per_s") if point else None, ".1f") for point in points.values()]
+        ratios = [text(figure_ratio(points[a], points[b], "events_per_s"), ".2f") for a, b in pairs(series)]
+        rows.append([f"{configuration.instances} × {configuration.threads}", *cells, *ratios])
+    names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
+    return table(["events/s at saturation, instances × threads", *map(short, series), *names], rows)
+
+
+def latency_text(every: Sequence[Repeats]) -> str:
+    """One client, one instance: the time from sending a request to its answer."""
+    series = all_series(every)
+    rows = []
+    for threads in sorted({one.point.threads for one in every if one.point.threads}):
+        points = {one: single_client(every, one, threads) for one in series}
+        cells = [text(point.spread("mean_ms") if point else None, ".1f") for point in points.values()]
+        ratios = [text(figure_ratio(points[a], points[b], "mean_ms"), ".2f") for a, b in pairs(series)]
+        rows.append([str(threads), *cells, *ratios])
+    names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
+    return table(["ms with one client, threads", *map(short, series), *names], rows)
+
+
+def calling_text(every: Sequence[Repeats]) -> str:
+    """Other ways of calling a server, beside the plain one; empty where none was measured."""
+    served = [one for one in every if one.point.served]
+    ways = dict.fromkeys(one.point.way for one in served)
+    if len(ways) < 2:  # noqa: PLR2004 - nothing to compare
+        return ""
+    rows = []
+    for series, way in product(all_series(served), ways):
+        points = [one for one in served if one.series == series and one.point.way == way]
+        alone = [one for one in points if one.point.concurrency == 1]
+        most = saturation(points, series)
+        if most is not None:
+            quickest = min(alone, key=lambda one: one.median("mean_ms"), default=None)
+            latency = quickest.spread("mean_ms") if quickest else None
+            rows.append([short(series), *way, text(most.spread("events_per_s"), ".1f"), text(latency, ".1f")])
+    return table(["model", "protocol", "mode", "shared memory", "events/s at saturation", "ms with one client"], rows)
+
+
+def steps_text(steps: Iterable[PointStep]) -> str:
+    """Where the time goes: for each point its steps, means over the repeats."""
+    found: dict[tuple[str, str, str], list[PointStep]] = {}
+    for entry in steps:
+        place = entry.point.at_repeat(0)
+        name = f"{place.model} [{place.backends}]"
+        way = f"{place.concurrency} in flight, {place.instances} × {place.threads}"
+        found.setdefault((name, way, entry.time.step), []).append(entry)
+    rows = []
+    for (name, way, step), entries in found.items():
+        times = [entry.time for entry in entries]
+        means = [sum(getattr(time, column) for time in times) / len(times) for column in _TIMES]
+        rows.append([name, way, step, *(f"{mean:.2f}" for mean in means)])
+    return table(["model", "instances × threads", "step", "queue", "input", "infer", "output", "whole, ms"], rows)
+
+
+_TIMES = ("queue_ms", "compute_input_ms", "compute_infer_ms", "compute_output_ms", "total_ms")
+
+
+def ratio_lines(series: Sequence[Series], value: Callable[[Series, Series], Spread | None], what: str) -> list[str]:
+    """A line for each ratio that there is."""
+    found = [(above, below, value(above, below)) for above, below in pairs(series)]
+    return [f"- {what} {short(above)} / {short(below)}: {text(one, '.2f')}" for above, below, one in found if one]
+
+
+def short(series: Series) -> str:
+    """The model's name; the custom backend's says which implementation it is."""
+    implementation = series.backends.rpartition("(")[2].rstrip(")")
+    name = series.model.removeprefix("exatrkx_")
+    return f"{name} ({implementation})" if name == "custom" else name
+
+
+def text(spread: Spread | None, spec: str) -> str:
+    """A dash where nothing was measured."""
+    return "–" if spread is None else format(spread, spec)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up; empty without rows."""
+    if not rows:
+        return ""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cells[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)),
+        ]
+        return f"| {' | '.join(padded)} |"
+
+    rule = f"|{'-' * (widths[0] + 2)}|" + "".join(f"{'-' * (width + 1)}:|" for width in widths[1:])
+    return "\n".join([line(header), rule, *map(line, rows)])

@@ -1,0 +1,112 @@
+"""Measure many ways of running the pipeline: `python perf/sweep.py`; see perf/README.md.
+
+Every combination of the lists below is measured, --repeats times, and added to `results.csv` in --output; or those of
+a --plan instead. Points that are there already are not measured again, so an interrupted sweep goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from exatrkx.errors import ExatrkxError
+from exatrkx_perf.arguments import add_event_arguments, list_of, positive, sample_from
+from exatrkx_perf.errors import PerfError
+from exatrkx_perf.grid import Grid, interleaved
+from exatrkx_perf.input_file import write_input_file
+from exatrkx_perf.paths import MODEL_REPOSITORY, OUTPUT
+from exatrkx_perf.plans import full_plan, quick_plan
+from exatrkx_perf.point import MODELS, Configuration
+from exatrkx_perf.servers import ServerSettings, backends_of
+from exatrkx_perf.sweeping import Sweep
+from exatrkx_server import ServerError
+from exatrkx_server.resources import usable_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog="A list is written 1,2,4."
+    )
+    add = parser.add_argument
+    add_event_arguments(parser)
+    add("--output", type=Path, default=OUTPUT, help="folder of the results (default: %(default)s)")
+    add("--plan", choices=("quick", "full"), help="the points of `make perf` or `make perf-full`, and not the lists")
+    add("--fresh", action="store_true", help="forget what --output has of an earlier sweep")
+    add("--models", type=list_of(str), default=MODELS, help="direct, or served models (default: all three)")
+    add("--concurrency", type=list_of(positive), default=(1, 2, 4, 8, 16), help="default: 1,2,4,8,16")
+    add("--instances", type=list_of(positive), default=(1, 2, 3, 4, 5), help="default: 1,2,3,4,5")
+    add("--threads", type=list_of(positive), default=(1, 2), help="of each process (default: 1,2)")
+    add("--protocol", type=list_of(str, ("grpc", "http")), default=("grpc",), help="grpc, http (default: grpc)")
+    add("--mode", type=list_of(str, ("sync", "async")), default=("sync",), help="sync, async (default: sync)")
+    add(
+        "--shared-memory", type=list_of(str, ("none", "system")), default=("none",), help="none, system (default: none)"
+    )
+    add("--direct-mode", type=list_of(str, ("processes", "threads")), default=("processes",), help="processes, threads")
+    add("--repeats", type=positive, default=3, help="default: %(default)s")
+    add("--rounds", type=positive, default=1, help="of a window over all events (default: %(default)s)")
+    add("--model-repository", type=Path, default=MODEL_REPOSITORY)
+    add("--custom-backend", choices=("auto", "compiled", "python"), default="auto", help="default: what is built")
+    return parser.parse_args(arguments)
+
+
+def grids(options: argparse.Namespace) -> list[Grid]:
+    """What the command line asks for."""
+    if options.plan == "quick":
+        return quick_plan(usable_cores())
+    if options.plan == "full":
+        return full_plan()
+    pairs = product(options.instances, options.threads)
+    return [
+        Grid(
+            models=options.models,
+            configurations=[Configuration(instances=instances, threads=threads) for instances, threads in pairs],
+            concurrencies=options.concurrency,
+            protocols=options.protocol,
+            modes=options.mode,
+            shared_memories=options.shared_memory,
+            direct_modes=options.direct_mode,
+        )
+    ]
+
+
+def sweep(options: argparse.Namespace) -> list[str]:
+    """Run it; returns what could not be measured."""
+    if options.fresh:
+        for name in ("results.csv", "steps.csv"):
+            (options.output / name).unlink(missing_ok=True)
+    sample = sample_from(options)
+    input_file = options.output / "events.json"
+    write_input_file(sample, input_file)
+    servers = ServerSettings(options.model_repository, options.custom_backend, log_folder=options.output)
+    backends = backends_of(MODELS if options.plan else options.models, servers)
+    points = [point for grid in grids(options) for point in grid.points(backends, sample.name)]
+    return Sweep(sample, input_file, options.output, servers, options.rounds).run(interleaved(points, options.repeats))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and perf_analyzer are stopped
+    try:
+        problems = sweep(options)
+    except (PerfError, ExatrkxError, ServerError, OSError) as error:
+        print(f"sweep.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    for problem in problems:
+        print(f"sweep.py: not measured: {problem}", file=sys.stderr)
+    print(f"{options.output / 'results.csv'}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
