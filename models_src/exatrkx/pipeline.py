@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from exatrkx.checks import check_finite, check_tensor
+from exatrkx.checks import check_finite, check_scores_form, check_tensor
 from exatrkx.components import label_components
-from exatrkx.contract import ENSEMBLE
+from exatrkx.contract import ENSEMBLE, WCC
 from exatrkx.edges import select_edges
 from exatrkx.memory import retain_freed_memory
 from exatrkx.neighbours import fixed_radius_edges
@@ -112,6 +112,7 @@ class Pipeline:
         filter_scores = self.edge_filter(hits, self._on_device(neighbour_edges))
         edge_index = select_edges(neighbour_edges, self._for_stages(filter_scores), cut=cuts.filter_cut)
         scores = self._for_stages(self.gnn(hits, self._on_device(edge_index)))
+        scores = check_scores_form(scores, edge_index.shape[1], WCC.input("EDGE_SCORES"))
         labels = label_components(edge_index, scores, len(hits), cut=cuts.gnn_cut, min_hits=cuts.min_hits)
         return Tracks(labels, edge_index, scores, neighbour_edges)
 
