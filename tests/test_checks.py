@@ -63,5 +63,5 @@ def test_numbers_of_nodes(count: int) -> None:
 
 @pytest.mark.parametrize("count", [-1, checks.MAX_NODES + 1, 2.0, "5", None, np.array([5, 6])])
 def test_what_is_no_number_of_nodes(count: object) -> None:
-    with pytest.raises(ContractError, match="^NUM_NODES: "):
+    with pytest.raises(ContractError, match=r"^NUM_NODES: "):
         checks.check_num_nodes(count, "NUM_NODES")

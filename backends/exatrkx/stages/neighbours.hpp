@@ -105,9 +105,11 @@ class EdgeFinder {
     auto& list = lists_[static_cast<std::size_t>(task)];
     neighbourhood.open(leaf_node_[block], leaf_reach_[block]);
     std::int64_t kept = 0;
+    bool capped = false;
     for (std::int64_t position = block * kBlock; position < std::min(count_, (block + 1) * kBlock); ++position) {
       const std::int32_t point = tree_.order[position];
       furthest_[point] = neighbourhood.keep(point);
+      capped |= furthest_[point] < std::numeric_limits<double>::infinity();
       const auto smaller = neighbourhood.smaller(), larger = neighbourhood.larger();
       found_[point] = {static_cast<std::int64_t>(list.size()), task, static_cast<std::int32_t>(smaller.size()),
                        static_cast<std::int32_t>(larger.size())};
@@ -118,12 +120,15 @@ class EdgeFinder {
       if (kept_ + kept > 2 * options_.max_edges) refuse();
     }
     kept_ += kept;
+    if (capped) capped_ = true;
   }
 
   // The edges that the smaller index alone keeps, and with them the length of each row.
   void start_rows() {
-    parallel_for(static_cast<std::int64_t>(lists_.size()), options_.threads,
-                 [&](std::int64_t task) { find_missed(task); });
+    if (capped_) {
+      parallel_for(static_cast<std::int64_t>(lists_.size()), options_.threads,
+                   [&](std::int64_t task) { find_missed(task); });
+    }
     row_start_.assign(static_cast<std::size_t>(count_) + 1, 0);
     missed_start_.assign(row_start_.size(), 0);
     for (const auto& pairs : missed_) {
@@ -182,6 +187,7 @@ class EdgeFinder {
   std::vector<std::vector<std::int32_t>> lists_;
   std::vector<std::vector<Missed>> missed_;
   std::atomic<std::int64_t> kept_{0};
+  std::atomic<bool> capped_{false};  // whether the cap is at work anywhere
   std::vector<std::int64_t> row_start_, missed_start_;
   std::vector<std::int32_t> missed_smaller_;
 };
