@@ -17,7 +17,7 @@ from exatrkx.torchscript import probe
 if TYPE_CHECKING:
     from pathlib import Path
 
-EDGE_NETWORKS = [EdgeFilter, InteractionNetwork]
+EDGE_NETWORKS: list[type[EdgeFilter | InteractionNetwork]] = [EdgeFilter, InteractionNetwork]
 
 
 @pytest.fixture(autouse=True)
