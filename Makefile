@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint models custom-backend clean
+.PHONY: help demo test lint models custom-backend perf perf-full clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,14 @@ custom-backend: $(VENV)/serve.installed  ## the custom backend in C++, which dep
 	cmake -S backends/exatrkx -B build/custom-backend -DPython3_EXECUTABLE=$(abspath $(BIN))/python
 	cmake --build build/custom-backend --parallel
 
+perf: $(VENV)/perf.installed models  ## measure direct, ensemble and custom backend: a table and plots in out/perf/
+	$(BIN)/python perf/sweep.py --plan quick --fresh --output out/perf
+	$(BIN)/python perf/compare.py out/perf
+
+perf-full: $(VENV)/perf.installed models  ## the same with every setting, for hours; goes on where it was interrupted
+	$(BIN)/python perf/sweep.py --plan full --output out/perf/full
+	$(BIN)/python perf/compare.py out/perf/full
+
 clean:  ## what the targets above made, the virtual environment included
 	rm -rf $(VENV) out build backends/exatrkx/lib model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info
 
@@ -36,8 +44,13 @@ $(VENV)/bin/python:
 # What running needs, and what developing needs on top; made again when the pins change.
 $(VENV)/serve.installed: pyproject.toml $(wildcard setup.py) | $(VENV)/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve]'
+	@$(BIN)/python perf/install_perf_analyzer.py > /dev/null || true  # measuring needs it, serving does not
 	@touch $@
 
 $(VENV)/dev.installed: $(VENV)/serve.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve,simulate,dev]'
+	@touch $@
+
+$(VENV)/perf.installed: $(VENV)/serve.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve,perf]'
 	@touch $@
