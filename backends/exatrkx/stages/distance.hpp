@@ -52,6 +52,10 @@ class Rounding {
   [[nodiscard]] float above(double limit) const noexcept {
     return static_cast<float>(limit * (1.0 + relative_) + kTiny);
   }
+  // A d² of which FP32 made less than this is below any of which it made `squared` or more.
+  [[nodiscard]] float below(float squared) const noexcept {
+    return static_cast<float>(squared * (1.0 - 4.0 * relative_) - 4.0 * kTiny);
+  }
   // Any d² of which FP32 made `squared` is at or below this.
   [[nodiscard]] double exact_above(float squared) const noexcept { return squared * (1.0 + relative_) + kTiny; }
 
@@ -122,20 +126,31 @@ inline void scan_boxes_portable(const float* storage, int dims, std::int64_t gro
 }
 
 #ifdef EXATRKX_STAGES_AVX2
-__attribute__((target("avx2,fma"))) inline void add_hits_avx2(__m256 squared, __m256 limit, std::int32_t first,
-                                                              Hits& hits) {
-  auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(squared, limit, _CMP_LE_OQ)));
-  if (mask == 0) return;
-  float lanes[8];
-  _mm256_storeu_ps(lanes, squared);
-  for (; mask != 0; mask &= mask - 1) {
-    const int lane = std::countr_zero(mask);
-    hits.item[hits.count] = first + lane;
-    hits.squared[hits.count++] = lanes[lane];
+// For each mask of eight lanes, the lanes whose bit is set, packed to the front.
+struct PackedLanes {
+  constexpr PackedLanes() {
+    for (int mask = 0; mask < 256; ++mask) {
+      for (int lane = 0, next = 0; lane < 8; ++lane) {
+        if (((mask >> lane) & 1) != 0) lanes[mask][next++] = static_cast<std::uint8_t>(lane);
+      }
+    }
   }
+  std::uint8_t lanes[256][8] = {};
+};
+inline constexpr PackedLanes kPackedLanes;
+
+// Which lanes are hits cannot be predicted: so all eight are written, the hits first, and only those are counted.
+EXATRKX_STAGES_WIDE inline void add_hits_avx2(__m256 squared, __m256 limit, std::int32_t first, Hits& hits) {
+  const auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_cmp_ps(squared, limit, _CMP_LE_OQ)));
+  const auto* packed = reinterpret_cast<const __m128i*>(kPackedLanes.lanes[mask]);
+  const __m256i lanes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(packed));
+  const __m256i items = _mm256_add_epi32(lanes, _mm256_set1_epi32(first));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(hits.item + hits.count), items);
+  _mm256_storeu_ps(hits.squared + hits.count, _mm256_permutevar8x32_ps(squared, lanes));
+  hits.count += std::popcount(mask);
 }
 
-__attribute__((target("avx2,fma"))) inline void scan_points_avx2(const float* storage, int dims,
+EXATRKX_STAGES_WIDE inline void scan_points_avx2(const float* storage, int dims,
                                                                  const std::int32_t* blocks, std::int64_t count,
                                                                  const float* query, float limit, Hits& hits) {
   constexpr int kVectors = kBlock / 8;
@@ -155,7 +170,7 @@ __attribute__((target("avx2,fma"))) inline void scan_points_avx2(const float* st
   }
 }
 
-__attribute__((target("avx2,fma"))) inline void scan_boxes_avx2(const float* storage, int dims, std::int64_t groups,
+EXATRKX_STAGES_WIDE inline void scan_boxes_avx2(const float* storage, int dims, std::int64_t groups,
                                                                 const float* query, float limit, Hits& hits) {
   static_assert(kGroup == 8);
   const __m256 bound = _mm256_set1_ps(limit);

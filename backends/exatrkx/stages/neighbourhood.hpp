@@ -117,6 +117,7 @@ class Neighbourhood {
                  boxes);
     hits_ = {position_.data(), squared_.data(), 0};
     std::int64_t too_many = many();
+    nearest_ = -1.0F;
     bool all = reach_ >= radius_squared_;
     for (std::int64_t next = 0; next < boxes.count;) {
       std::int32_t blocks[kStride];
@@ -141,6 +142,7 @@ class Neighbourhood {
   void tighten() {
     sorted_.assign(squared_.begin(), squared_.begin() + hits_.count);
     std::nth_element(sorted_.begin(), sorted_.begin() + max_neighbors_, sorted_.end());
+    nearest_ = rounding_.below(sorted_[max_neighbors_]);
     limits_.maybe = std::min(limits_.maybe, rounding_.above(rounding_.exact_above(sorted_[max_neighbors_])));
     std::int64_t left = 0;
     for (std::int64_t i = 0; i < hits_.count; ++i) {
@@ -151,18 +153,26 @@ class Neighbourhood {
     hits_.count = left;
   }
 
+  // The exact distance is looked at where FP32 leaves open which points are the nearest.
   double keep_nearest(std::int32_t point) {
     measured_.clear();
+    std::int64_t left = max_neighbors_;
     for (std::int64_t i = 0; i < hits_.count; ++i) {
       const std::int32_t other = tree_.order[position_[i]];
+      if (other == point) continue;
+      if (squared_[i] < nearest_ && squared_[i] <= limits_.sure) {
+        keep_pair(point, other);
+        --left;
+        continue;
+      }
       const double squared = exact(other);
-      if (other != point && squared < radius_squared_) measured_.emplace_back(squared, other);
+      if (squared < radius_squared_) measured_.emplace_back(squared, other);
     }
     double furthest = std::numeric_limits<double>::infinity();
-    if (static_cast<std::int64_t>(measured_.size()) >= max_neighbors_) {
-      const auto nth = measured_.begin() + (max_neighbors_ - 1);
-      std::nth_element(measured_.begin(), nth, measured_.end());
-      furthest = nth->first;
+    if (static_cast<std::int64_t>(measured_.size()) >= left) {
+      const auto last = measured_.begin() + (left - 1);
+      std::nth_element(measured_.begin(), last, measured_.end());
+      furthest = last->first;
     }
     for (const auto& [squared, other] : measured_) {
       if (squared <= furthest) keep_pair(point, other);
@@ -189,6 +199,7 @@ class Neighbourhood {
   double reach_ = 0.0;
   const float* query_ = nullptr;
   Limits limits_{};
+  float nearest_ = -1.0F;  // FP32 d² below which a hit is among the nearest for certain
   std::vector<Near> near_;
   std::vector<float> boxes_;  // [groups, dims, 2, kGroup]
   std::vector<std::int32_t> box_item_, position_;
