@@ -32,11 +32,12 @@ def find_program(prefix: Path = Path(sys.prefix)) -> Path:
     Raises:
         ToolMissingError: it is nowhere.
     """
-    on_path = shutil.which(PROGRAM)
-    candidates = [installed_program(prefix), prefix / "bin" / PROGRAM, *([Path(on_path)] if on_path else [])]
-    for candidate in candidates:
+    for candidate in (installed_program(prefix), prefix / "bin" / PROGRAM):
         if candidate.is_file() and is_elf(candidate):
             return candidate
+    on_path = shutil.which(PROGRAM)
+    if on_path is not None:
+        return Path(on_path)
     raise ToolMissingError(
         f"no {PROGRAM} in {prefix} or on PATH: pip install 'tritonclient[grpc,http]==2.50.0', the newest release that "
         "carries it for glibc 2.35, or use NVIDIA's SDK container"
@@ -95,8 +96,8 @@ def cache_directory() -> Path:
     return cache / "exatrkx" / f"{PROGRAM}-libraries"
 
 
-def program_version(program: Path) -> str:
-    """What the program says of its version.
+def check_program(program: Path) -> None:
+    """Start the program once.
 
     Raises:
         ToolMissingError: it does not start on this machine; the text says why.
@@ -104,12 +105,11 @@ def program_version(program: Path) -> str:
     done = subprocess.run(
         [program, "--version"], env=program_environment(), capture_output=True, text=True, check=False
     )
-    if "error while loading shared libraries" in done.stderr or "GLIBC" in done.stderr:
+    if done.returncode != 0:
         raise ToolMissingError(
             f"{program} does not start: {done.stderr.strip()}\nnvidia-pytriton 0.7.0 has the libraries "
             "(pip install nvidia-pytriton==0.7.0), and the program needs glibc 2.34 or newer"
         )
-    return done.stdout.strip() or "unknown"
 
 
 def _link(link: Path, target: Path) -> None:

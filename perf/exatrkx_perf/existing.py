@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from exatrkx_client.address import Address
+from exatrkx_perf.binary import check_program, find_program
 from exatrkx_perf.point import Point
 from exatrkx_perf.results import Result, ResultsFile
 from exatrkx_perf.served import Addresses, ServedPipeline
@@ -50,8 +51,10 @@ class ExistingServer:
 
         Raises:
             ValueError: `url` is no address.
+            ToolMissingError: perf_analyzer is not installed, or cannot run here.
             MeasurementError: the server does not answer, or refuses an event.
         """
+        check_program(find_program())
         address = Address.parse(self.url)
         store = ResultsFile(folder / "results.csv")
         pipelines = {

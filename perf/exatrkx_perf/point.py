@@ -18,12 +18,16 @@ class Configuration:
     """How much of a machine a pipeline is given; one server runs in one of them.
 
     Attributes:
-        instances: of every served model; of the direct pipeline, how many networks are loaded.
-        threads: computing threads of each process.
+        instances: of every served model; of the direct pipeline, how many of it there are. 0 where that is not known,
+            as of a server that was found running.
+        threads: computing threads of each process; 0 likewise.
     """
 
     instances: int = 1
     threads: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.instances} × {self.threads}" if self.instances else "as found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

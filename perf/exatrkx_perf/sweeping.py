@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from tqdm import tqdm
 
+from exatrkx_perf.binary import check_program, find_program
 from exatrkx_perf.direct import DirectRequest, Kind, run_direct
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.grid import group
@@ -57,6 +58,7 @@ class Sweep:
 
         Raises:
             ResultsError: the file has results of another machine.
+            ToolMissingError: perf_analyzer is not installed, or cannot run here.
         """
         machine = this_machine()
         store = ResultsFile(self.folder / "results.csv")
@@ -64,6 +66,8 @@ class Sweep:
         self.folder.mkdir(parents=True, exist_ok=True)
         machine.save(self.folder / "machine.json")
         todo = [point for point in points if point not in store]
+        if any(point.served for point in todo):
+            check_program(find_program())
         problems: list[str] = []
         with tqdm(total=len(points), initial=len(points) - len(todo), unit="point", file=sys.stderr) as progress:
             for _, members in itertools.groupby(todo, key=group):

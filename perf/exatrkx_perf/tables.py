@@ -67,7 +67,7 @@ def best_text(every: Sequence[Repeats]) -> str:
             [
                 str(one),
                 text(point.spread("events_per_s"), ".1f"),
-                f"{point.point.instances or '?'} × {point.point.threads or '?'}",
+                str(point.point.configuration),
                 str(point.point.concurrency),
                 text(point.spread("busy_cores"), ".2f"),
                 text(point.spread("cpu_ms_per_event"), ".1f"),
@@ -88,7 +88,7 @@ def saturation_text(every: Sequence[Repeats]) -> str:
         points = {one: saturation(every, one, configuration) for one in series}
         cells = [text(point.spread("events_per_s") if point else None, ".1f") for point in points.values()]
         ratios = [text(figure_ratio(points[a], points[b], "events_per_s"), ".2f") for a, b in pairs(series)]
-        rows.append([f"{configuration.instances} × {configuration.threads}", *cells, *ratios])
+        rows.append([str(configuration), *cells, *ratios])
     names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
     return table(["events/s at saturation, instances × threads", *map(short, series), *names], rows)
 
@@ -130,7 +130,7 @@ def steps_text(steps: Iterable[PointStep]) -> str:
     for entry in steps:
         place = entry.point.at_repeat(0)
         name = f"{place.model} [{place.backends}]"
-        way = f"{place.concurrency} in flight, {place.instances} × {place.threads}"
+        way = f"{place.concurrency} in flight, {place.configuration}"
         found.setdefault((name, way, entry.time.step), []).append(entry)
     rows = []
     for (name, way, step), entries in found.items():

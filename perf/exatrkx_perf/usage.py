@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import psutil
 from exatrkx_perf.gpu import GpuMonitor, GpuUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
 
 _INTERVAL_S: Final = 0.2
@@ -93,15 +91,12 @@ def process_tree(root: psutil.Process) -> list[psutil.Process]:
 
 def cpu_seconds(root: psutil.Process) -> float:
     """Processor time of a process, of its descendants, and of those of them that have ended."""
-    total = 0.0
-    for process in _alive(process_tree(root)):
-        times = process.cpu_times()
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
+    return sum(map(_cpu_seconds, process_tree(root)))
 
 
 def resident_bytes(processes: list[psutil.Process]) -> int:
-    return sum(process.memory_info().rss for process in _alive(processes))
+    """Sum of resident memory; a process that has ended meanwhile has none."""
+    return sum(map(_resident_bytes, processes))
 
 
 def proportional_bytes(process: psutil.Process) -> float:
@@ -121,8 +116,16 @@ def machine_cpu_seconds() -> float:
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
-def _alive(processes: list[psutil.Process]) -> Iterator[psutil.Process]:
-    """Each process with what it is asked read at once; those that have ended are left out."""
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied), process.oneshot():
-            yield process
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _resident_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return 0
