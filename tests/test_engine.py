@@ -274,11 +274,24 @@ def test_working_point_with_escapes_and_a_cap_beyond_64_bits(spoiled: Engine) ->
         (["--threads", "many"], "--threads: expected a positive number, found 'many'"),
         (["--threads"], "--threads: expected a value"),
         (["--embed", ""], "--embed is missing; --help says what it is"),
-        (["--device", "cuda:0"], "cuda:0: this build of the engine runs on the CPU only"),
+        (["--device", "mps"], "mps: expected cpu or cuda:N"),
     ],
 )
 def test_arguments_that_are_wrong(spoiled: Engine, arguments: list[str], reason: str) -> None:
     assert spoiled.refusal(*arguments) == reason
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_gpu_that_is_not_there(spoiled: Engine) -> None:
+    assert spoiled.refusal("--device", "cuda:0") == "cuda:0: this torch has no CUDA, or finds no GPU"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_gpu_finds_the_same_tracks(tiny: Engine, tiny_direct: Pipeline) -> None:
+    event = spacepoints(2_000, seed=1)
+    done = tiny.run("--device", "cuda:0", tiny.write(0, event))
+    assert [int(line) for line in done.stdout.splitlines()[1:]] == tiny_direct(event).labels.tolist()
 
 
 def test_help_names_every_option(spoiled: Engine) -> None:

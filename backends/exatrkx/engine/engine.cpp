@@ -3,7 +3,6 @@
 #include <ATen/ops/from_blob.h>
 
 #include "contract.hpp"
-#include "errors.hpp"
 #include "graph.hpp"
 #include "network.hpp"
 
@@ -13,20 +12,12 @@ struct Engine::Networks {
   Network embed, filter, gnn;
 };
 
-namespace {
-
-c10::Device usable(c10::Device device) {
-  if (!device.is_cpu()) throw ContractError(device.str() + ": this build of the engine runs on the CPU only");
-  return device;
-}
-
-}  // namespace
-
 Engine::Engine(c10::Device device, const NetworkFiles& files, const WorkingPoint& cuts, int threads)
-    : device_(usable(device)),
+    : lane_(device),
       cuts_(cuts),
       threads_(threads),
-      networks_(new Networks{{files.embed, device}, {files.filter, device}, {files.gnn, device}}) {}
+      networks_(new Networks{
+          {files.embed, lane_.device()}, {files.filter, lane_.device()}, {files.gnn, lane_.device()}}) {}
 
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
@@ -37,9 +28,10 @@ Tracks Engine::find_tracks(const float* features, std::int64_t count) {
 }
 
 Tracks Engine::find_tracks(const at::Tensor& features) {
-  const NetworkScope scope;
+  const LaneScope own_stream(lane_);
+  const NetworkScope as_written;
   check_form(features, features_spec());
-  const at::Tensor hits = features.to(device_);  // [N,3]
+  const at::Tensor hits = features.to(lane_.device());  // [N,3]
   check_finite(hits, features_spec().name);
 
   const at::Tensor embedding = networks_->embed({hits});  // [N,D]
@@ -51,7 +43,9 @@ Tracks Engine::find_tracks(const at::Tensor& features) {
 
   // As the network returned them, [E] or [E,1], the scores are the contract's after one_score_each.
   const at::Tensor scores = one_score_each(networks_->gnn({hits, edge_index}), edge_index.size(1));  // [E]
-  return {label_components(edge_index, scores, hits.size(0), cuts_), edge_index, scores.contiguous()};
+  Tracks tracks{label_components(edge_index, scores, hits.size(0), cuts_), edge_index, scores.contiguous()};
+  lane_.synchronize();
+  return tracks;
 }
 
 }  // namespace exatrkx

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "lane.hpp"
 #include "working_point.hpp"
 
 namespace exatrkx {
@@ -29,7 +30,7 @@ struct Tracks {
 class Engine {
  public:
   // `threads`: for the stages between the networks; those of the networks are the process's (process.hpp).
-  // Throws ContractError: a file is missing or is no TorchScript, or this build cannot use the device.
+  // Throws ContractError: a file is missing or is no TorchScript, or the device cannot be used.
   Engine(c10::Device device, const NetworkFiles& files, const WorkingPoint& cuts, int threads);
   ~Engine();
   Engine(Engine&&) noexcept;
@@ -45,12 +46,13 @@ class Engine {
   // The same of a tensor in any memory.
   [[nodiscard]] Tracks find_tracks(const at::Tensor& features);
 
-  [[nodiscard]] c10::Device device() const noexcept { return device_; }
+  // The device, and the stream on it that this works in. On a GPU the tracks are there when find_tracks returns.
+  [[nodiscard]] const Lane& lane() const noexcept { return lane_; }
 
  private:
   struct Networks;  // not here, because TorchScript's headers take long to compile
 
-  c10::Device device_;
+  Lane lane_;
   WorkingPoint cuts_;
   int threads_;
   std::unique_ptr<Networks> networks_;

@@ -1,6 +1,7 @@
 #include "graph.hpp"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 
 #include "../stages/components.hpp"
 #include "../stages/edges.hpp"
@@ -23,11 +24,16 @@ auto allocate_in(at::Tensor& edges) {
 }  // namespace
 
 void check_finite(const at::Tensor& values, const char* name) {
+  if (!values.is_cpu()) {
+    if (!at::isfinite(values).all().item<bool>()) check_finite(values.cpu(), name);
+    return;
+  }
   const at::Tensor dense = values.contiguous();
   stages::check_finite(dense.const_data_ptr<float>(), dense.size(0), dense.size(1), name);
 }
 
 at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts, int threads) {
+  if (!embedding.is_cpu()) return fixed_radius_edges(embedding.cpu(), cuts, threads).to(embedding.device());
   const at::Tensor points = embedding.contiguous();
   at::Tensor edges;
   stages::fixed_radius_edges(points.const_data_ptr<float>(), points.size(0), points.size(1),
@@ -36,6 +42,7 @@ at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& c
 }
 
 at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, const WorkingPoint& cuts, int threads) {
+  if (!scores.is_cpu()) return select_edges(edge_index.cpu(), scores.cpu(), cuts, threads).to(scores.device());
   const at::Tensor values = scores.contiguous();
   at::Tensor selected;
   stages::select_edges(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),
@@ -45,6 +52,9 @@ at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, 
 
 at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                             const WorkingPoint& cuts) {
+  if (!scores.is_cpu()) {
+    return label_components(edge_index.cpu(), scores.cpu(), num_nodes, cuts).to(scores.device());
+  }
   const at::Tensor values = scores.contiguous();
   at::Tensor labels = empty_indices({num_nodes});
   stages::label_components(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),

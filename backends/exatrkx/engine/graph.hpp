@@ -1,4 +1,5 @@
-// The three stages between the networks, on torch's tensors: from points to edges, to fewer edges, to labels.
+// The three stages between the networks, on torch's tensors: from points to edges, to fewer edges, to labels. Results are
+// on the device of what is given; tensors of a GPU are worked on in host memory.
 #pragma once
 
 #include <ATen/core/Tensor.h>

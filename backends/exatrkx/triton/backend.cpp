@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "../engine/lane.hpp"
 #include "../engine/process.hpp"
 #include "api.hpp"
 #include "errors.hpp"
@@ -63,9 +64,12 @@ TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_B
 
 TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_GetBackendAttribute(TRITONBACKEND_Backend* /*backend*/,
                                                                           TRITONBACKEND_BackendAttribute* attribute) {
-  // What KIND_AUTO means here.
-  return TRITONBACKEND_BackendAttributeAddPreferredInstanceGroup(attribute, TRITONSERVER_INSTANCEGROUPKIND_CPU, 0,
-                                                                 nullptr, 0);
+  // Where the server is free to choose: a torch without CUDA cannot use the GPU that the server sees.
+  return triton::guarded(kBackend, [&] {
+    const auto kind =
+        exatrkx::has_cuda() ? TRITONSERVER_INSTANCEGROUPKIND_GPU : TRITONSERVER_INSTANCEGROUPKIND_CPU;
+    triton::check(TRITONBACKEND_BackendAttributeAddPreferredInstanceGroup(attribute, kind, 0, nullptr, 0));
+  });
 }
 
 TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {

@@ -67,6 +67,7 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
   bool success = false;
   times.start = times.compute_start = now_ns();
   log_if_error(guarded(model_.name().c_str(), [&] {
+    const LaneScope own_stream(engine_.lane());
     const c10::InferenceMode no_gradients;
     Response response(request);
     TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { find_tracks(request, response, times); });
@@ -81,7 +82,7 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
 
 void Instance::find_tracks(TRITONBACKEND_Request* request, Response& response, Times& times) {
   const Request input(request);
-  const at::Tensor features = input.features(engine_.device());
+  const at::Tensor features = input.features(engine_.lane().device());
   times.compute_start = now_ns();
   const Tracks tracks = engine_.find_tracks(features);
   times.compute_end = now_ns();
@@ -89,6 +90,7 @@ void Instance::find_tracks(TRITONBACKEND_Request* request, Response& response, T
                                      std::pair("EDGE_SCORES", &tracks.edge_scores)}) {
     if (input.wants(name)) response.add(name, *tensor);
   }
+  engine_.lane().synchronize();  // copies within a GPU may still be under way
 }
 
 }  // namespace exatrkx::triton

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 
-#include "../engine/errors.hpp"
 #include "api.hpp"
 
 namespace exatrkx::triton {

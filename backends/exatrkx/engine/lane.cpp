@@ -1,0 +1,33 @@
+#include "lane.hpp"
+
+#include <ATen/Context.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <string>
+
+#include "errors.hpp"
+
+namespace exatrkx {
+
+namespace {
+
+std::optional<c10::Stream> own_stream(c10::Device device) {
+  if (device.is_cpu()) return std::nullopt;
+  if (!device.is_cuda()) throw ContractError(device.str() + ": expected cpu or cuda:N");
+  if (!has_cuda()) throw ContractError(device.str() + ": this torch has no CUDA, or finds no GPU");
+  const c10::impl::VirtualGuardImpl cuda(device.type());
+  if (device.has_index() && device.index() >= cuda.deviceCount()) {
+    throw ContractError(device.str() + ": there are " + std::to_string(cuda.deviceCount()) + " GPUs");
+  }
+  return cuda.getStreamFromGlobalPool(device);
+}
+
+}  // namespace
+
+bool has_cuda() { return at::globalContext().hasCUDA(); }
+
+Lane::Lane(c10::Device device)
+    : device_(device.is_cuda() && !device.has_index() ? c10::Device(c10::kCUDA, 0) : device),
+      stream_(own_stream(device_)) {}
+
+}  // namespace exatrkx
