@@ -7,10 +7,26 @@ no C++20 compiler the package installs without it, and SciPy does its work.
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 STAGES = Path("backends/exatrkx/stages")
 
+
+class BuildPy(build_py):
+    """Copies the CUDA sources into the package; in an editable installation they are read where they are."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib) / "exatrkx" / "cuda"
+        target.mkdir(parents=True, exist_ok=True)
+        for source in sorted((STAGES / "cuda").iterdir()):
+            self.copy_file(str(source), str(target / source.name))
+
+
 setup(
+    cmdclass={"build_py": BuildPy},
     ext_modules=[
         Extension(
             "exatrkx._stages",
@@ -23,5 +39,5 @@ setup(
             extra_link_args=["-pthread"],
             optional=True,
         )
-    ]
+    ],
 )

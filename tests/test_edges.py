@@ -81,6 +81,7 @@ def test_any_number_of_edges(implementation: str, num_edges: int) -> None:
         as_column = select_edges(edge_index, scores[:, None], cut=0.3)
     np.testing.assert_array_equal(selected, edge_index[:, scores.astype(np.float64) > logit(0.3)])
     np.testing.assert_array_equal(as_column, selected)
+    assert selected.flags.c_contiguous
 
 
 @pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")

@@ -10,7 +10,7 @@ import math
 import operator
 from typing import Final, SupportsIndex, cast
 
-from exatrkx.arrays import Array
+from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import TensorSpec
 from exatrkx.errors import ContractError, GraphTooLargeError
 
@@ -91,6 +91,17 @@ def check_scores_form(scores: Array, num_edges: int, spec: TensorSpec) -> Array:
     if len(scores) != num_edges:
         raise ContractError(f"{spec.name}: expected one entry for each of {num_edges} edges, found {len(scores)}")
     return scores
+
+
+def check_one_device(edge_index: Array, scores: Array, name: str) -> None:
+    """Refuse scores that are not where the edges are: both in NumPy, or both in CuPy on one GPU.
+
+    Raises:
+        ContractError: saying where each is.
+    """
+    places = [f"GPU {array.device.id}" if on_gpu(array) else "the CPU" for array in (edge_index, scores)]
+    if places[0] != places[1]:
+        raise ContractError(f"{name}: expected on {places[0]}, where the edges are, found on {places[1]}")
 
 
 def check_no_nan(scores: Array, name: str) -> None:

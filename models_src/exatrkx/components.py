@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exatrkx import checks, components_scipy, native
-from exatrkx.arrays import Array
+from exatrkx import checks, components_gpu, components_scipy, native
+from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import WCC
 from exatrkx.edges import score_threshold
 
@@ -30,10 +30,14 @@ def label_components(edge_index: Array, scores: Array, num_nodes: int, *, cut: f
     checks.check_at_least_one(min_hits=min_hits)
     checks.check_tensor(edge_index, index_spec)
     scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
+    checks.check_one_device(edge_index, scores, scores_spec.name)
     threshold = score_threshold(cut)
-    if native.available():
+    gpu = on_gpu(edge_index)
+    if not gpu and native.available():
         return native.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     checks.check_no_nan(scores, scores_spec.name)
     checks.check_edge_index(edge_index, num_nodes, index_spec.name)
+    if gpu:
+        return components_gpu.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     kept = edge_index[:, scores > threshold]
     return components_scipy.label_components(kept, num_nodes, min_hits)

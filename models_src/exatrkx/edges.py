@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from exatrkx import checks, native
-from exatrkx.arrays import Array
+from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import APPLYFILTER
 from exatrkx.working_point import logit
 
@@ -37,9 +37,10 @@ def select_edges(edge_index: Array, scores: Array, *, cut: float) -> Array:
     index_spec, scores_spec = APPLYFILTER.input("EDGE_INDEX"), APPLYFILTER.input("EDGE_SCORES")
     checks.check_tensor(edge_index, index_spec)
     scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
+    checks.check_one_device(edge_index, scores, scores_spec.name)
     threshold = score_threshold(cut)
-    if native.available():
+    if not on_gpu(edge_index) and native.available():
         return native.select_edges(edge_index, scores, threshold=threshold)
     checks.check_no_nan(scores, scores_spec.name)
     checks.check_edge_index(edge_index, None, index_spec.name)
-    return edge_index[:, (scores > threshold).nonzero()[0]]
+    return edge_index.take((scores > threshold).nonzero()[0], axis=1)

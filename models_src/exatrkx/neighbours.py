@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exatrkx import checks, native, neighbours_scipy
-from exatrkx.arrays import Array
+from exatrkx import checks, native, neighbours_gpu, neighbours_scipy
+from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import FRNN
 
 
@@ -35,6 +35,11 @@ def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, m
     checks.check_radius(radius)
     checks.check_at_least_one(max_neighbors=max_neighbors, max_edges=max_edges)
     checks.check_embedding_form(embedding, spec)
+    if on_gpu(embedding):
+        checks.check_finite(embedding, spec.name)
+        return neighbours_gpu.fixed_radius_edges(
+            embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges
+        )
     if native.available():
         return native.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
     checks.check_finite(embedding, spec.name)
