@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -59,7 +60,9 @@ class Engine:
     def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         options = [word for option in self.options.items() for word in option]
         command = [str(self.program), *options, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+        # As in the server: threads that spin while they wait would take the processor from those they wait for.
+        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, env=environment)
 
     def write(self, number: int, event: Array) -> Path:
         path = self.directory / f"event{number}.csv"
