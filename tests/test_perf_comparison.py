@@ -85,7 +85,7 @@ def every(results: list[Result]) -> list[Repeats]:
 
 
 def test_models_come_in_the_order_in_which_one_explains_them(every: list[Repeats]) -> None:
-    assert [short(series) for series in all_series(every)] == ["direct", "custom (compiled)", "ensemble"]
+    assert [short(series) for series in all_series(every)] == ["direct", "custom (compiled)", "ensemble (python)"]
     assert configurations(every) == [Configuration(instances=1), Configuration(instances=2)]
 
 
@@ -113,7 +113,7 @@ def test_ratios_are_free_of_the_drift_that_all_repeats_had(every: list[Repeats])
 
 def test_the_text_has_every_ratio(results: list[Result]) -> None:
     text = comparison_text(results)
-    assert "throughput ensemble / custom (compiled): 0.50 (0.50 – 0.50)" in text
+    assert "throughput ensemble (python) / custom (compiled): 0.50 (0.50 – 0.50)" in text
     assert "throughput custom (compiled) / direct: 0.80 (0.80 – 0.80)" in text
     assert "| 2 × 1 " in text
     assert "ms with one client, threads" in text
@@ -130,7 +130,7 @@ def test_other_ways_of_calling_have_a_table_of_their_own(results: list[Result]) 
 def test_a_backend_of_ones_own_is_compared_with_ours(results: list[Result]) -> None:
     mine = [result(point("mine", instances=0, threads=0, concurrency=c), 40.0) for c in (1, 4)]
     text = comparison_text([*results, *mine])
-    assert "throughput mine / ensemble: 1.25" in text
+    assert "throughput mine / ensemble (python): 1.25" in text
     assert "throughput mine / custom (compiled): 0.62" in text
     assert "| as found " in text
 
@@ -157,8 +157,8 @@ def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pyt
     assert compare.main([str(folder / "results.csv"), "--output", str(tmp_path), "--no-plots"]) == 0
     printed = capsys.readouterr().out
     written = (tmp_path / "comparison.md").read_text()
-    assert "throughput ensemble / custom (compiled): 0.50" in printed
-    assert "throughput ensemble / custom (compiled): 0.50" in written
+    assert "throughput ensemble (python) / custom (compiled): 0.50" in printed
+    assert "throughput ensemble (python) / custom (compiled): 0.50" in written
 
 
 def test_the_command_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

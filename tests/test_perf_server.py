@@ -163,7 +163,7 @@ def test_a_server_that_runs_already_is_compared(
     options = ["--url", server.grpc_url, "--model", "exatrkx_custom,exatrkx_ensemble", "--concurrency", "1"]
     options += ["--repeats", "2", "--events", str(EVENTS), "--spacepoints", "0:1500", "--save", str(tmp_path)]
     assert compare.main([*options, "--pid", str(server.pid)]) == 0
-    assert "throughput ensemble / custom (as found):" in capsys.readouterr().out
+    assert "throughput ensemble (as found) / custom (as found):" in capsys.readouterr().out
     results = read_results(tmp_path / "results.csv")
     assert [(result.point.model, result.point.repeat) for result in results] == [
         ("exatrkx_custom", 0),

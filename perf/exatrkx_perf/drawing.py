@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def look(series: Series, every: Sequence[Series]) -> dict[str, Any]:
-    """Colour, marker and label of a series; a custom backend in Python has open markers.
+    """Colour, marker and label of a series; what a Python backend serves has open markers.
 
     Args:
         series: what is drawn.

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PERCENTILES: Final = {"p50_ms": "50 %", "p90_ms": "90 %", "p95_ms": "95 %", "p99_ms": "99 %"}
+_ONE_ROW: Final = 4
 _LINES: Final = ("-", "--", ":", "-.")
 
 
 def throughput_plot(every: Sequence[Repeats]) -> Figure:
-    """Events per second against requests in flight: a panel for each configuration, threads down and instances across.
+    """Events per second against requests in flight: a panel for each configuration.
 
     Raises:
         ResultsError: there is nothing to show.
@@ -33,26 +34,35 @@ def throughput_plot(every: Sequence[Repeats]) -> Figure:
     used = configurations(common)
     if not used:
         raise ResultsError("no served model was measured over gRPC, synchronously and without shared memory")
-    threads, instances = (sorted({getattr(one, name) for one in used}) for name in ("threads", "instances"))
-    size = (1.0 + 3.6 * len(instances), 0.8 + 3.4 * len(threads))
-    figure, axes = new_figure(*size, len(threads), len(instances), sharex=True, sharey=True)
-    for panel, (number, count) in zip(axes.flat, product(threads, instances), strict=True):
-        configuration = Configuration(instances=count, threads=number)
-        panel.set_visible(configuration in used)
+    places = _places(used)
+    rows, columns = (1 + max(place[axis] for place in places.values()) for axis in (0, 1))
+    figure, axes = new_figure(1.0 + 3.6 * columns, 0.8 + 3.4 * rows, rows, columns, sharex=True, sharey=True)
+    for panel in axes.flat:
+        panel.set_visible(False)
+    for configuration, place in places.items():
+        panel = axes[place]
+        panel.set_visible(True)
         for series in all_series(common):
             _curve(panel, common, series, configuration)
         headline(panel, _named(configuration))
         panel.grid(axis="y")
+        below = (place[0] + 1, place[1])
+        panel.tick_params(labelbottom=below not in places.values())
     _powers_of_two(axes[0, 0], sorted({one.point.concurrency for one in common}))
     axes[0, 0].set_ylim(bottom=0.0, top=axes[0, 0].get_ylim()[1] * 1.3)
     axes[0, 0].legend(loc="upper left")
     axes[0, 0].set_ylabel("events / s")
-    axes[-1, -1].set_xlabel("requests in flight" + (" (direct: processes)" if _has_direct(common) else ""))
+    with_direct = any(not one.point.served for one in common)
+    axes[max(places.values())].set_xlabel("requests in flight" + (" (direct: processes)" if with_direct else ""))
     return figure
 
 
-def _has_direct(every: Sequence[Repeats]) -> bool:
-    return any(not one.point.served for one in every)
+def _places(used: Sequence[Configuration]) -> dict[Configuration, tuple[int, int]]:
+    """Row and column of each configuration's panel: all in a row, or threads down and instances across."""
+    if len(used) <= _ONE_ROW:
+        return {configuration: (0, column) for column, configuration in enumerate(used)}
+    threads, instances = (sorted({getattr(one, name) for one in used}) for name in ("threads", "instances"))
+    return {one: (threads.index(one.threads), instances.index(one.instances)) for one in used}
 
 
 def _powers_of_two(panel: Axes, numbers: Sequence[int]) -> None:

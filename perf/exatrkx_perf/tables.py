@@ -53,7 +53,9 @@ def circumstances_text(results: Sequence[Result]) -> str:
         f"mean {of.spacepoints_mean:,.0f}"
     )
     repeats = len({result.point.repeat for result in results})
-    lines.append(f"figures: median (range) of {repeats} repeats, which were measured in turn")
+    lines.append(
+        f"figures: median (range) of {repeats} repeats, measured in turn" if repeats > 1 else "figures: measured once"
+    )
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -150,10 +152,10 @@ def ratio_lines(series: Sequence[Series], value: Callable[[Series, Series], Spre
 
 
 def short(series: Series) -> str:
-    """The model's name; the custom backend's says which implementation it is."""
-    implementation = series.backends.rpartition("(")[2].rstrip(")")
+    """The model's name; for one of ours with the implementation of its backend, for the ensemble of the networks'."""
     name = series.model.removeprefix("exatrkx_")
-    return f"{name} ({implementation})" if name == "custom" else name
+    implementation = series.backends.rpartition("(")[2].rstrip(")")
+    return f"{name} ({implementation})" if name != series.model else name
 
 
 def text(spread: Spread | None, spec: str) -> str:
