@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from exatrkx.checks import check_finite, check_scores_form, check_tensor
+from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_tensor
 from exatrkx.components import label_components
-from exatrkx.contract import ENSEMBLE, WCC
+from exatrkx.contract import ENSEMBLE, FRNN, WCC
 from exatrkx.edges import select_edges
+from exatrkx.errors import ContractError
 from exatrkx.memory import retain_freed_memory
 from exatrkx.neighbours import fixed_radius_edges
 from exatrkx.torchscript_file import inference, load_torchscript
@@ -103,8 +104,10 @@ class Pipeline:
         check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)
+        embedding = self._for_stages(self.embed(hits))
+        _check_embedding(embedding, len(hits))
         neighbour_edges = fixed_radius_edges(
-            self._for_stages(self.embed(hits)),
+            embedding,
             radius=cuts.radius,
             max_neighbors=cuts.max_neighbors,
             max_edges=cuts.max_edges,
@@ -131,3 +134,12 @@ class Pipeline:
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         return cupy.from_dlpack(tensor)
+
+
+def _check_embedding(embedding: Any, num_nodes: int) -> None:
+    """Refuse an embedding that is not one point for each spacepoint: edges to nowhere would end a GPU's context."""
+    spec = FRNN.input("EMBEDDING")
+    check_embedding_form(embedding, spec)
+    if len(embedding) != num_nodes:
+        found = len(embedding)
+        raise ContractError(f"{spec.name}: expected one row for each of {num_nodes} spacepoints, found {found}")

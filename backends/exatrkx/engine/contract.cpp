@@ -71,7 +71,7 @@ void check_form(const at::Tensor& tensor, const TensorSpec& spec) {
                       numpy_name(tensor.scalar_type()) + " " + text_of_dims(tensor.sizes()));
 }
 
-void check_embedding_form(const at::Tensor& embedding) {
+void check_embedding(const at::Tensor& embedding, std::int64_t num_nodes) {
   const TensorSpec& spec = embedding_spec();
   check_form(embedding, spec);
   const std::string name = spec.name;
@@ -79,6 +79,10 @@ void check_embedding_form(const at::Tensor& embedding) {
   if (embedding.size(0) > kMaxNodes) {
     throw ContractError(name + ": expected at most " + std::to_string(kMaxNodes) + " rows, found " +
                         std::to_string(embedding.size(0)));
+  }
+  if (embedding.size(0) != num_nodes) {
+    throw ContractError(name + ": expected one row for each of " + std::to_string(num_nodes) +
+                        " spacepoints, found " + std::to_string(embedding.size(0)));
   }
 }
 

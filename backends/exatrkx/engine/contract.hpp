@@ -31,8 +31,9 @@ const TensorSpec& edge_scores_spec();  // EDGE_SCORES [E]
 // Throws ContractError: type or shape is not that of `spec`; both are in the text.
 void check_form(const at::Tensor& tensor, const TensorSpec& spec);
 
-// An embedding [N,D], D ≥ 1, of no more spacepoints than INT32 indices and memory allow. Throws ContractError.
-void check_embedding_form(const at::Tensor& embedding);
+// An embedding [N,D], D ≥ 1, of these N spacepoints, and no more of them than INT32 indices and memory allow. Throws
+// ContractError.
+void check_embedding(const at::Tensor& embedding, std::int64_t num_nodes);
 
 // The scores as [E], from [E] or [E,1]. Throws ContractError: not FP32, or not one for each of `edges`.
 [[nodiscard]] at::Tensor one_score_each(const at::Tensor& scores, std::int64_t edges);

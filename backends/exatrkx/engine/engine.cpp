@@ -35,7 +35,7 @@ Tracks Engine::find_tracks(const at::Tensor& features) {
   check_finite(hits, features_spec().name);
 
   const at::Tensor embedding = networks_->embed({hits});  // [N,D]
-  check_embedding_form(embedding);
+  check_embedding(embedding, hits.size(0));
   const at::Tensor neighbours = fixed_radius_edges(embedding, cuts_, threads_);  // [2,E']
 
   const at::Tensor filter_scores = one_score_each(networks_->filter({hits, neighbours}), neighbours.size(1));  // [E']
