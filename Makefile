@@ -13,7 +13,7 @@ demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the
 	$(BIN)/python deploy/demo.py
 
 test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # the events are small, and on a busy machine threads wait for each other
 
 lint: $(VENV)/dev.installed  ## format, lint and types
 	$(BIN)/ruff format --check .

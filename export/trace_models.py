@@ -58,6 +58,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
     try:
         point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
         for kind in KINDS:
