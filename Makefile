@@ -12,8 +12,10 @@ help:  ## this list
 demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the bundled events, draw one
 	$(BIN)/python deploy/demo.py
 
+# One thread: the tests' events are small, and on a busy machine threads wait for each other.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest  # the events are small, and on a busy machine threads wait for each other
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/dev.installed  ## format, lint and types
 	$(BIN)/ruff format --check .
