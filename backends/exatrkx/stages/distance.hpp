@@ -5,7 +5,9 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 #include <limits>
+#include <numeric>
 
 #include "processor.hpp"
 
@@ -84,11 +86,39 @@ struct Scans {
                  float limit, Hits& hits);
   // Adds the boxes of `groups` groups at or below `limit`, as group · kGroup + lane.
   void (*boxes)(const float* storage, int dims, std::int64_t groups, const float* query, float limit, Hits& hits);
+  // Adds the blocks of a tree at or below `limit` from a box: `boxes` and `leaves` are those of `PointTree`.
+  void (*tree)(const float* boxes, const std::int32_t* leaves, std::int64_t nodes, int dims, const float* box,
+               float limit, Hits& hits);
 };
 
-template <int kLanes>
-inline void add_hits(const float (&squared)[kLanes], float limit, std::int32_t first, Hits& hits) {
-  for (int lane = 0; lane < kLanes; ++lane) {
+// Dimensions of a box of a tree, filled up to a multiple of this.
+inline constexpr int kLanes = 8;
+[[nodiscard]] constexpr int padded(int dims) noexcept { return (dims + kLanes - 1) / kLanes * kLanes; }
+
+// The walk of a tree: on to the next node, or past a subtree that is too far away.
+template <class Squared>
+EXATRKX_STAGES_INLINE void walk_tree(const float* boxes, const std::int32_t* leaves, std::int64_t nodes, int dims,
+                                     float limit, Hits& hits, Squared&& squared_to) {
+  std::int32_t block = 0;
+  for (std::int64_t node = 0; node < nodes;) {
+    const float squared = squared_to(boxes + node * 2 * padded(dims));
+    const std::int32_t below = leaves[node];
+    if (!(squared <= limit)) {
+      block += below;
+      node += 2 * below - 1;
+      continue;
+    }
+    if (below == 1) {
+      hits.item[hits.count] = block++;
+      hits.squared[hits.count++] = squared;
+    }
+    ++node;
+  }
+}
+
+template <int kCount>
+inline void add_hits(const float (&squared)[kCount], float limit, std::int32_t first, Hits& hits) {
+  for (int lane = 0; lane < kCount; ++lane) {
     hits.item[hits.count] = first + lane;
     hits.squared[hits.count] = squared[lane];
     hits.count += squared[lane] <= limit;
@@ -123,6 +153,21 @@ inline void scan_boxes_portable(const float* storage, int dims, std::int64_t gro
     }
     add_hits(squared, limit, static_cast<std::int32_t>(g) * kGroup, hits);
   }
+}
+
+inline void scan_tree_portable(const float* boxes, const std::int32_t* leaves, std::int64_t nodes, int dims,
+                               const float* box, float limit, Hits& hits) {
+  const int width = padded(dims);
+  walk_tree(boxes, leaves, nodes, dims, limit, hits, [&](const float* other) {
+    float sums[kLanes] = {};
+    for (int k = 0; k < width; k += kLanes) {
+      for (int lane = k; lane < k + kLanes; ++lane) {
+        const float gap = std::max(std::max(box[lane] - other[width + lane], other[lane] - box[width + lane]), 0.0F);
+        sums[lane - k] += gap * gap;
+      }
+    }
+    return std::accumulate(std::begin(sums), std::end(sums), 0.0F);
+  });
 }
 
 #ifdef EXATRKX_STAGES_AVX2
@@ -187,14 +232,35 @@ EXATRKX_STAGES_WIDE inline void scan_boxes_avx2(const float* storage, int dims, 
     add_hits_avx2(squared, bound, static_cast<std::int32_t>(g) * kGroup, hits);
   }
 }
+
+EXATRKX_STAGES_WIDE inline float sum_of_lanes(__m256 vector) {
+  __m128 four = _mm_add_ps(_mm256_castps256_ps128(vector), _mm256_extractf128_ps(vector, 1));
+  four = _mm_add_ps(four, _mm_movehl_ps(four, four));
+  return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+
+EXATRKX_STAGES_WIDE inline void scan_tree_avx2(const float* boxes, const std::int32_t* leaves, std::int64_t nodes,
+                                               int dims, const float* box, float limit, Hits& hits) {
+  const int width = padded(dims);
+  walk_tree(boxes, leaves, nodes, dims, limit, hits, [&](const float* other) EXATRKX_STAGES_WIDE {
+    __m256 sums = _mm256_setzero_ps();
+    for (int k = 0; k < width; k += kLanes) {
+      const __m256 below = _mm256_sub_ps(_mm256_loadu_ps(box + k), _mm256_loadu_ps(other + width + k));
+      const __m256 above = _mm256_sub_ps(_mm256_loadu_ps(other + k), _mm256_loadu_ps(box + width + k));
+      const __m256 gap = _mm256_max_ps(_mm256_setzero_ps(), _mm256_max_ps(below, above));
+      sums = _mm256_fmadd_ps(gap, gap, sums);
+    }
+    return sum_of_lanes(sums);
+  });
+}
 #endif
 
 // The fastest scans that this processor runs.
 [[nodiscard]] inline Scans best_scans() noexcept {
 #ifdef EXATRKX_STAGES_AVX2
-  if (has_avx2()) return {scan_points_avx2, scan_boxes_avx2};
+  if (has_avx2()) return {scan_points_avx2, scan_boxes_avx2, scan_tree_avx2};
 #endif
-  return {scan_points_portable, scan_boxes_portable};
+  return {scan_points_portable, scan_boxes_portable, scan_tree_portable};
 }
 
 }  // namespace exatrkx::stages

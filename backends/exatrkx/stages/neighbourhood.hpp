@@ -27,22 +27,15 @@ class Neighbourhood {
 
   // `reach` bounds the d² of all that the leaf's points keep.
   void open(std::int64_t leaf_node, double reach) {
-    near_.clear();
-    std::int32_t block = 0;
-    for (std::int64_t node = 0; node < tree_.nodes();) {
-      const double squared = tree_.squared_between(leaf_node, node);
-      if (squared >= radius_squared_ || squared > reach) {
-        block += tree_.leaves[node];
-        node = tree_.after(node);
-        continue;
-      }
-      if (tree_.leaves[node] == 1) near_.push_back({squared, node, block++});
-      ++node;
-    }
+    near_.resize(static_cast<std::size_t>(tree_.blocks()));
+    near_squared_.resize(near_.size());
+    Hits near{near_.data(), near_squared_.data(), 0};
+    float limit = rounding_.around(radius_squared_).maybe;
+    if (reach < radius_squared_ && Rounding::trusted(radius_squared_)) limit = rounding_.above(reach);
+    scans_.tree(tree_.boxes.data(), tree_.leaves.data(), tree_.nodes(), dims_, tree_.box(leaf_node), limit, near);
+    near_count_ = static_cast<std::size_t>(near.count);
     // Nearest first, so that a point with too many neighbours soon stops looking.
-    if (static_cast<std::int64_t>(near_.size()) * kBlock > many()) {
-      std::sort(near_.begin(), near_.end(), [](const Near& a, const Near& b) { return a.squared < b.squared; });
-    }
+    if (near.count * kBlock > many()) sort_near();
     copy_boxes();
     reach_ = reach;
   }
@@ -66,11 +59,6 @@ class Neighbourhood {
   [[nodiscard]] std::span<const std::int32_t> larger() const noexcept { return {larger_.data(), larger_count_}; }
 
  private:
-  struct Near {
-    double squared;
-    std::int64_t node;
-    std::int32_t block;
-  };
   static constexpr std::int64_t kStride = 8;  // blocks between two looks at the bound
 
   [[nodiscard]] double exact(std::int32_t other) const noexcept {
@@ -93,18 +81,26 @@ class Neighbourhood {
   // So many hits that looking for the nearest of them pays.
   [[nodiscard]] std::int64_t many() const noexcept { return 2 * max_neighbors_ + kStride * kBlock; }
 
+  void sort_near() {
+    near_order_.clear();
+    for (std::size_t i = 0; i < near_count_; ++i) near_order_.emplace_back(near_squared_[i], near_[i]);
+    std::sort(near_order_.begin(), near_order_.end());
+    for (std::size_t i = 0; i < near_count_; ++i) near_[i] = near_order_[i].second;
+  }
+
   // The near blocks' boxes, side by side; the last group is filled up with boxes that nothing is near to.
   void copy_boxes() {
-    const auto groups = tasks_for(static_cast<std::int64_t>(near_.size()), kGroup);
-    boxes_.assign(static_cast<std::size_t>(groups * dims_ * 2 * kGroup), std::numeric_limits<float>::quiet_NaN());
-    for (std::size_t i = 0; i < near_.size(); ++i) {
-      float* edges = &boxes_[(i / kGroup) * dims_ * 2 * kGroup + i % kGroup];
+    const auto groups = static_cast<std::size_t>(tasks_for(static_cast<std::int64_t>(near_count_), kGroup));
+    boxes_.assign(groups * static_cast<std::size_t>(dims_) * 2 * kGroup, std::numeric_limits<float>::quiet_NaN());
+    for (std::size_t i = 0; i < near_count_; ++i) {
+      float* edges = &boxes_[(i / kGroup) * static_cast<std::size_t>(dims_) * 2 * kGroup + i % kGroup];
+      const float *lower = tree_.lower(tree_.leaf_node[near_[i]]), *upper = tree_.upper(tree_.leaf_node[near_[i]]);
       for (int k = 0; k < dims_; ++k) {
-        edges[k * 2 * kGroup] = tree_.lower[near_[i].node * dims_ + k];
-        edges[k * 2 * kGroup + kGroup] = tree_.upper[near_[i].node * dims_ + k];
+        edges[k * 2 * kGroup] = lower[k];
+        edges[k * 2 * kGroup + kGroup] = upper[k];
       }
     }
-    box_item_.resize(static_cast<std::size_t>(groups * kGroup));
+    box_item_.resize(groups * kGroup);
     box_squared_.resize(box_item_.size());
   }
 
@@ -123,7 +119,7 @@ class Neighbourhood {
       std::int32_t blocks[kStride];
       std::int64_t count = 0;
       for (; next < boxes.count && count < kStride; ++next) {
-        if (boxes.squared[next] <= limits_.maybe) blocks[count++] = near_[boxes.item[next]].block;
+        if (boxes.squared[next] <= limits_.maybe) blocks[count++] = near_[boxes.item[next]];
       }
       make_room();
       scans_.points(tree_.storage.data(), dims_, blocks, count, query_, limits_.maybe, hits_);
@@ -200,7 +196,10 @@ class Neighbourhood {
   const float* query_ = nullptr;
   Limits limits_{};
   float nearest_ = -1.0F;  // FP32 d² below which a hit is among the nearest for certain
-  std::vector<Near> near_;
+  std::vector<std::int32_t> near_;  // blocks
+  std::vector<float> near_squared_;
+  std::size_t near_count_ = 0;
+  std::vector<std::pair<float, std::int32_t>> near_order_;
   std::vector<float> boxes_;  // [groups, dims, 2, kGroup]
   std::vector<std::int32_t> box_item_, position_;
   std::vector<float> box_squared_, squared_, sorted_;

@@ -82,8 +82,8 @@ class EdgeFinder {
     });
   }
 
-  // For each leaf its node, and a bound on the d² of all that its points keep: a box with more points than the cap
-  // has them all within its diameter.
+  // For each leaf a bound on the d² of all that its points keep: a box with more points than the cap has them all
+  // within its diameter.
   void find_reach() {
     std::vector<double> reach(static_cast<std::size_t>(tree_.nodes()), std::numeric_limits<double>::infinity());
     std::int64_t block = 0;
@@ -92,7 +92,6 @@ class EdgeFinder {
       const std::int64_t points = std::min(count_, (block + leaves) * kBlock) - block * kBlock;
       if (points > options_.max_neighbors) reach[node] = std::min(reach[node], tree_.squared_diameter(node));
       if (leaves == 1) {
-        leaf_node_.push_back(node);
         leaf_reach_.push_back(reach[node]);
         ++block;
       } else {
@@ -103,7 +102,7 @@ class EdgeFinder {
 
   void find_for_block(Neighbourhood& neighbourhood, std::int64_t block, std::int32_t task) {
     auto& list = lists_[static_cast<std::size_t>(task)];
-    neighbourhood.open(leaf_node_[block], leaf_reach_[block]);
+    neighbourhood.open(tree_.leaf_node[block], leaf_reach_[block]);
     std::int64_t kept = 0;
     bool capped = false;
     for (std::int64_t position = block * kBlock; position < std::min(count_, (block + 1) * kBlock); ++position) {
@@ -180,7 +179,6 @@ class EdgeFinder {
   int dims_;
   NeighbourOptions options_;
   PointTree tree_;
-  std::vector<std::int64_t> leaf_node_;
   std::vector<double> leaf_reach_;
   std::vector<Found> found_;
   std::vector<double> furthest_;  // of each point, the largest d² that it keeps; infinity without a cap

@@ -1,6 +1,13 @@
 // Which wide instructions this processor has: asked when the program runs, so that one binary serves all.
 #pragma once
 
+// Compiled into each function that calls it, for that function's processors.
+#if defined(__GNUC__)
+#define EXATRKX_STAGES_INLINE __attribute__((always_inline)) inline
+#else
+#define EXATRKX_STAGES_INLINE inline
+#endif
+
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(EXATRKX_STAGES_PORTABLE)
 #define EXATRKX_STAGES_AVX2 1
 // A function compiled for the processors of which `has_avx2` is true, whatever the others are compiled for.

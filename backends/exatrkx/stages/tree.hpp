@@ -18,13 +18,13 @@ namespace exatrkx::stages {
 class PointTree {
  public:
   PointTree(const float* points, std::int64_t count, int dims, int threads)
-      : points_(points), count_(count), dims_(dims), blocks_(tasks_for(count, kBlock)) {
+      : points_(points), count_(count), dims_(dims), padded_(padded(dims)), blocks_(tasks_for(count, kBlock)) {
     const auto nodes = static_cast<std::size_t>(std::max<std::int64_t>(2 * blocks_ - 1, 0));
     order.resize(static_cast<std::size_t>(count));
     keys_.resize(order.size());
     leaves.resize(nodes);
-    lower.resize(nodes * static_cast<std::size_t>(dims));
-    upper.resize(lower.size());
+    boxes.resize(nodes * 2 * static_cast<std::size_t>(padded_));
+    leaf_node.resize(static_cast<std::size_t>(blocks_));
     storage.resize(static_cast<std::size_t>(blocks_ * kBlock * dims));
     for (std::int64_t i = 0; i < count; ++i) order[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i);
     if (blocks_ > 0) build_all(threads);
@@ -33,30 +33,20 @@ class PointTree {
 
   [[nodiscard]] std::int64_t blocks() const noexcept { return blocks_; }
   [[nodiscard]] std::int64_t nodes() const noexcept { return static_cast<std::int64_t>(leaves.size()); }
-  [[nodiscard]] std::int64_t after(std::int64_t node) const noexcept { return node + 2 * leaves[node] - 1; }
+  [[nodiscard]] const float* box(std::int64_t node) const noexcept { return &boxes[node * 2 * padded_]; }
+  [[nodiscard]] const float* lower(std::int64_t node) const noexcept { return box(node); }
+  [[nodiscard]] const float* upper(std::int64_t node) const noexcept { return box(node) + padded_; }
 
-  // A lower bound on the exact d² between any point of one node and any of the other. Rounding is monotonic and the
-  // dimensions are summed in the same order, so it bounds the rounded distances too.
-  [[nodiscard]] double squared_between(std::int64_t a, std::int64_t b) const noexcept {
-    const float *a_lower = &lower[a * dims_], *a_upper = &upper[a * dims_];
-    const float *b_lower = &lower[b * dims_], *b_upper = &upper[b * dims_];
-    double sum = 0.0;
-    for (int k = 0; k < dims_; ++k) {
-      const double below = static_cast<double>(a_lower[k]) - static_cast<double>(b_upper[k]);
-      const double above = static_cast<double>(b_lower[k]) - static_cast<double>(a_upper[k]);
-      const double gap = std::max(0.0, std::max(below, above));
-      sum += gap * gap;
-    }
-    return sum;
-  }
-  // An upper bound, in the same sense, on the exact d² between any two points of a node.
+  // An upper bound on the exact d² between any two points of a node. Rounding is monotonic and the dimensions are
+  // summed in the same order, so it bounds the rounded distances too.
   [[nodiscard]] double squared_diameter(std::int64_t node) const noexcept {
-    return exact_squared(&upper[node * dims_], &lower[node * dims_], dims_);
+    return exact_squared(upper(node), lower(node), dims_);
   }
 
   std::vector<std::int32_t> order;   // the point at each position
   std::vector<std::int32_t> leaves;  // of each node
-  std::vector<float> lower, upper;   // [nodes, dims] bounding boxes
+  std::vector<std::int32_t> leaf_node;  // of each block
+  std::vector<float> boxes;  // [nodes, 2, padded] lower and upper edges; 0 beyond the last dimension
   std::vector<float> storage;        // [blocks, dims, kBlock]
 
  private:
@@ -88,6 +78,7 @@ class PointTree {
   void build(const Subtree& subtree) {
     if (subtree.leaves == 1) {
       bound(subtree);
+      leaf_node[subtree.first] = static_cast<std::int32_t>(subtree.node);
       fill(subtree.first);
       return;
     }
@@ -103,7 +94,7 @@ class PointTree {
 
   void bound(const Subtree& subtree) {
     leaves[subtree.node] = subtree.leaves;
-    float *low = &lower[subtree.node * dims_], *high = &upper[subtree.node * dims_];
+    float *low = &boxes[subtree.node * 2 * padded_], *high = low + padded_;
     std::fill_n(low, dims_, std::numeric_limits<float>::max());
     std::fill_n(high, dims_, std::numeric_limits<float>::lowest());
     const auto [begin, end] = range(subtree);
@@ -119,7 +110,7 @@ class PointTree {
   // Halves the blocks of a subtree across its longest side.
   std::pair<Subtree, Subtree> split(const Subtree& subtree) {
     bound(subtree);
-    const float *low = &lower[subtree.node * dims_], *high = &upper[subtree.node * dims_];
+    const float *low = lower(subtree.node), *high = upper(subtree.node);
     int longest = 0;
     for (int k = 1; k < dims_; ++k) {
       if (high[k] - low[k] > high[longest] - low[longest]) longest = k;
@@ -150,7 +141,7 @@ class PointTree {
 
   const float* points_;
   std::int64_t count_;
-  int dims_;
+  int dims_, padded_;
   std::int64_t blocks_;
   std::vector<Key> keys_;
 };
