@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "distance.hpp"
+#include "scans.hpp"
 #include "tree.hpp"
 
 namespace exatrkx::stages {

@@ -10,6 +10,7 @@
 
 #include "distance.hpp"
 #include "parallel.hpp"
+#include "scan_layout.hpp"
 
 namespace exatrkx::stages {
 
