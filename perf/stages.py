@@ -97,8 +97,9 @@ def rows_for(event: Input, options: argparse.Namespace) -> Iterator[Row]:
         (Comparison(event, "components", same_candidates), graph_methods.components()),
     ):
         for name, method in methods.items():
-            done = measure(options.repeats, method, edge_index, scores, len(event.embedding), FILTER_CUT)
-            yield comparison.row(name, 1, edge_index.shape[1], *done)
+            for threads in sorted({1, options.threads} if method in graph_methods.THREADED else {1}):
+                done = measure(options.repeats, method, edge_index, scores, len(event.embedding), FILTER_CUT, threads)
+                yield comparison.row(name, threads, edge_index.shape[1], *done)
 
 
 def _neighbour_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
@@ -123,15 +124,18 @@ def same_candidates(one: IntArray, other: IntArray) -> bool:
     return np.array_equal(renamed(one), renamed(other))
 
 
-def exponents(rows: Sequence[Row]) -> dict[tuple[str, str, int], float]:
-    """For each stage and method the power of N by which its time grows, from the smallest event to the largest."""
-    found = {}
+def growth(rows: Sequence[Row]) -> Iterator[str]:
+    """For each stage and method the powers of N by which its time and the edges grow, smallest event to largest."""
     for key in dict.fromkeys((row.stage, row.method, row.threads) for row in rows):
         own = [row for row in rows if (row.stage, row.method, row.threads) == key]
         few, many = (choose(own, key=lambda row: row.spacepoints) for choose in (min, max))
         if many.spacepoints > few.spacepoints:
-            found[key] = float(np.log(many.wall_ms / few.wall_ms) / np.log(many.spacepoints / few.spacepoints))
-    return found
+            span = np.log(many.spacepoints / few.spacepoints)
+            time, edges = np.log(many.wall_ms / few.wall_ms), np.log(many.edges / few.edges)
+            yield (
+                f"{key[0]}, {key[1]}, {key[2]} threads: from {few.spacepoints:,} to {many.spacepoints:,} spacepoints "
+                f"time grows as N^{time / span:.2f}, edges as N^{edges / span:.2f}"
+            )
 
 
 def show(row: Row) -> str:
@@ -155,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 1 when two methods disagree."""
     options = _parser().parse_args(arguments)
     if options.embeddings is not None:
-        events = from_file(options.embeddings, options.radius)
+        events = from_file(options.embeddings, options.radius, options.edges_per_spacepoint)
     else:
         events = [stand_in(size, options.edges_per_spacepoint, options.seed) for size in options.sizes]
     print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors")
@@ -168,8 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in rows_for(event, options):
             print(show(row), flush=True)
             rows.append(row)
-    for (stage, method, threads), exponent in exponents(rows).items():
-        print(f"{stage}, {method}, {threads} threads: time grows as N^{exponent:.2f}")
+    print(*growth(rows), sep="\n")
     if options.output is not None:
         write_csv(rows, options.output)
     return 0 if all(row.same_answer for row in rows) else 1
@@ -178,7 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--embeddings", type=Path, help=".npz of [N,D] FP32 arrays, one per event; else a stand-in")
-    parser.add_argument("--radius", type=float, default=0.1, help="for --embeddings; default: %(default)s")
+    parser.add_argument("--radius", type=float, help="for --embeddings; else the one that gives --edges-per-spacepoint")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="spacepoints of the stand-in events")
     parser.add_argument(
         "--edges-per-spacepoint", type=float, default=34.0, help="of the stand-in; default: %(default)s"

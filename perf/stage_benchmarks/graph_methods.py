@@ -19,33 +19,37 @@ IntArray = npt.NDArray[np.int64]
 MIN_HITS: Final = 3
 """Spacepoints of the smallest candidate."""
 
-Stage = Callable[[IntArray, FloatArray, int, float], IntArray]
-"""(edge_index [2,E], scores [E], num_nodes, cut) → the stage's answer."""
+Stage = Callable[[IntArray, FloatArray, int, float, int], IntArray]
+"""(edge_index [2,E], scores [E], num_nodes, cut, threads) → the stage's answer."""
 
 
-def select_native(edge_index: IntArray, scores: FloatArray, _num_nodes: int, cut: float) -> IntArray:
-    return native.select_edges(edge_index, scores, threshold=score_threshold(cut))
+def select_native(edge_index: IntArray, scores: FloatArray, _num_nodes: int, cut: float, threads: int) -> IntArray:
+    return native.select_edges(edge_index, scores, threshold=score_threshold(cut), threads=threads)
 
 
-def select_numpy(edge_index: IntArray, scores: FloatArray, _num_nodes: int, cut: float) -> IntArray:
+def select_numpy(edge_index: IntArray, scores: FloatArray, _num_nodes: int, cut: float, _threads: int) -> IntArray:
     selected: IntArray = edge_index[:, scores > score_threshold(cut)]
     return selected
 
 
-def label_native(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float) -> IntArray:
+def label_native(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
     return native.label_components(edge_index, scores, num_nodes, threshold=score_threshold(cut), min_hits=MIN_HITS)
 
 
-def label_scipy(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float) -> IntArray:
+def label_scipy(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
     return components_scipy.label_components(edge_index[:, scores > score_threshold(cut)], num_nodes, MIN_HITS)
 
 
-def csgraph(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float) -> IntArray:
+def csgraph(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
     """SciPy's components alone: no labels by smallest index, no smallest size."""
     one, other = edge_index[:, scores > score_threshold(cut)]
     graph = coo_array((np.ones(len(one), dtype=np.int8), (one, other)), shape=(num_nodes, num_nodes)).tocsr()
     component: IntArray = connected_components(graph, directed=False)[1]
     return component
+
+
+THREADED: Final = frozenset({select_native})
+"""Those that use more than one thread when told to."""
 
 
 def selections() -> dict[str, Stage]:

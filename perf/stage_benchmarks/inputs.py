@@ -53,8 +53,11 @@ def radius_for(embedding: npt.NDArray[np.float32], edges_per_spacepoint: float) 
     return high
 
 
-def from_file(path: Path, radius: float) -> list[Input]:
-    """Every array of an .npz file, the smallest first: one [N,D] embedding each."""
+def from_file(path: Path, radius: float | None, edges_per_spacepoint: float) -> list[Input]:
+    """Every array of an .npz file, the smallest first: one [N,D] embedding each, at one radius or at one density."""
     with np.load(path) as arrays:
-        events = [Input(f"{path.name}:{name}", arrays[name].astype(np.float32), radius) for name in arrays.files]
-    return sorted(events, key=lambda event: len(event.embedding))
+        embeddings = {f"{path.name}:{name}": arrays[name].astype(np.float32) for name in arrays.files}
+    return [
+        Input(source, embedding, radius or radius_for(embedding, edges_per_spacepoint))
+        for source, embedding in sorted(embeddings.items(), key=lambda item: len(item[1]))
+    ]
