@@ -18,7 +18,7 @@ BUILD_TIMEOUT_S: Final = 1_800
 
 
 @functools.cache
-def build() -> Path:
+def build(target: str = "all") -> Path:
     """Bring the build of `make custom-backend` up to date. Returns its directory, which holds `exatrkx-engine`."""
     compilers = ("c++", "g++", "clang++")
     if shutil.which("cmake") is None or not any(shutil.which(name) for name in compilers):
@@ -34,7 +34,7 @@ def build() -> Path:
             str(BUILD),
             f"-DPython3_EXECUTABLE={sys.executable}",
         )
-        _run("cmake", "--build", str(BUILD), "--parallel", "2")
+        _run("cmake", "--build", str(BUILD), "--target", target, "--parallel", "2")
     return BUILD
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,8 +50,10 @@ class Found:
 class Engine:
     """`exatrkx-engine` with the networks of a model repository."""
 
-    def __init__(self, repository: Path, working_point: WorkingPoint, directory: Path) -> None:
-        self.program = compiled.build() / "exatrkx-engine"
+    def __init__(
+        self, repository: Path, working_point: WorkingPoint, directory: Path, program: str = "exatrkx-engine"
+    ) -> None:
+        self.program = compiled.build(program) / program
         self.directory = directory
         self.options = {f"--{name}": str(repository / name / "1" / "model.pt") for name in NETWORKS}
         cuts = directory / "working_point.json"
@@ -287,6 +290,37 @@ def test_arguments_that_are_wrong(spoiled: Engine, arguments: list[str], reason:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_gpu_that_is_not_there(spoiled: Engine) -> None:
     assert spoiled.refusal("--device", "cuda:0") == "cuda:0: this torch has no CUDA, or finds no GPU"
+
+
+@pytest.mark.parametrize("max_neighbors", [1, 4, 16, 10_000])
+def test_kernels_on_host_threads(tiny_repository: Path, tmp_path: Path, max_neighbors: int) -> None:
+    """What the engine does on a GPU, kernel by kernel, where there is none."""
+    cuts = replace(WORKING_POINT, max_neighbors=max_neighbors)
+    engine = Engine(tiny_repository, cuts, tmp_path, "exatrkx-engine-on-host")
+    direct = direct_call(tiny_repository, cuts)
+    events = [spacepoints(number, seed=number, neighbours=30.0) for number in (0, 1, 2, 3, 200)]
+    events += [np.repeat(spacepoints(8, seed=1), 5, axis=0), np.repeat(spacepoints(1, seed=2), 30, axis=0)]
+    for found, event in zip(engine(*events), events, strict=True):
+        assert_same(found, direct, event)
+
+
+def test_kernels_on_host_threads_refuse_in_the_same_words(tiny_repository: Path, tmp_path: Path) -> None:
+    cuts = replace(WORKING_POINT, max_edges=100)
+    engine = Engine(tiny_repository, cuts, tmp_path, "exatrkx-engine-on-host")
+    crowd = np.repeat(spacepoints(1, seed=0), 30, axis=0)
+    with pytest.raises(ExatrkxError) as caught:
+        direct_call(tiny_repository, cuts)(crowd)
+    path = engine.write(0, crowd)
+    assert engine.refusal(path) == f"{path}: {caught.value}"
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_nvcc_compiles_the_kernels_with_their_launcher(architecture: str, tmp_path: Path) -> None:
+    source = ROOT / "backends" / "exatrkx" / "engine" / "gpu" / "kernels.cu"
+    command = ["nvcc", "-c", "-std=c++17", f"-arch={architecture}", "-Werror=all-warnings"]
+    done = subprocess.run([*command, "-o", tmp_path / "out.o", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.gpu

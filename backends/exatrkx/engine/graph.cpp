@@ -6,12 +6,22 @@
 #include "../stages/components.hpp"
 #include "../stages/edges.hpp"
 #include "../stages/neighbours.hpp"
+#include "gpu/graph.hpp"
 
 namespace exatrkx {
 
 namespace {
 
 at::Tensor empty_indices(at::IntArrayRef dims) { return at::empty(dims, at::TensorOptions().dtype(at::kLong)); }
+
+// Whether the kernels do it. Tests run them on host threads, to see that they do it right where there is no GPU.
+bool by_kernels([[maybe_unused]] const at::Tensor& tensor) {
+#ifdef EXATRKX_KERNELS_ON_HOST
+  return true;
+#else
+  return !tensor.is_cpu();
+#endif
+}
 
 // Where a stage writes its edges: the tensor is made when their number is known.
 auto allocate_in(at::Tensor& edges) {
@@ -33,7 +43,7 @@ void check_finite(const at::Tensor& values, const char* name) {
 }
 
 at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts, int threads) {
-  if (!embedding.is_cpu()) return fixed_radius_edges(embedding.cpu(), cuts, threads).to(embedding.device());
+  if (by_kernels(embedding)) return gpu::fixed_radius_edges(embedding, cuts);
   const at::Tensor points = embedding.contiguous();
   at::Tensor edges;
   stages::fixed_radius_edges(points.const_data_ptr<float>(), points.size(0), points.size(1),
@@ -42,23 +52,23 @@ at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& c
 }
 
 at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, const WorkingPoint& cuts, int threads) {
-  if (!scores.is_cpu()) return select_edges(edge_index.cpu(), scores.cpu(), cuts, threads).to(scores.device());
+  const float threshold = stages::score_threshold(cuts.filter_cut);
+  if (by_kernels(scores)) return gpu::select_edges(edge_index, scores, threshold);
   const at::Tensor values = scores.contiguous();
   at::Tensor selected;
   stages::select_edges(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),
-                       stages::score_threshold(cuts.filter_cut), threads, allocate_in(selected));
+                       threshold, threads, allocate_in(selected));
   return selected;
 }
 
 at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                             const WorkingPoint& cuts) {
-  if (!scores.is_cpu()) {
-    return label_components(edge_index.cpu(), scores.cpu(), num_nodes, cuts).to(scores.device());
-  }
+  const float threshold = stages::score_threshold(cuts.gnn_cut);
+  if (by_kernels(scores)) return gpu::label_components(edge_index, scores, num_nodes, threshold, cuts.min_hits);
   const at::Tensor values = scores.contiguous();
   at::Tensor labels = empty_indices({num_nodes});
   stages::label_components(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),
-                           num_nodes, stages::score_threshold(cuts.gnn_cut), cuts.min_hits,
+                           num_nodes, threshold, cuts.min_hits,
                            labels.mutable_data_ptr<std::int64_t>());
   return labels;
 }

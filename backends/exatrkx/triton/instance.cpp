@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <exception>
+#include <future>
 #include <string>
 #include <utility>
 
@@ -35,7 +36,11 @@ c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
 
 Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
     : instance_(instance), model_(model), engine_(model.engine(device_of(instance))) {
-  for (const WarmUp& sample : model.warm_ups()) rehearse(sample);
+  // On a thread of its own, whose OpenMP threads end with it: those of the thread that loads would stay, and take turns
+  // with those of the thread that executes.
+  std::async(std::launch::async, [&] {
+    for (const WarmUp& sample : model.warm_ups()) rehearse(sample);
+  }).get();
 }
 
 void Instance::rehearse(const WarmUp& sample) {

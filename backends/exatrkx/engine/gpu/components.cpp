@@ -1,0 +1,51 @@
+// Edge selection, and components as exatrkx/components_gpu.py finds them, with torch's tensors.
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cumsum.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/isnan.h>
+#include <ATen/ops/nonzero.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "../../stages/checks.hpp"
+#include "graph.hpp"
+#include "kernels.hpp"
+
+namespace exatrkx::gpu {
+
+namespace {
+
+void check_no_nan(const at::Tensor& scores) {
+  if (!at::isnan(scores).any().item<bool>()) return;
+  const at::Tensor host = scores.cpu().contiguous();
+  stages::check_no_nan(host.const_data_ptr<float>(), host.numel(), stages::kEdgeScores);
+}
+
+}  // namespace
+
+at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, float threshold) {
+  check_no_nan(scores);
+  return edge_index.index_select(1, at::nonzero(scores.gt(threshold)).view({-1}));
+}
+
+at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                            float threshold, std::int64_t min_hits) {
+  constexpr std::int64_t kNoise = -1;
+  check_no_nan(scores);
+  const at::Tensor edges = edge_index.contiguous(), values = scores.contiguous();
+  const at::Tensor nodes = at::arange(num_nodes, edges.options().dtype(at::kInt));
+  const at::Tensor parent = nodes.clone(), root = at::empty_like(nodes), size = at::zeros_like(nodes);
+  void* stream = current_stream(edges);
+  join_edges(blocks_for(values.numel()), stream,
+             reinterpret_cast<const long long*>(edges.const_data_ptr<std::int64_t>()), values.const_data_ptr<float>(),
+             values.numel(), threshold, parent.mutable_data_ptr<int>());
+  find_roots(blocks_for(num_nodes), stream, parent.mutable_data_ptr<int>(), static_cast<int>(num_nodes),
+             root.mutable_data_ptr<int>(), size.mutable_data_ptr<int>());
+  const at::Tensor candidate = root.eq(nodes).logical_and(size.ge(std::min(min_hits, num_nodes + 1)));  // [N] bool
+  const at::Tensor label_of_root = at::where(candidate, at::cumsum(candidate, 0, at::kLong).sub(1), kNoise);
+  return label_of_root.index_select(0, root);
+}
+
+}  // namespace exatrkx::gpu

@@ -1,0 +1,48 @@
+// The stages' CUDA kernels (../../stages/cuda) as functions of the host.
+#pragma once
+
+#include <cstdint>
+
+namespace exatrkx::gpu {
+
+enum class KernelName { kFindCells, kCountNeighbours, kFindFurthest, kFindEdges, kJoinEdges, kFindRoots };
+
+// Threads per block, where a kernel has no reason for another number.
+inline constexpr int kThreads = 128;
+
+// Starts a kernel on the current device; `stream` is a cudaStream_t, and `arguments` points to the value of each
+// argument. Throws std::runtime_error where CUDA refuses.
+void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream);
+
+// A kernel with the types of its arguments, which must be those in the .cu file.
+template <KernelName name, class... Arguments>
+struct Kernel {
+  void operator()(std::int64_t blocks, void* stream, Arguments... arguments) const {
+    if (blocks == 0) return;
+    void* pointers[] = {&arguments...};
+    launch(name, blocks, kThreads, pointers, stream);
+  }
+};
+
+// Blocks that give each item a thread.
+[[nodiscard]] constexpr std::int64_t blocks_for(std::int64_t items) noexcept {
+  return (items + kThreads - 1) / kThreads;
+}
+
+inline constexpr Kernel<KernelName::kFindCells, const float*, int, int, const int*, const double*, const double*,
+                        const int*, int*>
+    find_cells;
+inline constexpr Kernel<KernelName::kCountNeighbours, const float*, int, int, const int*, const double*, const double*,
+                        const int*, const long long*, double, int*>
+    count_neighbours;
+inline constexpr Kernel<KernelName::kFindFurthest, const float*, int, const int*, const double*, const double*,
+                        const int*, const long long*, double, const int*, int, int, double*>
+    find_furthest;
+inline constexpr Kernel<KernelName::kFindEdges, const float*, const int*, int, int, const int*, const double*,
+                        const double*, const int*, const long long*, double, const double*, long long*,
+                        const long long*, long long*>
+    find_edges;
+inline constexpr Kernel<KernelName::kJoinEdges, const long long*, const float*, long long, float, int*> join_edges;
+inline constexpr Kernel<KernelName::kFindRoots, int*, int, int*, int*> find_roots;
+
+}  // namespace exatrkx::gpu
