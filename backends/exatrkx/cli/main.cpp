@@ -46,7 +46,8 @@ int run(const std::vector<std::string>& words) {
   for (const auto& event : arguments.events) {
     const std::vector<float> features = exatrkx::read_features(event);
     try {
-      const Tracks tracks = on_host(engine.find_tracks(features.data(), static_cast<std::int64_t>(features.size() / 3)));
+      const auto count = static_cast<std::int64_t>(features.size() / 3);
+      const Tracks tracks = on_host(engine.find_tracks(features.data(), count));
       std::printf("# %s\n", event.c_str());
       print_labels(tracks);
       if (arguments.edges) print_edges(tracks);

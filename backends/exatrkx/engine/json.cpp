@@ -116,7 +116,8 @@ class Parser {
         {'"', '"'}, {'\\', '\\'}, {'/', '/'}, {'b', '\b'}, {'f', '\f'}, {'n', '\n'}, {'r', '\r'}, {'t', '\t'}}};
     const char letter = peek();
     if (letter == 'u') return unicode(result);
-    const auto* found = std::find_if(kEscapes.begin(), kEscapes.end(), [&](auto& pair) { return pair.first == letter; });
+    const auto* found =
+        std::find_if(kEscapes.begin(), kEscapes.end(), [&](const auto& pair) { return pair.first == letter; });
     if (found == kEscapes.end()) fail("an escape");
     ++at_;
     result += found->second;

@@ -10,6 +10,9 @@
 #include "instance.hpp"
 #include "model.hpp"
 
+// Triton looks these functions up by name; all else in the library is hidden.
+#define EXATRKX_EXPORT __attribute__((visibility("default")))
+
 namespace triton = exatrkx::triton;
 
 namespace {
@@ -55,14 +58,14 @@ void check_version() {
 
 extern "C" {
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backend* /*backend*/) {
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backend* /*backend*/) {
   return triton::guarded(kBackend, [] {
     check_version();
     exatrkx::retain_freed_memory();
   });
 }
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_GetBackendAttribute(TRITONBACKEND_Backend* /*backend*/,
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_GetBackendAttribute(TRITONBACKEND_Backend* /*backend*/,
                                                                           TRITONBACKEND_BackendAttribute* attribute) {
   // Where the server is free to choose: a torch without CUDA cannot use the GPU that the server sees.
   return triton::guarded(kBackend, [&] {
@@ -72,7 +75,7 @@ TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_GetBackendAttribute(TRITON
   });
 }
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACKEND_Model* model) {
   return triton::guarded(name_of(model), [&] {
     auto state = std::make_unique<triton::Model>(model);
     triton::check(TRITONBACKEND_ModelSetState(model, state.get()));
@@ -80,7 +83,7 @@ TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInitialize(TRITONBACK
   });
 }
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEND_Model* model) {
   return triton::guarded(name_of(model), [&] {
     void* state = nullptr;
     triton::check(TRITONBACKEND_ModelState(model, &state));
@@ -88,7 +91,7 @@ TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelFinalize(TRITONBACKEN
   });
 }
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* instance) {
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TRITONBACKEND_ModelInstance* instance) {
   return triton::guarded(name_of(instance), [&] {
     TRITONBACKEND_Model* model = model_of(instance);
     auto state = std::make_unique<triton::Instance>(instance, state_of(model));
@@ -97,7 +100,7 @@ TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInstanceInitialize(TR
   });
 }
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* instance) {
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBACKEND_ModelInstance* instance) {
   return triton::guarded(kBackend, [&] {
     void* state = nullptr;
     triton::check(TRITONBACKEND_ModelInstanceState(instance, &state));
@@ -105,7 +108,7 @@ TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRIT
   });
 }
 
-TRITONBACKEND_ISPEC TRITONSERVER_Error* TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance* instance,
+EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance* instance,
                                                                            TRITONBACKEND_Request** requests,
                                                                            const std::uint32_t count) {
   // An error here would leave the requests with Triton; once they are taken, each gets an answer of its own.

@@ -42,8 +42,6 @@ inline constexpr std::uint32_t TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1;
 inline constexpr std::uint32_t TRITONBACKEND_API_VERSION_MAJOR = 1;
 inline constexpr std::uint32_t TRITONBACKEND_API_VERSION_MINOR = 6;  // the first with all of the functions below
 
-#define TRITONBACKEND_ISPEC __attribute__((visibility("default")))
-
 extern "C" {
 
 TRITONSERVER_Error* TRITONSERVER_ErrorNew(TRITONSERVER_Error_Code code, const char* message);

@@ -5,7 +5,8 @@
 
 namespace exatrkx::gpu {
 
-// Of each of three axes: its dimension, lower edge, cells per unit of length and number of cells; on the points' device.
+// Of each of three axes: its dimension, lower edge, cells per unit of length and number of cells. On the points'
+// device.
 struct Axes {
   at::Tensor dimension;  // [3] INT32
   at::Tensor lower;      // [3] FP64
@@ -21,7 +22,8 @@ struct SortedPoints {
   Axes axes;
 };
 
-// `embedding` [N,D] FP32, N ≥ 1, contiguous. Cells are at least `radius` wide: neighbours are in the same cell or beside.
+// `embedding` [N,D] FP32, N ≥ 1, contiguous. Cells are at least `radius` wide: neighbours are in the same cell or the
+// ones beside it.
 [[nodiscard]] SortedPoints sort_into_cells(const at::Tensor& embedding, double radius);
 
 }  // namespace exatrkx::gpu
