@@ -38,7 +38,7 @@ perf-full: $(VENV)/perf.installed models  ## the same with every setting, for ho
 	$(BIN)/python perf/compare.py out/perf/full
 
 clean:  ## what the targets above made, the virtual environment included
-	rm -rf $(VENV) out build backends/exatrkx/lib model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info
+	rm -rf $(VENV) out build backends/*/lib model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)

@@ -28,6 +28,8 @@ Reason reason_of(const std::exception_ptr& error) {
     return {text, true};
   } catch (const GraphTooLargeError&) {
     return {text, true};
+  } catch (const BrokenModelError&) {
+    return {"BrokenModelError: " + text, false};
   } catch (const std::bad_alloc&) {
     return {"MemoryError: " + text, false};
   } catch (...) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <stdexcept>
 #include <string>
 
 #include "../stages/errors.hpp"
@@ -10,6 +11,12 @@ namespace exatrkx {
 
 using stages::ContractError;
 using stages::GraphTooLargeError;
+
+// A network does not keep the contract in what it returns: the server's fault, not the request's.
+class BrokenModelError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 struct Reason {
   std::string text;

@@ -42,6 +42,16 @@ void check_finite(const at::Tensor& values, const char* name) {
   stages::check_finite(dense.const_data_ptr<float>(), dense.size(0), dense.size(1), name);
 }
 
+void check_edge_index(const at::Tensor& edge_index, std::int64_t num_nodes, const char* name) {
+  if (!edge_index.is_cpu()) {
+    const at::Tensor outside = edge_index.lt(0).logical_or(edge_index.ge(num_nodes));
+    if (outside.any().item<bool>()) check_edge_index(edge_index.cpu(), num_nodes, name);
+    return;
+  }
+  const at::Tensor dense = edge_index.contiguous();
+  stages::check_edge_index(dense.const_data_ptr<std::int64_t>(), dense.size(1), num_nodes, name);
+}
+
 at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts, int threads) {
   if (by_kernels(embedding)) return gpu::fixed_radius_edges(embedding, cuts);
   const at::Tensor points = embedding.contiguous();

@@ -40,8 +40,8 @@ at::Tensor Network::operator()(std::vector<c10::IValue> inputs) {
   return std::move(output).toTensor();
 }
 
-NetworkScope::NetworkScope() : optimized_before_(torch::jit::getGraphExecutorOptimize()) {
-  torch::jit::setGraphExecutorOptimize(false);
+NetworkScope::NetworkScope(bool optimized) : optimized_before_(torch::jit::getGraphExecutorOptimize()) {
+  torch::jit::setGraphExecutorOptimize(optimized);
 }
 
 NetworkScope::~NetworkScope() { torch::jit::setGraphExecutorOptimize(optimized_before_); }

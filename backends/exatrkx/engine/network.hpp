@@ -23,11 +23,11 @@ class Network {
   std::string name_;
 };
 
-// While it lives, this thread runs networks without gradients, and TorchScript as it is written: the optimiser compiles
-// for the sizes that it sees, and every event has another one.
+// While it lives, this thread runs networks without gradients, and TorchScript as it is written unless `optimized`: the
+// optimiser compiles for the sizes that it sees, and every event has another one.
 class NetworkScope {
  public:
-  NetworkScope();
+  explicit NetworkScope(bool optimized = false);
   ~NetworkScope();
   NetworkScope(const NetworkScope&) = delete;
   NetworkScope& operator=(const NetworkScope&) = delete;

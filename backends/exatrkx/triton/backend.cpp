@@ -9,6 +9,7 @@
 #include "errors.hpp"
 #include "instance.hpp"
 #include "model.hpp"
+#include "runner.hpp"
 
 // Triton looks these functions up by name; all else in the library is hidden.
 #define EXATRKX_EXPORT __attribute__((visibility("default")))
@@ -17,7 +18,7 @@ namespace triton = exatrkx::triton;
 
 namespace {
 
-constexpr const char* kBackend = "exatrkx";
+using triton::kBackend;
 
 const char* name_of(TRITONBACKEND_Model* model) {
   const char* name = kBackend;

@@ -35,7 +35,7 @@ c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
 }  // namespace
 
 Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
-    : instance_(instance), model_(model), engine_(model.engine(device_of(instance))) {
+    : instance_(instance), model_(model), runner_(make_runner(model, device_of(instance))) {
   // On a thread of its own, whose OpenMP threads end with it: those of the thread that loads would stay, and take turns
   // with those of the thread that executes.
   std::async(std::launch::async, [&] {
@@ -44,8 +44,16 @@ Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
 }
 
 void Instance::rehearse(const WarmUp& sample) {
+  std::vector<at::Tensor> tensors;
+  for (const TensorSpec& spec : runner_->inputs()) {
+    const auto dims = sample.dims.find(spec.name);
+    if (dims == sample.dims.end()) return;
+    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->lane().device())));
+  }
   try {
-    static_cast<void>(engine_.find_tracks(at::zeros(sample.dims, at::TensorOptions().dtype(at::kFloat))));
+    const LaneScope own_stream(runner_->lane());
+    const c10::InferenceMode no_gradients;
+    static_cast<void>(runner_->run(tensors));
   } catch (...) {
     throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));
   }
@@ -72,10 +80,10 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
   bool success = false;
   times.start = times.compute_start = now_ns();
   log_if_error(guarded(model_.name().c_str(), [&] {
-    const LaneScope own_stream(engine_.lane());
+    const LaneScope own_stream(runner_->lane());
     const c10::InferenceMode no_gradients;
     Response response(request);
-    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { find_tracks(request, response, times); });
+    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { run(request, response, times); });
     if (times.compute_end == 0) times.compute_end = now_ns();
     success = error == nullptr;
     response.send(error);
@@ -85,17 +93,17 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
   return success;
 }
 
-void Instance::find_tracks(TRITONBACKEND_Request* request, Response& response, Times& times) {
+void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times) {
   const Request input(request);
-  const at::Tensor features = input.features(engine_.lane().device());
+  std::vector<at::Tensor> tensors;
+  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->lane().device()));
   times.compute_start = now_ns();
-  const Tracks tracks = engine_.find_tracks(features);
+  const Outputs outputs = runner_->run(tensors);
   times.compute_end = now_ns();
-  for (const auto& [name, tensor] : {std::pair("LABELS", &tracks.labels), std::pair("EDGE_INDEX", &tracks.edge_index),
-                                     std::pair("EDGE_SCORES", &tracks.edge_scores)}) {
-    if (input.wants(name)) response.add(name, *tensor);
+  for (const auto& [name, tensor] : outputs) {
+    if (input.wants(name)) response.add(name, tensor);
   }
-  engine_.lane().synchronize();  // copies within a GPU may still be under way
+  runner_->lane().synchronize();  // copies within a GPU may still be under way
 }
 
 }  // namespace exatrkx::triton

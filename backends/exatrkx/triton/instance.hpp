@@ -1,11 +1,12 @@
-// An instance of a model: one engine on one device, and one request at a time.
+// An instance of a model: one runner on one device, and one request at a time.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
-#include "../engine/engine.hpp"
 #include "api.hpp"
 #include "model.hpp"
+#include "runner.hpp"
 
 namespace exatrkx::triton {
 
@@ -29,11 +30,11 @@ class Instance {
   void rehearse(const WarmUp& sample);
   // Returns whether the answer is no error.
   bool answer(TRITONBACKEND_Request* request, Times& times) noexcept;
-  void find_tracks(TRITONBACKEND_Request* request, Response& response, Times& times);
+  void run(TRITONBACKEND_Request* request, Response& response, Times& times);
 
   TRITONBACKEND_ModelInstance* instance_;
   const Model& model_;
-  Engine engine_;
+  std::unique_ptr<Runner> runner_;
 };
 
 }  // namespace exatrkx::triton

@@ -2,35 +2,42 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
-#include "../engine/engine.hpp"
 #include "api.hpp"
 
 namespace exatrkx::triton {
 
-// A sample of the configuration's model_warmup: so many spacepoints of zeros.
+using Parameters = std::map<std::string, std::string, std::less<>>;
+
+// A sample of the configuration's model_warmup: zeros of these sizes for each input that it names.
 struct WarmUp {
   std::string name;
-  std::vector<std::int64_t> dims;
+  std::map<std::string, std::vector<std::int64_t>, std::less<>> dims;
 };
 
 class Model {
  public:
-  // Throws ContractError: a parameter is missing, not a number or out of range; TritonError.
+  // Throws ContractError: the number of threads is none; TritonError.
   explicit Model(TRITONBACKEND_Model* model);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  // The model's in the repository, and that of the version which is loaded, in it.
+  [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
+  [[nodiscard]] const std::filesystem::path& version_directory() const noexcept { return version_directory_; }
+  [[nodiscard]] const Parameters& parameters() const noexcept { return parameters_; }
+  // Of every operation of a network, and of the stages between them.
+  [[nodiscard]] int threads() const noexcept { return threads_; }
   [[nodiscard]] const std::vector<WarmUp>& warm_ups() const noexcept { return warm_ups_; }
-
-  // A new engine with the networks that the configuration names. Throws what Engine does.
-  [[nodiscard]] Engine engine(c10::Device device) const;
 
  private:
   std::string name_;
-  NetworkFiles networks_;
-  WorkingPoint cuts_;
+  std::filesystem::path directory_;
+  std::filesystem::path version_directory_;
+  Parameters parameters_;
   int threads_;
   std::vector<WarmUp> warm_ups_;
 };

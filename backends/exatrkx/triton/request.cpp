@@ -1,12 +1,12 @@
 #include "request.hpp"
 
 #include <ATen/ops/empty.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <cctype>
 #include <string>
 
-#include "../engine/contract.hpp"
 #include "../engine/errors.hpp"
 #include "errors.hpp"
 #include "memory.hpp"
@@ -39,13 +39,18 @@ std::string numpy_name(TRITONSERVER_DataType type) {
   return name.starts_with("fp") ? "float" + name.substr(2) : name;
 }
 
+at::ScalarType torch_type(TRITONSERVER_DataType type) {
+  if (type == TRITONSERVER_TYPE_FP32) return at::kFloat;
+  return type == TRITONSERVER_TYPE_INT64 ? at::kLong : at::ScalarType::Undefined;
+}
+
 void check_properties(const Properties& found, const TensorSpec& spec) {
-  const auto type = found.type == TRITONSERVER_TYPE_FP32 ? at::kFloat : at::ScalarType::Undefined;
+  const at::ScalarType type = torch_type(found.type);
   if (!spec.accepts(type, found.dims())) {
     throw ContractError(std::string(spec.name) + ": expected " + spec.form() + ", found " + numpy_name(found.type) +
                         " " + text_of_dims(found.dims()));
   }
-  const auto wanted = static_cast<std::uint64_t>(found.shape[0]) * 3 * sizeof(float);
+  const auto wanted = static_cast<std::uint64_t>(c10::multiply_integers(found.dims())) * c10::elementSize(type);
   if (found.byte_size != wanted) {
     throw ContractError(std::string(spec.name) + ": expected " + std::to_string(wanted) + " bytes for " +
                         text_of_dims(found.dims()) + ", found " + std::to_string(found.byte_size));
@@ -64,14 +69,14 @@ at::Tensor buffer_of(TRITONBACKEND_Input* input, std::uint32_t index, c10::Devic
   return bytes_at(const_cast<void*>(buffer), size, memory, memory_id);
 }
 
-bool usable_in_place(const at::Tensor& bytes, c10::Device device) {
-  return bytes.device() == device && reinterpret_cast<std::uintptr_t>(bytes.const_data_ptr()) % alignof(float) == 0;
+bool usable_in_place(const at::Tensor& bytes, const TensorSpec& spec, c10::Device device) {
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.const_data_ptr());
+  return bytes.device() == device && address % c10::elementSize(spec.type) == 0;
 }
 
 }  // namespace
 
-at::Tensor Request::features(c10::Device device) const {
-  const TensorSpec& spec = features_spec();
+at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
   TRITONBACKEND_Input* input = nullptr;
   TRITONSERVER_Error* missing = TRITONBACKEND_RequestInput(request_, spec.name, &input);
   if (missing != nullptr) {
@@ -83,10 +88,10 @@ at::Tensor Request::features(c10::Device device) const {
   check_properties(found, spec);
   if (found.num_buffers == 1 && found.byte_size > 0) {
     const at::Tensor bytes = buffer_of(input, 0, device);
-    if (usable_in_place(bytes, device)) return bytes.view(at::kFloat).view(found.dims());
+    if (usable_in_place(bytes, spec, device)) return bytes.view(spec.type).view(found.dims());
   }
-  const at::Tensor features = at::empty(found.dims(), at::TensorOptions().dtype(at::kFloat).device(device));
-  const at::Tensor bytes = features.view({-1}).view(at::kByte);
+  const at::Tensor gathered = at::empty(found.dims(), at::TensorOptions().dtype(spec.type).device(device));
+  const at::Tensor bytes = gathered.view({-1}).view(at::kByte);
   std::int64_t filled = 0;
   for (std::uint32_t index = 0; index < found.num_buffers; ++index) {
     const at::Tensor part = buffer_of(input, index, device);
@@ -98,7 +103,7 @@ at::Tensor Request::features(c10::Device device) const {
     throw ContractError(std::string(spec.name) + ": expected " + std::to_string(bytes.numel()) +
                         " bytes in its buffers, found " + std::to_string(filled));
   }
-  return features;
+  return gathered;
 }
 
 bool Request::wants(std::string_view output) const {

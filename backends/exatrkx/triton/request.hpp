@@ -1,10 +1,11 @@
-// A request: its FEATURES as a tensor, and the outputs that it asks for.
+// A request: its inputs as tensors, and the outputs that it asks for.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <string_view>
 
+#include "../engine/contract.hpp"
 #include "api.hpp"
 
 namespace exatrkx::triton {
@@ -13,11 +14,11 @@ class Request {
  public:
   explicit Request(TRITONBACKEND_Request* request) : request_(request) {}
 
-  // FEATURES [N,3] on `device`. Where they lie there in one piece, they stay where they are: the tensor lives no longer
-  // than the request.
+  // The input that `spec` names, on `device`. Where it lies there in one piece, it stays where it is: the tensor lives
+  // no longer than the request.
   //
-  // Throws ContractError: they are not there, or have another type or shape; TritonError.
-  [[nodiscard]] at::Tensor features(c10::Device device) const;
+  // Throws ContractError: it is not there, or has another type or shape; TritonError.
+  [[nodiscard]] at::Tensor tensor(const TensorSpec& spec, c10::Device device) const;
 
   // Whether the request asks for this output.
   [[nodiscard]] bool wants(std::string_view output) const;

@@ -1,0 +1,88 @@
+// The backend `pytorch`, where the server brings none: one TorchScript network, `<model>/<version>/model.pt`.
+// backends/pytorch/model.py in C++: the same parameters, the same checks, the same words.
+#include <strings.h>
+
+#include <string>
+
+#include "../engine/errors.hpp"
+#include "../engine/graph.hpp"
+#include "../engine/network.hpp"
+#include "runner.hpp"
+
+namespace exatrkx::triton {
+
+namespace {
+
+// The contract of a network: features, for a network of edges also these, and one output.
+struct Form {
+  std::vector<TensorSpec> inputs;
+  TensorSpec output;
+};
+
+Form form_of(const std::string& network) {
+  const TensorSpec features{"INPUT__0", at::kFloat, {kVariable, 3}};
+  const TensorSpec edges{"INPUT__1", at::kLong, {2, kVariable}};
+  if (network == "embed") return {{features}, {"OUTPUT__0", at::kFloat, {kVariable, kVariable}}};
+  if (network == "filter" || network == "gnn") return {{features, edges}, {"OUTPUT__0", at::kFloat, {kVariable}}};
+  throw ContractError("no network of the pipeline; known are embed, filter, gnn");
+}
+
+bool optimized(const Model& model) {
+  const auto found = model.parameters().find("DISABLE_OPTIMIZED_EXECUTION");
+  return found == model.parameters().end() || strcasecmp(found->second.c_str(), "true") != 0;
+}
+
+class NetworkRunner final : public Runner {
+ public:
+  NetworkRunner(const Model& model, c10::Device device)
+      : form_(form_of(model.name())),
+        lane_(device),
+        network_(model.version_directory() / "model.pt", lane_.device()),
+        optimized_(optimized(model)) {}
+
+  const Lane& lane() const noexcept override { return lane_; }
+  const std::vector<TensorSpec>& inputs() const noexcept override { return form_.inputs; }
+
+  Outputs run(const std::vector<at::Tensor>& tensors) override {
+    const at::Tensor& features = tensors[0];
+    check_finite(features, form_.inputs[0].name);
+    if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
+    const NetworkScope scope(optimized_);
+    const at::Tensor output = network_({tensors.begin(), tensors.end()});
+    return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};
+  }
+
+ private:
+  [[nodiscard]] bool of_edges() const noexcept { return form_.inputs.size() > 1; }
+
+  // The network's output, [E,1] made [E]; refused unless it has a row for each spacepoint or edge.
+  [[nodiscard]] at::Tensor one_row_each(const at::Tensor& output, std::int64_t rows) const {
+    const TensorSpec& spec = form_.output;
+    const at::Tensor flat = of_edges() && output.dim() == 2 ? output.reshape({-1}) : output;
+    if (flat.dim() > 0 && flat.size(0) != rows) {
+      throw BrokenModelError(std::string(spec.name) + ": the network returned " + std::to_string(flat.size(0)) +
+                             " entries for " + std::to_string(rows));
+    }
+    try {
+      check_form(flat, spec);
+    } catch (const ContractError& error) {
+      throw BrokenModelError(error.what());
+    }
+    return flat;
+  }
+
+  Form form_;
+  Lane lane_;
+  Network network_;
+  bool optimized_;
+};
+
+}  // namespace
+
+const char* const kBackend = "pytorch";
+
+std::unique_ptr<Runner> make_runner(const Model& model, c10::Device device) {
+  return std::make_unique<NetworkRunner>(model, device);
+}
+
+}  // namespace exatrkx::triton

@@ -1,0 +1,62 @@
+// The backend `exatrkx`: the whole pipeline.
+#include <array>
+
+#include "../engine/engine.hpp"
+#include "../engine/errors.hpp"
+#include "runner.hpp"
+
+namespace exatrkx::triton {
+
+namespace {
+
+template <class Names>
+void require(const Parameters& parameters, const Names& names) {
+  std::string missing;
+  for (const char* name : names) {
+    if (!parameters.contains(name)) missing += (missing.empty() ? "" : ", ") + std::string(name);
+  }
+  if (!missing.empty()) throw ContractError("config.pbtxt has no parameter " + missing);
+}
+
+WorkingPoint cuts_of(const Model& model) {
+  require(model.parameters(), WorkingPoint::kFields);
+  return WorkingPoint::from_texts(model.parameters(), "parameters of config.pbtxt");
+}
+
+NetworkFiles networks_of(const Model& model) {
+  const Parameters& names = model.parameters();
+  require(names, std::array{"embed", "filter", "gnn"});
+  const std::filesystem::path repository = model.directory().parent_path();
+  return {repository / names.at("embed"), repository / names.at("filter"), repository / names.at("gnn")};
+}
+
+class PipelineRunner final : public Runner {
+ public:
+  PipelineRunner(const Model& model, c10::Device device)
+      : cuts_(cuts_of(model)), engine_(device, networks_of(model), cuts_, model.threads()) {}
+
+  const Lane& lane() const noexcept override { return engine_.lane(); }
+  const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
+
+  Outputs run(const std::vector<at::Tensor>& tensors) override {
+    Tracks tracks = engine_.find_tracks(tensors[0]);
+    return {{"LABELS", std::move(tracks.labels)},
+            {"EDGE_INDEX", std::move(tracks.edge_index)},
+            {"EDGE_SCORES", std::move(tracks.edge_scores)}};
+  }
+
+ private:
+  std::vector<TensorSpec> inputs_{features_spec()};
+  WorkingPoint cuts_;
+  Engine engine_;
+};
+
+}  // namespace
+
+const char* const kBackend = "exatrkx";
+
+std::unique_ptr<Runner> make_runner(const Model& model, c10::Device device) {
+  return std::make_unique<PipelineRunner>(model, device);
+}
+
+}  // namespace exatrkx::triton

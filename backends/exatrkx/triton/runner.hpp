@@ -1,0 +1,36 @@
+// What an instance of a model does with a request. Each backend of this folder is a library with a runner of its own.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "../engine/contract.hpp"
+#include "../engine/lane.hpp"
+#include "model.hpp"
+
+namespace exatrkx::triton {
+
+using Outputs = std::vector<std::pair<const char*, at::Tensor>>;  // by name
+
+class Runner {
+ public:
+  virtual ~Runner() = default;
+
+  // The device, and the stream on it that this works in.
+  [[nodiscard]] virtual const Lane& lane() const noexcept = 0;
+  [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const noexcept = 0;
+  // One request's tensors in the order of `inputs`, of these forms, and on the lane's device.
+  //
+  // Throws ContractError and GraphTooLargeError: the request is at fault; and anything else.
+  [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors) = 0;
+};
+
+// The backend's name in config.pbtxt, and its runner; each library defines its own.
+extern const char* const kBackend;
+// Throws ContractError: the model's configuration or its files are not what the runner needs.
+[[nodiscard]] std::unique_ptr<Runner> make_runner(const Model& model, c10::Device device);
+
+}  // namespace exatrkx::triton
