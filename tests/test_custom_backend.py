@@ -1,4 +1,4 @@
-"""The custom backend in C++ in a real server: the tests of the ensemble, and what only compiled code can get wrong."""
+"""The backends in C++ in a real server: the tests of the ensemble, and what only compiled code can get wrong."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from test_served_bad_input import (
     test_features_that_are_not_finite,
     test_features_without_end,
     test_more_edges_than_allowed,
+    test_network_with_an_edge_to_nowhere,
+    test_network_with_edges_but_no_spacepoints,
+    test_network_with_features_that_are_not_finite,
     test_no_spacepoints,
     test_one_spacepoint,
     test_two_identical_spacepoints,
@@ -58,6 +61,9 @@ __all__ = [
     "test_many_clients_with_good_and_bad_requests",
     "test_metadata_is_the_contract",
     "test_more_edges_than_allowed",
+    "test_network_with_an_edge_to_nowhere",
+    "test_network_with_edges_but_no_spacepoints",
+    "test_network_with_features_that_are_not_finite",
     "test_no_spacepoints",
     "test_one_spacepoint",
     "test_only_the_outputs_that_are_asked_for",
@@ -73,7 +79,7 @@ MODEL: Final = "exatrkx_custom"
 
 @pytest.fixture(scope="module")
 def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
-    """A server with every model, the custom backend compiled."""
+    """A server with every model, both backends compiled."""
     compiled.build()
     log_file = tmp_path_factory.mktemp("server") / "tritonserver.log"
     with TritonServer(tiny_repository, ServerOptions(log_file=log_file, custom_backend="compiled")) as running:
@@ -88,10 +94,10 @@ def call(server: TritonServer) -> Iterator[Caller]:
 
 
 def test_it_is_the_compiled_one(server: TritonServer) -> None:
-    assert "exatrkx (compiled)" in [str(backend) for backend in server.backends]
+    assert {"exatrkx (compiled)", "pytorch (compiled)"} < {str(backend) for backend in server.backends}
     lines = [" ".join(process.cmdline()) for process in psutil.Process(server.pid).children(recursive=True)]
-    assert len(lines) == 6  # the steps of the ensemble
-    assert not any(MODEL in line for line in lines)
+    assert len(lines) == 3  # the steps of the ensemble between the networks
+    assert not any(name in line for line in lines for name in (MODEL, "embed", "gnn"))
 
 
 @pytest.mark.parametrize("number", [1_000, 20_000])

@@ -1,4 +1,4 @@
-"""The same answer, proved: direct call = ensemble = custom backend in C++ = custom backend in Python."""
+"""The same answer, proved: direct call = ensemble = custom backend, each in C++ and in Python."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from serving import Caller
 from tiny_networks import WORKING_POINT
 
+from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.event_file import read_events
 from exatrkx.features import features
 from exatrkx.model_config import read_working_point
@@ -32,7 +33,12 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 EVENT_FILES: Final = sorted((ROOT / "data" / "events").glob("*.parquet"))
 NETWORKS: Final = ("embed", "filter", "gnn")
-SERVED: Final = ("ensemble", "custom backend in C++", "custom backend in Python")
+SERVED: Final = (
+    "ensemble, its networks in C++",
+    "ensemble, all in Python",
+    "custom backend in C++",
+    "custom backend in Python",
+)
 
 
 @dataclass(frozen=True)
@@ -89,12 +95,9 @@ def ways(
             TritonServer(repository, ServerOptions(log_file=logs / "cpp.log", custom_backend="compiled"))
         )
         in_python = stack.enter_context(
-            TritonServer(
-                repository,
-                ServerOptions(log_file=logs / "python.log", custom_backend="python", models=("exatrkx_custom",)),
-            )
+            TritonServer(repository, ServerOptions(log_file=logs / "python.log", custom_backend="python"))
         )
-        placed = ((in_cpp, "exatrkx_ensemble"), (in_cpp, "exatrkx_custom"), (in_python, "exatrkx_custom"))
+        placed = [(server, model) for model in (ENSEMBLE.name, CUSTOM.name) for server in (in_cpp, in_python)]
         yield Ways(
             Pipeline.from_torchscript(embed, edge_filter, gnn, read_working_point(repository)),
             {way: answers_of(server, model, stack) for way, (server, model) in zip(SERVED, placed, strict=True)},

@@ -25,7 +25,7 @@ TRAINING_NEIGHBORS: Final = 30
 NEGATIVE_WEIGHT: Final = 0.25
 """Of one wrong pair beside one right pair: there are several times as many."""
 
-SCAN_RADII: Final = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+SCAN_RADII: Final = (0.4, 0.6, 0.8, 1.0, 1.2)
 
 
 class EmbeddingTask:

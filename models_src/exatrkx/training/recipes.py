@@ -40,4 +40,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         filter=Schedule(epochs=4, learning_rate=2e-3),
         gnn=Schedule(epochs=8, learning_rate=2.5e-3),
     ),
+    # For events with pile-up, from 500 events at µ = 0, 60 at 40 and 24 at 200; some two hours on one CPU core.
+    "pileup": Recipe(
+        embed=Schedule(epochs=16, learning_rate=3e-3),
+        filter=Schedule(epochs=2, learning_rate=2e-3),
+        gnn=Schedule(epochs=8, learning_rate=2.5e-3),
+        goals=Goals(radius=0.995, filter_cut=0.996),
+    ),
 }

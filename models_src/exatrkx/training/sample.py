@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from exatrkx.event import Event
 
 NO_PARTICLE = -1
+
+MOST_SPACEPOINTS: Final = 12_000
+"""Larger events are trained on in sectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +83,43 @@ def sample(event: Event) -> Sample:
     )
 
 
-def load_samples(paths: Iterable[Path], limit: int | None = None) -> list[Sample]:
-    """All events of these files (the first `limit` of each), as samples."""
+def load_samples(
+    paths: Iterable[Path], limit: int | None = None, most_spacepoints: int = MOST_SPACEPOINTS
+) -> list[Sample]:
+    """All events of these files (the first `limit` of each), as samples; large ones in sectors."""
     return [
-        sample(event)
+        part
         for path in paths
         for event in read_events(path, indices=None if limit is None else range(limit))
-        if len(event)
+        for part in sectors(sample(event), most_spacepoints)
+        if len(part)
     ]
+
+
+def sectors(event: Sample, most_spacepoints: int) -> list[Sample]:
+    """The event in as few equal sectors of φ as keep each to about `most_spacepoints`.
+
+    A sector is as crowded as the event, and takes a part of its memory: many steps of the optimiser fit where one event
+    would. What crosses a border is lost to training, not to the network: at inference events are whole.
+    """
+    count = max(1, math.ceil(len(event) / most_spacepoints))
+    if count == 1:
+        return [event]
+    which = ((event.features[:, 1] + 1.0) * (0.5 * count)).long().clamp(0, count - 1)
+    return [_part(event, which == number) for number in range(count)]
+
+
+def _part(event: Sample, inside: Tensor) -> Sample:
+    """The spacepoints where `inside` is true, in their order, and the edges between them."""
+    index = torch.cumsum(inside, dim=0) - 1  # [N] -> place in the part
+    kept = event.true_edges[:, inside[event.true_edges].all(dim=0)]
+    return replace(
+        event,
+        features=event.features[inside],
+        particle=event.particle[inside],
+        order=event.order[inside],
+        true_edges=index[kept],
+    )
 
 
 def augment(event: Sample, generator: torch.Generator) -> Sample:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TARGET_PT: Final = 1.0
 """GeV: what the figures of merit count begins here."""
 
-LOWEST_WEIGHT: Final = 0.2
+LOWEST_WEIGHT: Final = 0.1
 """Soft particles still count: their edges, if lost, become fragments and fakes."""
 
 SKIPPING_WEIGHT: Final = 0.5
@@ -22,8 +22,8 @@ SKIPPING_WEIGHT: Final = 0.5
 
 
 def pt_weight(pt: Tensor) -> Tensor:
-    """Weight of a true edge by its particle's pT in GeV: rising to 1 at 1 GeV, never below 0.2."""
-    return torch.clamp(pt / TARGET_PT, LOWEST_WEIGHT, 1.0)
+    """Weight of a true edge by its particle's pT in GeV: rising as its square to 1 at 1 GeV, never below 0.1."""
+    return torch.clamp((pt / TARGET_PT).square(), LOWEST_WEIGHT, 1.0)
 
 
 def edge_weight(event: Sample, edge_index: Tensor, gap: Tensor) -> Tensor:
