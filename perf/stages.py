@@ -1,7 +1,8 @@
-"""Time each graph stage beside the libraries that do the same: `python perf/stages.py --output stages.csv`.
+"""Time each stage beside the libraries that do the same: `python perf/stages.py EVENTS… --output stages.csv`.
 
-Peak memory includes what a library loads when it is first called. Nothing else should run on the machine: the load
-average is in every row, so that a reader can tell.
+From the events, those nearest to --sizes are taken; without events, generated points stand in for their embeddings, and
+no network is timed. Peak memory includes what a library loads when it is first called. Nothing else should run on the
+machine: the load average is in every row, so that a reader can tell.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from stage_benchmarks import graph_methods, neighbour_methods
+from stage_benchmarks import graph_methods, neighbour_methods, network_methods
 from stage_benchmarks.graph_methods import MIN_HITS
-from stage_benchmarks.inputs import Input, from_file, stand_in
+from stage_benchmarks.inputs import Input, from_events, stand_in
+from stage_benchmarks.network_methods import NetworkCall
 from stage_benchmarks.stopwatch import Measurement, measure
 
 from exatrkx import native
+from exatrkx.edges import select_edges
+from exatrkx.errors import ExatrkxError
+from exatrkx.neighbours import fixed_radius_edges
+from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 IntArray = npt.NDArray[np.int64]
+AnyArray = npt.NDArray[Any]
 
 SIZES: Final = (1_300, 10_000, 100_000)
 FILTER_CUT: Final = 0.5
@@ -60,13 +67,13 @@ class Row:
 class Comparison:
     """The methods of one stage on one event, each beside the first."""
 
-    def __init__(self, event: Input, stage: str, same: Callable[[IntArray, IntArray], bool]) -> None:
+    def __init__(self, event: Input, stage: str, same: Callable[[Any, Any], bool]) -> None:
         self.event = event
         self.stage = stage
         self.same = same
-        self.reference: tuple[Measurement, IntArray] | None = None
+        self.reference: tuple[Measurement, AnyArray] | None = None
 
-    def row(self, method: str, threads: int, edges: int, measured: Measurement, answer: IntArray) -> Row:
+    def row(self, method: str, threads: int, edges: int, measured: Measurement, answer: AnyArray) -> Row:
         self.reference = self.reference or (measured, answer)
         return Row(
             stage=self.stage,
@@ -88,6 +95,7 @@ class Comparison:
 def rows_for(event: Input, options: argparse.Namespace) -> Iterator[Row]:
     """Every stage and method on one event; the first method of a stage is what the others are compared with."""
     yield from _neighbour_rows(event, options)
+    yield from _network_rows(event, options)
     graph = neighbour_methods.ckdtree(event.embedding, event.radius, 0, 1)
     edge_index = np.stack([graph.max(axis=0), graph.min(axis=0)])
     generator = np.random.default_rng(options.seed)
@@ -113,6 +121,26 @@ def _neighbour_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
             yield comparison.row(name, threads, pairs.shape[1], measured, keys)
 
 
+def _network_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
+    """The networks on the graphs that they see in the pipeline; with one thread, also with products for every edge."""
+    if event.features is None:
+        return
+    cuts = WorkingPoint.load(options.weights / "working_point.json")
+    neighbours = fixed_radius_edges(
+        event.embedding, radius=cuts.radius, max_neighbors=cuts.max_neighbors, max_edges=NO_CAP
+    )
+    scores = network_methods.run(NetworkCall(options.weights, "filter", options.threads), event.features, neighbours)
+    graphs = {"embed": None, "filter": neighbours, "gnn": select_edges(neighbours, scores, cut=cuts.filter_cut)}
+    for stage, graph in graphs.items():
+        comparison = Comparison(event, stage, network_methods.same_scores)
+        count = 0 if graph is None else graph.shape[1]
+        ways = [("products per edge", 1, True)] if graph is not None else []
+        for method, threads, per_edge in [*ways, *(("network", n, False) for n in sorted({1, options.threads}))]:
+            call = NetworkCall(options.weights, stage, threads, per_edge)
+            done = measure(options.repeats, network_methods.run, call, event.features, graph)
+            yield comparison.row(method, threads, count, *done)
+
+
 def same_candidates(one: IntArray, other: IntArray) -> bool:
     """Whether two labellings have the same candidates of `MIN_HITS` or more spacepoints, whatever their names."""
 
@@ -131,7 +159,7 @@ def growth(rows: Sequence[Row]) -> Iterator[str]:
         few, many = (choose(own, key=lambda row: row.spacepoints) for choose in (min, max))
         if many.spacepoints > few.spacepoints:
             span = np.log(many.spacepoints / few.spacepoints)
-            time, edges = np.log(many.wall_ms / few.wall_ms), np.log(many.edges / few.edges)
+            time, edges = np.log(many.wall_ms / few.wall_ms), np.log(max(1, many.edges) / max(1, few.edges))
             yield (
                 f"{key[0]}, {key[1]}, {key[2]} threads: from {few.spacepoints:,} to {many.spacepoints:,} spacepoints "
                 f"time grows as N^{time / span:.2f}, edges as N^{edges / span:.2f}"
@@ -158,10 +186,15 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 1 when two methods disagree."""
     options = _parser().parse_args(arguments)
-    if options.embeddings is not None:
-        events = from_file(options.embeddings, options.radius, options.edges_per_spacepoint)
-    else:
-        events = [stand_in(size, options.edges_per_spacepoint, options.seed) for size in options.sizes]
+    try:
+        events = (
+            from_events(options.events, options.sizes, options.weights)
+            if options.events
+            else [stand_in(size, options.edges_per_spacepoint, options.seed) for size in options.sizes]
+        )
+    except (ExatrkxError, OSError) as error:
+        print(f"stages.py: {error}", file=sys.stderr)
+        return 2
     print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors")
     print(
         f"{'stage':11} {'method':21} {'threads':>7} {'spacepoints':>11} {'edges':>10} {'wall ms':>10} {'cpu ms':>10} "
@@ -180,9 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--embeddings", type=Path, help=".npz of [N,D] FP32 arrays, one per event; else a stand-in")
-    parser.add_argument("--radius", type=float, help="for --embeddings; else the one that gives --edges-per-spacepoint")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="spacepoints of the stand-in events")
+    parser.add_argument("events", type=Path, nargs="*", help="files of simulated events; else a stand-in")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS_DIR, help="folder of networks and working point")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="spacepoints (default: %(default)s)")
     parser.add_argument(
         "--edges-per-spacepoint", type=float, default=34.0, help="of the stand-in; default: %(default)s"
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from exatrkx.components import label_components
+from exatrkx.track_building import label_tracks
 from exatrkx.working_point import WorkingPoint, logit
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def assert_same_answer(
     too_far = [str(crossing) for crossing in crossings if crossing.distance > TOLERANCE]
     assert not too_far, "; ".join(too_far)
     if crossings:
-        labels = label_components(
-            found.edge_index, found.edge_scores, len(found.labels), cut=cuts.gnn_cut, min_hits=cuts.min_hits
-        )
+        labels = label_tracks(found.edge_index, found.edge_scores, len(found.labels), cuts)
         np.testing.assert_array_equal(found.labels, labels, "the labels are not those of the answer's own edges")
         return crossings
     np.testing.assert_array_equal(found.edge_index, expected.edge_index)

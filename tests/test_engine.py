@@ -256,6 +256,7 @@ def test_working_point_that_is_none(spoiled: Engine, text: str, reason: str) -> 
         ("radius", -1e-7, "working point: radius must be positive and finite, found -1e-07"),
         ("gnn_cut", 1.5, "working point: gnn_cut must be a probability in [0, 1], found 1.5"),
         ("min_hits", 0, "working point: min_hits must be at least 1, found 0"),
+        ("track_building", "walk", "working point: track_building must be components or contraction, found walk"),
         ("max_neighbors", 3.7, "invalid literal for int() with base 10: '3.7'"),
         ("filter_cut", "half", "could not convert string to float: 'half'"),
     ],
@@ -290,6 +291,18 @@ def test_arguments_that_are_wrong(spoiled: Engine, arguments: list[str], reason:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_gpu_that_is_not_there(spoiled: Engine) -> None:
     assert spoiled.refusal("--device", "cuda:0") == "cuda:0: this torch has no CUDA, or finds no GPU"
+
+
+@pytest.mark.parametrize("program", ["exatrkx-engine", "exatrkx-engine-on-host"])
+def test_contraction(tiny_repository: Path, tmp_path: Path, program: str) -> None:
+    """Clusters, on the CPU and as on a GPU."""
+    cuts = replace(WORKING_POINT, track_building="contraction", filter_cut=0.1)
+    direct, engine = direct_call(tiny_repository, cuts), Engine(tiny_repository, cuts, tmp_path, program)
+    event = spacepoints(800, seed=3, neighbours=30.0)
+    (found,) = engine(event)
+    np.testing.assert_array_equal(found.labels, direct(event).labels)
+    components = direct_call(tiny_repository, replace(cuts, track_building="components"))
+    assert direct(event).labels.max() > components(event).labels.max()
 
 
 @pytest.mark.parametrize("max_neighbors", [1, 4, 16, 10_000])

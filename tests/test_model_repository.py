@@ -15,7 +15,7 @@ from tritonclient.grpc import model_config_pb2
 from exatrkx.contract import ENSEMBLE, MODELS, STEPS, VARIABLE, ModelSpec, TensorSpec
 from exatrkx.errors import ContractError
 from exatrkx.model_config import PARAMETERS, read_working_point, working_point_of, write_working_point
-from exatrkx.working_point import WorkingPoint
+from exatrkx.working_point import TRACK_BUILDING, WorkingPoint
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1] / "model_repository"
 NETWORKS: Final = ("embed", "filter", "gnn")
@@ -171,6 +171,7 @@ class TestWorkingPoint:
             gnn_cut=st.floats(0, 1),
             min_hits=st.integers(1, 100),
             max_edges=st.integers(1, 2**62),
+            track_building=st.sampled_from(TRACK_BUILDING),
         )
     )
     def test_what_is_written_is_read(
@@ -224,16 +225,21 @@ class TestWorkingPoint:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"gnn_cut": "0.5"}, r"wcc: config\.pbtxt has no parameter min_hits"),
-            ({"gnn_cut": "half", "min_hits": "3"}, r"wcc: parameters of config\.pbtxt: .*half"),
-            ({"gnn_cut": "1.5", "min_hits": "3"}, r"gnn_cut must be a probability in \[0, 1\], found 1\.5"),
-            ({"gnn_cut": "0.5", "min_hits": "2.5"}, r"wcc: parameters of config\.pbtxt: .*2\.5"),
-            ({"gnn_cut": "nan", "min_hits": "3"}, r"gnn_cut must be a probability in \[0, 1\], found nan"),
+            ({"track_building": ""}, r"track_building must be components or contraction, found "),
+            ({"gnn_cut": "half"}, r"wcc: parameters of config\.pbtxt: .*half"),
+            ({"gnn_cut": "1.5"}, r"gnn_cut must be a probability in \[0, 1\], found 1\.5"),
+            ({"min_hits": "2.5"}, r"wcc: parameters of config\.pbtxt: .*2\.5"),
+            ({"gnn_cut": "nan"}, r"gnn_cut must be a probability in \[0, 1\], found nan"),
         ],
     )
     def test_a_wrong_parameter_is_refused(self, parameters: dict[str, str], message: str) -> None:
+        good = {"gnn_cut": "0.5", "min_hits": "3", "track_building": "components"}
         with pytest.raises(ContractError, match=message):
-            working_point_of("wcc", parameters)
+            working_point_of("wcc", {**good, **parameters})
+
+    def test_a_parameter_that_is_not_there_is_named(self) -> None:
+        with pytest.raises(ContractError, match=r"wcc: config\.pbtxt has no parameter min_hits, track_building"):
+            working_point_of("wcc", {"gnn_cut": "0.5"})
 
 
 def copy_configs(target: Path) -> Path:

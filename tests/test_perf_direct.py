@@ -71,10 +71,10 @@ def test_timing_the_stages_changes_nothing_and_ends(pipeline: Pipeline, sample: 
 
 
 def test_timing_ends_with_an_exception_too(pipeline: Pipeline) -> None:
-    original = vars(pipeline_module)["label_components"]
+    original = vars(pipeline_module)["label_tracks"]
     with pytest.raises(ZeroDivisionError), timed_stages(pipeline):
         raise ZeroDivisionError
-    assert vars(pipeline_module)["label_components"] is original
+    assert vars(pipeline_module)["label_tracks"] is original
 
 
 @pytest.mark.parametrize(("kind", "workers", "processes"), [("processes", 2, 2), ("threads", 3, 1)])

@@ -11,7 +11,7 @@ import operator
 from typing import Final, SupportsIndex, cast
 
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.contract import TensorSpec
+from exatrkx.contract import WCC, TensorSpec
 from exatrkx.errors import ContractError, GraphTooLargeError
 
 MAX_NODES: Final = 1 << 26
@@ -128,6 +128,31 @@ def check_num_nodes(num_nodes: object, name: str) -> int:
     if not 0 <= count <= MAX_NODES:
         raise ContractError(f"{name}: must be in [0, {MAX_NODES}], found {count}")
     return count
+
+
+def check_scored_graph(edge_index: Array, scores: Array, num_nodes: object, min_hits: int) -> tuple[Array, int]:
+    """The scores as [E] and the number of spacepoints, of a graph that the last stage can look at.
+
+    Raises:
+        ContractError: a type or shape is not the contract's, the two are not in one place, or a number is out of range.
+    """
+    scores_spec = WCC.input("EDGE_SCORES")
+    count = check_num_nodes(num_nodes, WCC.input("NUM_NODES").name)
+    check_at_least_one(min_hits=min_hits)
+    check_tensor(edge_index, WCC.input("EDGE_INDEX"))
+    scores = check_scores_form(scores, edge_index.shape[1], scores_spec)
+    check_one_device(edge_index, scores, scores_spec.name)
+    return scores, count
+
+
+def check_scored_entries(edge_index: Array, scores: Array, num_nodes: int) -> None:
+    """Refuse a NaN among the scores, and an index outside [0, `num_nodes`).
+
+    Raises:
+        ContractError: with the first that is found.
+    """
+    check_no_nan(scores, WCC.input("EDGE_SCORES").name)
+    check_edge_index(edge_index, num_nodes, WCC.input("EDGE_INDEX").name)
 
 
 def check_at_least_one(**parameters: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from exatrkx import checks, components_gpu, components_scipy, native
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.contract import WCC
 from exatrkx.edges import score_threshold
 
 
@@ -25,18 +24,12 @@ def label_components(edge_index: Array, scores: Array, num_nodes: int, *, cut: f
     Raises:
         ContractError: wrong type or shape, scores and edges of different number, a NaN score, an index outside [0, N).
     """
-    index_spec, scores_spec = WCC.input("EDGE_INDEX"), WCC.input("EDGE_SCORES")
-    num_nodes = checks.check_num_nodes(num_nodes, WCC.input("NUM_NODES").name)
-    checks.check_at_least_one(min_hits=min_hits)
-    checks.check_tensor(edge_index, index_spec)
-    scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
-    checks.check_one_device(edge_index, scores, scores_spec.name)
+    scores, num_nodes = checks.check_scored_graph(edge_index, scores, num_nodes, min_hits)
     threshold = score_threshold(cut)
     gpu = on_gpu(edge_index)
     if not gpu and native.available():
         return native.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
-    checks.check_no_nan(scores, scores_spec.name)
-    checks.check_edge_index(edge_index, num_nodes, index_spec.name)
+    checks.check_scored_entries(edge_index, scores, num_nodes)
     if gpu:
         return components_gpu.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     kept = edge_index[:, scores > threshold]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "frnn": ("radius", "max_neighbors", "max_edges"),
     "applyfilter": ("filter_cut",),
-    "wcc": ("gnn_cut", "min_hits"),
+    "wcc": ("gnn_cut", "min_hits", "track_building"),
     "exatrkx_custom": tuple(field.name for field in fields(WorkingPoint)),
 }
 """The working point's fields that each model reads from its `parameters`."""
@@ -59,7 +59,7 @@ def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
         path = repository / model / "config.pbtxt"
         text = path.read_text()
         for name in names:
-            text = _replace(text, name, f"{values[name]!r}", path)
+            text = _replace(text, name, str(values[name]), path)
         edited[path] = text
     for path, text in edited.items():
         if path.read_text() != text:

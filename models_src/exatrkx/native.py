@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from exatrkx.errors import ContractError, ExatrkxError, GraphTooLargeError
 
-ABI_VERSION: Final = 1
+ABI_VERSION: Final = 2
 """Of the functions that are declared below, and of `kAbiVersion` in c_api.cpp: raised together."""
 
 CHOICE_VARIABLE: Final = "EXATRKX_STAGES"
@@ -43,6 +43,7 @@ _SIGNATURES: Final = {
     "exatrkx_fixed_radius_edges": (_POINTER, _INT64, _INT64, _DOUBLE, _INT64, _INT64, _INT, _Allocate, *_MESSAGE),
     "exatrkx_select_edges": (_POINTER, _POINTER, _INT64, _FLOAT, _INT, _Allocate, *_MESSAGE),
     "exatrkx_label_components": (_POINTER, _POINTER, _INT64, _INT64, _FLOAT, _INT64, _POINTER, *_MESSAGE),
+    "exatrkx_label_clusters": (_POINTER, _POINTER, _INT64, _INT64, _FLOAT, _INT64, _POINTER, *_MESSAGE),
 }
 
 
@@ -100,10 +101,23 @@ def label_components(
     edge_index: IntArray, scores: FloatArray, num_nodes: int, *, threshold: np.float32, min_hits: int
 ) -> IntArray:
     """[N] labels; see `exatrkx.components.label_components`, which has looked at types and shapes."""
+    return _labels("exatrkx_label_components", edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
+
+
+def label_clusters(
+    edge_index: IntArray, scores: FloatArray, num_nodes: int, *, threshold: np.float32, min_hits: int
+) -> IntArray:
+    """[N] labels; see `exatrkx.contraction.label_clusters`, which has looked at types and shapes."""
+    return _labels("exatrkx_label_clusters", edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
+
+
+def _labels(
+    function: str, edge_index: IntArray, scores: FloatArray, num_nodes: int, *, threshold: np.float32, min_hits: int
+) -> IntArray:
     index, values = np.ascontiguousarray(edge_index), np.ascontiguousarray(scores)
     labels = np.empty(num_nodes, dtype=np.int64)
     _call(
-        "exatrkx_label_components",
+        function,
         index.ctypes.data,
         values.ctypes.data,
         len(values),

@@ -10,13 +10,13 @@ import numpy.typing as npt
 import torch
 
 from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_tensor
-from exatrkx.components import label_components
 from exatrkx.contract import ENSEMBLE, FRNN, WCC
 from exatrkx.edges import select_edges
 from exatrkx.errors import ContractError
 from exatrkx.memory import retain_freed_memory
 from exatrkx.neighbours import fixed_radius_edges
 from exatrkx.torchscript_file import inference, load_torchscript
+from exatrkx.track_building import label_tracks
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Tracks:
 
 
 class Pipeline:
-    """embed → neighbours → filter → apply filter → GNN → components.
+    """embed → neighbours → filter → apply filter → GNN → track building.
 
     Source: Ju et al., Eur. Phys. J. C 81 (2021) 876.
     """
@@ -116,7 +116,7 @@ class Pipeline:
         edge_index = select_edges(neighbour_edges, self._for_stages(filter_scores), cut=cuts.filter_cut)
         scores = self._for_stages(self.gnn(hits, self._on_device(edge_index)))
         scores = check_scores_form(scores, edge_index.shape[1], WCC.input("EDGE_SCORES"))
-        labels = label_components(edge_index, scores, len(hits), cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+        labels = label_tracks(edge_index, scores, len(hits), cuts)
         return Tracks(labels, edge_index, scores, neighbour_edges)
 
     def _on_device(self, array: Any) -> torch.Tensor:

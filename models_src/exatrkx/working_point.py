@@ -14,6 +14,10 @@ WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 """The trained networks and their working point, as committed."""
 
 
+TRACK_BUILDING: Final = ("components", "contraction")
+"""Methods of the last stage."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingPoint:
     """The numbers that turn three networks into tracks.
@@ -24,6 +28,8 @@ class WorkingPoint:
         filter_cut: probability in [0, 1] above which the filter keeps an edge.
         gnn_cut: probability in [0, 1] above which the GNN's edge joins a track candidate.
         min_hits: spacepoints that a component needs to be a track candidate.
+        track_building: what makes candidates of scored edges: `components`, or `contraction`, which takes components
+            apart where their edges disagree; see `exatrkx.track_building`.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
     """
 
@@ -33,6 +39,7 @@ class WorkingPoint:
     gnn_cut: float
     min_hits: int = 3
     max_edges: int = 5_000_000
+    track_building: str = "components"
 
     def __post_init__(self) -> None:
         problems = []
@@ -48,6 +55,9 @@ class WorkingPoint:
             for name in ("max_neighbors", "min_hits", "max_edges")
             if getattr(self, name) < 1
         ]
+        if self.track_building not in TRACK_BUILDING:
+            known = " or ".join(TRACK_BUILDING)
+            problems.append(f"track_building must be {known}, found {self.track_building}")
         if problems:
             raise ContractError("working point: " + "; ".join(problems))
 
@@ -62,8 +72,9 @@ class WorkingPoint:
 
     @classmethod
     def from_mapping(cls, values: dict[str, object], source: str) -> WorkingPoint:
-        """Build a working point from names and numbers (or their text); `source` is named in errors."""
-        types = {field.name: int if field.type == "int" else float for field in fields(cls)}
+        """Build a working point from names and values (or their text); `source` is named in errors."""
+        known = {"int": int, "float": float, "str": str}
+        types = {field.name: known[str(field.type)] for field in fields(cls)}
         unknown = sorted(set(values) - set(types))
         if unknown:
             raise ContractError(f"{source}: unknown field {', '.join(unknown)}; known are {', '.join(types)}")

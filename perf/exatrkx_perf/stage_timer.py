@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NETWORKS: Final = {"embed": "embed", "filter": "edge_filter", "gnn": "gnn"}
 """Served model, and the attribute of the pipeline that is its network."""
 
-FUNCTIONS: Final = {"frnn": "fixed_radius_edges", "applyfilter": "select_edges", "wcc": "label_components"}
+FUNCTIONS: Final = {"frnn": "fixed_radius_edges", "applyfilter": "select_edges", "wcc": "label_tracks"}
 """Served model, and the function that the pipeline calls for the stage."""
 
 

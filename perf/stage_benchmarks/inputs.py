@@ -1,14 +1,26 @@
-"""The embeddings that the stages are timed on: those of a file, or a stand-in for them."""
+"""The events that the stages are timed on: simulated ones, or a stand-in for their embeddings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from scipy.spatial import cKDTree
+
+from exatrkx.features import features
+from exatrkx.networks import load_network
+from exatrkx.readers import read_events
+from exatrkx.working_point import WorkingPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from exatrkx.event import Event
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 
@@ -21,14 +33,16 @@ class Input:
     """One event as the neighbour search sees it.
 
     Attributes:
-        source: the file and the array's name in it, or `STAND_IN`.
+        source: the file and the event in it, or `STAND_IN`.
         embedding: [N,D] FP32.
         radius: in units of the embedding space.
+        features: [N,3] FP32 of a real event; None for a stand-in, on which no network can be timed.
     """
 
     source: str
     embedding: npt.NDArray[np.float32]
     radius: float
+    features: npt.NDArray[np.float32] | None = None
 
 
 def stand_in(spacepoints: int, edges_per_spacepoint: float, seed: int) -> Input:
@@ -53,11 +67,23 @@ def radius_for(embedding: npt.NDArray[np.float32], edges_per_spacepoint: float) 
     return high
 
 
-def from_file(path: Path, radius: float | None, edges_per_spacepoint: float) -> list[Input]:
-    """Every array of an .npz file, the smallest first: one [N,D] embedding each, at one radius or at one density."""
-    with np.load(path) as arrays:
-        embeddings = {f"{path.name}:{name}": arrays[name].astype(np.float32) for name in arrays.files}
-    return [
-        Input(source, embedding, radius or radius_for(embedding, edges_per_spacepoint))
-        for source, embedding in sorted(embeddings.items(), key=lambda item: len(item[1]))
-    ]
+def from_events(paths: Sequence[Path], sizes: Sequence[int], weights: Path) -> list[Input]:
+    """Of these events the nearest in size to each of `sizes`, in the committed or another embedding, at its radius.
+
+    Raises:
+        ExatrkxError: there are no events, or they or the weights cannot be read.
+    """
+    nearest: dict[int, Event] = {}
+    for event in read_events(paths):
+        for size in sizes:
+            if size not in nearest or abs(len(event) - size) < abs(len(nearest[size]) - size):
+                nearest[size] = event
+    embed = load_network(weights / "embed.safetensors")
+    radius = WorkingPoint.load(weights / "working_point.json").radius
+    names = ", ".join(path.name for path in paths)
+    with torch.inference_mode():
+        return [
+            Input(f"event {event.event_id} of {names}", embed(torch.from_numpy(found)).numpy(), radius, found)
+            for event in nearest.values()
+            for found in [features(event)]
+        ]

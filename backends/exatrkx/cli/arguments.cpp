@@ -19,7 +19,7 @@ const char* const kUsage =
     "An event is a file with a line 'r/1000 mm,phi/pi,z/1000 mm' for each spacepoint, without a header.\n"
     "\n"
     "  --embed, --filter, --gnn FILE   TorchScript networks\n"
-    "  --working-point FILE            JSON: radius, max_neighbors, filter_cut, gnn_cut, min_hits, max_edges\n"
+    "  --working-point FILE            JSON: radius, max_neighbors, filter_cut, gnn_cut, min_hits, max_edges, track_building\n"
     "  --device DEVICE                 cpu (default), or cuda:N where it was built for CUDA\n"
     "  --threads N                     default: OMP_NUM_THREADS, or the usable processors\n"
     "  --edges                         after the labels, a line 'i,j,logit' for each edge that the GNN scored\n";

@@ -43,7 +43,7 @@ Tracks Engine::find_tracks(const at::Tensor& features) {
 
   // As the network returned them, [E] or [E,1], the scores are the contract's after one_score_each.
   const at::Tensor scores = one_score_each(networks_->gnn({hits, edge_index}), edge_index.size(1));  // [E]
-  Tracks tracks{label_components(edge_index, scores, hits.size(0), cuts_), edge_index, scores.contiguous()};
+  Tracks tracks{label_tracks(edge_index, scores, hits.size(0), cuts_), edge_index, scores.contiguous()};
   lane_.synchronize();
   return tracks;
 }

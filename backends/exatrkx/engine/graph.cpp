@@ -4,6 +4,7 @@
 #include <ATen/ops/isfinite.h>
 
 #include "../stages/components.hpp"
+#include "../stages/contraction.hpp"
 #include "../stages/edges.hpp"
 #include "../stages/neighbours.hpp"
 #include "gpu/graph.hpp"
@@ -71,16 +72,20 @@ at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, 
   return selected;
 }
 
-at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
-                            const WorkingPoint& cuts) {
+at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                        const WorkingPoint& cuts) {
   const float threshold = stages::score_threshold(cuts.gnn_cut);
-  if (by_kernels(scores)) return gpu::label_components(edge_index, scores, num_nodes, threshold, cuts.min_hits);
-  const at::Tensor values = scores.contiguous();
+  const bool clusters = cuts.track_building == "contraction";
+  if (by_kernels(scores) && !clusters) {
+    return gpu::label_components(edge_index, scores, num_nodes, threshold, cuts.min_hits);
+  }
+  // Clusters are found on the CPU whatever the device: exatrkx/contraction.py says why.
+  const at::Tensor index = edge_index.cpu().contiguous(), values = scores.cpu().contiguous();
   at::Tensor labels = empty_indices({num_nodes});
-  stages::label_components(edge_index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0),
-                           num_nodes, threshold, cuts.min_hits,
-                           labels.mutable_data_ptr<std::int64_t>());
-  return labels;
+  const auto label = clusters ? stages::label_clusters : stages::label_components;
+  label(index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0), num_nodes, threshold,
+        cuts.min_hits, labels.mutable_data_ptr<std::int64_t>());
+  return labels.to(scores.device());
 }
 
 }  // namespace exatrkx

@@ -22,9 +22,8 @@ void check_edge_index(const at::Tensor& edge_index, std::int64_t num_nodes, cons
 [[nodiscard]] at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, const WorkingPoint& cuts,
                                       int threads);
 
-// The labels [N] of the components that edges with a score above logit(cuts.gnn_cut) make; see exatrkx/components.py.
-// Throws ContractError.
-[[nodiscard]] at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores,
-                                          std::int64_t num_nodes, const WorkingPoint& cuts);
+// The labels [N] of the candidates that cuts.track_building makes; see exatrkx/track_building.py. Throws ContractError.
+[[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                                      const WorkingPoint& cuts);
 
 }  // namespace exatrkx

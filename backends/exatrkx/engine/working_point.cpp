@@ -76,6 +76,9 @@ void check(const WorkingPoint& cuts) {
   at_least_one("max_neighbors", cuts.max_neighbors);
   at_least_one("min_hits", cuts.min_hits);
   at_least_one("max_edges", cuts.max_edges);
+  if (cuts.track_building != "components" && cuts.track_building != "contraction") {
+    problems.push_back("track_building must be components or contraction, found " + cuts.track_building);
+  }
   if (problems.empty()) return;
   std::string text = "working point: " + problems.front();
   for (std::size_t i = 1; i < problems.size(); ++i) text += "; " + problems[i];
@@ -98,6 +101,7 @@ WorkingPoint WorkingPoint::from_texts(const std::map<std::string, std::string, s
     read("gnn_cut", cuts.gnn_cut, real_number);
     read("min_hits", cuts.min_hits, whole_number);
     read("max_edges", cuts.max_edges, whole_number);
+    read("track_building", cuts.track_building, [](const std::string& text) { return text; });
     check(cuts);
   } catch (const ContractError& error) {
     throw ContractError(source + ": " + error.what());

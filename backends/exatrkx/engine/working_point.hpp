@@ -15,12 +15,13 @@ struct WorkingPoint {
   double filter_cut = 0.0;
   double gnn_cut = 0.0;
   std::int64_t min_hits = 3;
-  std::int64_t max_edges = 20'000'000;
+  std::int64_t max_edges = 5'000'000;
+  std::string track_building = "components";
 
-  static constexpr std::array<const char*, 6> kFields{"radius",  "max_neighbors", "filter_cut",
-                                                      "gnn_cut", "min_hits",      "max_edges"};
+  static constexpr std::array<const char*, 7> kFields{"radius",   "max_neighbors", "filter_cut",    "gnn_cut",
+                                                      "min_hits", "max_edges",     "track_building"};
 
-  // From names and the texts of numbers; `source` is named in errors. Other names are ignored, and absent ones left at
+  // From names and the texts of values; `source` is named in errors. Other names are ignored, and absent ones left at
   // their defaults.
   //
   // Throws ContractError: a text is no number, or a number is out of range.

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "components.hpp"
+#include "contraction.hpp"
 #include "edges.hpp"
 #include "errors.hpp"
 #include "neighbours.hpp"
@@ -17,7 +18,7 @@ namespace stages = exatrkx::stages;
 namespace {
 
 // To be raised with every change of a signature or of a status below, here and in native.py.
-constexpr int kAbiVersion = 1;
+constexpr int kAbiVersion = 2;
 
 enum Status : int { kOk = 0, kContract = 1, kGraphTooLarge = 2, kMemory = 3, kOther = 4 };
 
@@ -85,5 +86,13 @@ EXATRKX_API int exatrkx_label_components(const std::int64_t* edge_index, const f
                                          std::int64_t* labels, char* message, std::int64_t message_size) {
   return guarded({message, message_size}, [&] {
     stages::label_components(edge_index, scores, edges, num_nodes, threshold, min_hits, labels);
+  });
+}
+
+EXATRKX_API int exatrkx_label_clusters(const std::int64_t* edge_index, const float* scores, std::int64_t edges,
+                                       std::int64_t num_nodes, float threshold, std::int64_t min_hits,
+                                       std::int64_t* labels, char* message, std::int64_t message_size) {
+  return guarded({message, message_size}, [&] {
+    stages::label_clusters(edge_index, scores, edges, num_nodes, threshold, min_hits, labels);
   });
 }

@@ -35,16 +35,9 @@ class DisjointSets {
   std::vector<std::int32_t> parent_;
 };
 
-// Writes the labels [num_nodes] of the components that the edges with a score above `threshold` make.
-inline void label_components(const std::int64_t* edge_index, const float* scores, std::int64_t edges,
-                             std::int64_t num_nodes, float threshold, std::int64_t min_hits, std::int64_t* labels) {
+// Writes the labels [num_nodes] of sets of `min_hits` or more: 0, 1, 2, … in the order of their roots, and -1 for others.
+inline void write_labels(DisjointSets& sets, std::int64_t num_nodes, std::int64_t min_hits, std::int64_t* labels) {
   constexpr std::int64_t kNoise = -1;
-  check_no_nan(scores, edges, kEdgeScores);
-  check_edge_index(edge_index, edges, num_nodes, kEdgeIndex);
-  DisjointSets sets(num_nodes);
-  for (std::int64_t e = 0; e < edges; ++e) {
-    if (scores[e] > threshold) sets.join(edge_index[e], edge_index[edges + e]);
-  }
   std::vector<std::int32_t> size(static_cast<std::size_t>(num_nodes), 0);
   for (std::int64_t node = 0; node < num_nodes; ++node) ++size[sets.root(node)];
   std::int64_t next = 0;
@@ -56,6 +49,18 @@ inline void label_components(const std::int64_t* edge_index, const float* scores
       labels[node] = labels[root];  // the root's index is smaller, so its label is there
     }
   }
+}
+
+// Writes the labels [num_nodes] of the components that the edges with a score above `threshold` make.
+inline void label_components(const std::int64_t* edge_index, const float* scores, std::int64_t edges,
+                             std::int64_t num_nodes, float threshold, std::int64_t min_hits, std::int64_t* labels) {
+  check_no_nan(scores, edges, kEdgeScores);
+  check_edge_index(edge_index, edges, num_nodes, kEdgeIndex);
+  DisjointSets sets(num_nodes);
+  for (std::int64_t e = 0; e < edges; ++e) {
+    if (scores[e] > threshold) sets.join(edge_index[e], edge_index[edges + e]);
+  }
+  write_labels(sets, num_nodes, min_hits, labels);
 }
 
 }  // namespace exatrkx::stages

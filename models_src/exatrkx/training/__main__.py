@@ -43,6 +43,7 @@ class Training:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.recipe: Recipe = RECIPES[arguments.recipe]
         self.seed: int = arguments.seed
+        self.start: Path | None = arguments.start
         self.device = torch.device(arguments.device)
         self.train = [event.to(self.device) for event in load_samples(arguments.train, arguments.limit)]
         self.valid_paths: list[Path] = arguments.valid
@@ -54,21 +55,21 @@ class Training:
 
     def _embed(self) -> None:
         sizes = self.recipe.embed_sizes
-        embed = self._new(Embedding, sizes)
+        embed = self._new("embed", Embedding, sizes)
         self._fit("embed", EmbeddingTask(embed), embed, sizes, self.recipe.embed)
         goals = self.recipe.goals
         self._note(radius=choose_radius(embed, self.valid, goals), max_neighbors=goals.max_neighbors)
 
     def _filter(self) -> None:
         sizes = self.recipe.filter_sizes
-        edge_filter = self._new(EdgeFilter, sizes)
+        edge_filter = self._new("filter", EdgeFilter, sizes)
         graph = self._neighbours()
         self._fit("filter", EdgeTask(edge_filter, graph), edge_filter, sizes, self.recipe.filter)
         self._note(filter_cut=choose_filter_cut(edge_filter, graph, self.valid, self.recipe.goals))
 
     def _gnn(self) -> None:
         sizes = self.recipe.gnn_sizes
-        gnn = self._new(InteractionNetwork, sizes)
+        gnn = self._new("gnn", InteractionNetwork, sizes)
         edge_filter = load_network(self.folder / "filter.safetensors").to(self.device)
         assert isinstance(edge_filter, EdgeFilter)
         point = self._working_point()
@@ -77,13 +78,17 @@ class Training:
         self._fit("gnn", EdgeTask(gnn, training_graph), gnn, sizes, self.recipe.gnn)
         graph = FilteredGraph(neighbours, edge_filter, point.filter_cut)
         events = [(event, sample(event).to(self.device)) for event in read_events(self.valid_paths[0])]
-        cut, figures = choose_gnn_cut(gnn, graph, events, point.min_hits)
+        cut, figures = choose_gnn_cut(gnn, graph, events, point)
         print(f"at the chosen GNN cut {cut}, on the held-out events: {figures}")
         self._note(gnn_cut=cut)
 
-    def _new(self, kind: type[N], sizes: dict[str, int]) -> N:
+    def _new(self, name: str, kind: type[N], sizes: dict[str, int]) -> N:
+        """An untrained network of one stage, or a copy of the one to start from."""
         torch.manual_seed(self.seed)
-        return kind(**sizes).to(self.device)
+        network = kind(**sizes)
+        if self.start is not None:
+            network.load_state_dict(load_network(self.start / f"{name}.safetensors").state_dict())
+        return network.to(self.device)
 
     def _neighbours(self) -> NeighbourGraph:
         embed = load_network(self.folder / "embed.safetensors").to(self.device)
@@ -108,7 +113,8 @@ class Training:
             point = replace(self._working_point(), **numbers)  # type: ignore[arg-type]  # fields by name
         else:
             cuts = {"filter_cut": PROVISIONAL_CUT, "gnn_cut": PROVISIONAL_CUT}
-            point = WorkingPoint.from_mapping({**cuts, **numbers}, "chosen on held-out events")
+            fixed = {"track_building": self.recipe.track_building}
+            point = WorkingPoint.from_mapping({**cuts, **fixed, **numbers}, "chosen on held-out events")
         point.save(path)
         print(f"working point: {numbers}")
 
@@ -121,6 +127,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="folder for weights, checkpoints and logs")
     parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
     parser.add_argument("--limit", type=int, help="use this many events of each training file")
+    parser.add_argument("--start", type=Path, help="folder of weights of the same sizes to start from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, help="CPU threads; fewer than the cores where others use them too")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 
-from exatrkx.components import label_components
 from exatrkx.metrics import TrackMetrics, track_metrics
+from exatrkx.track_building import label_tracks
 from exatrkx.training.weighting import TARGET_PT
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exatrkx.event import Event
     from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork
     from exatrkx.training.sample import Sample
+    from exatrkx.working_point import WorkingPoint
 
 CUT_SCAN: Final = tuple(round(0.05 * step, 2) for step in range(2, 20))
 """Probabilities tried for the GNN's cut."""
@@ -71,7 +72,7 @@ def choose_gnn_cut(
     gnn: InteractionNetwork,
     graph: Callable[[Tensor], Tensor],
     events: Sequence[tuple[Event, Sample]],
-    min_hits: int,
+    point: WorkingPoint,
 ) -> tuple[float, TrackMetrics]:
     """The cut with the best balance of tracks found and tracks invented, and the figures there.
 
@@ -85,7 +86,7 @@ def choose_gnn_cut(
     for cut in CUT_SCAN:
         total = TrackMetrics.zero()
         for (truth, _), (edges, logits) in zip(events, scored, strict=True):
-            labels = label_components(edges, logits, len(truth), cut=cut, min_hits=min_hits)
+            labels = label_tracks(edges, logits, len(truth), replace(point, gnn_cut=cut))
             total += track_metrics(labels, truth)
         balance = total.efficiency_double_majority.value - total.fake_rate.value - total.duplicate_rate.value
         best = max(best, (balance, cut, total), key=lambda candidate: candidate[0])

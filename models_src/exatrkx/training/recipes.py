@@ -19,6 +19,7 @@ class Recipe:
         goals: what the working point must keep.
         gnn_training_cut: probability for the filter's cut on the graphs that the GNN learns from, as a part of the
             chosen one: a little looser, so that the cut can be moved afterwards.
+        track_building: method of the last stage.
     """
 
     embed: Schedule
@@ -29,6 +30,7 @@ class Recipe:
     gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 48, "rounds": 5})
     goals: Goals = field(default_factory=Goals)
     gnn_training_cut: float = 0.5
+    track_building: str = "contraction"
 
 
 RECIPES: Final[dict[str, Recipe]] = {
@@ -40,11 +42,12 @@ RECIPES: Final[dict[str, Recipe]] = {
         filter=Schedule(epochs=4, learning_rate=2e-3),
         gnn=Schedule(epochs=8, learning_rate=2.5e-3),
     ),
-    # For events with pile-up, from 500 events at µ = 0, 60 at 40 and 24 at 200; some two hours on one CPU core.
+    # For events with pile-up: from 500 events at µ = 0, 60 at 40 and 24 at 200.
     "pileup": Recipe(
         embed=Schedule(epochs=16, learning_rate=3e-3),
         filter=Schedule(epochs=2, learning_rate=2e-3),
-        gnn=Schedule(epochs=8, learning_rate=2.5e-3),
+        gnn=Schedule(epochs=3, learning_rate=1.5e-3),
         goals=Goals(radius=0.995, filter_cut=0.996),
+        gnn_training_cut=0.75,
     ),
 }
