@@ -9,10 +9,13 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.errors import ExatrkxError
+from exatrkx.features import features
+from exatrkx.readers import read_events
 from exatrkx_perf.arguments import list_of, positive
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.events import read_sample
@@ -45,6 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("--threads", type=list_of(positive), default=(1, 2), help="of each process (default: 1,2)")
     add("--repeats", type=positive, default=3, help="default: %(default)s")
+    add(
+        "--crowded", type=Path, help="file of events of high pile-up, the first of which goes through the ensemble, too"
+    )
     add("--commands", action="store_true", help="time `make demo` and `make test` in a fresh clone, too")
     add("--model-repository", type=Path, default=MODEL_REPOSITORY)
     add("--output", type=Path, default=OUTPUT / "figures.md", help="default: %(default)s")
@@ -63,6 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 log_folder=options.output.parent,
             )
             goals += watch.goals()
+            if options.crowded:
+                crowd = features(next(iter(read_events(options.crowded))))
+                goals += replace(watch, event=crowd).crowded_goals()
         if options.commands:
             goals += command_goals()
     except (PerfError, ExatrkxError, OSError) as error:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from exatrkx.contract import ENSEMBLE
 from exatrkx_client import TrackingClient
 from exatrkx_perf.direct import DirectRequest, run_direct
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample
 from exatrkx_perf.paths import ROOT
 from exatrkx_perf.spread import Spread, ratio
-from exatrkx_perf.usage import process_tree, resident_bytes
+from exatrkx_perf.usage import UsageMonitor, process_tree, resident_bytes
 from exatrkx_server import ServerError, ServerOptions, TritonServer
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ SPACEPOINTS: Final = 2000
 _GIB: Final = 1 << 30
 _CALLS: Final = 40
 _WARM_CALLS: Final = 10
+_PATIENCE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,32 @@ class Stopwatch:
         ]
         return [Goal(name, unit, spread, limit) for name, unit, spread, limit in found if spread is not None]
 
+    def crowded_goals(self) -> list[Goal]:
+        """The same event through the ensemble of a server that serves nothing else: time, and most memory of it all.
+
+        For an event of high pile-up: a call takes seconds, so there is one to warm up and one for each repeat.
+
+        Raises:
+            MeasurementError: the server failed.
+        """
+        seconds = []
+        with (
+            self._server(ENSEMBLE.name) as server,
+            TrackingClient(server.grpc_url, timeout_s=_PATIENCE_S) as client,
+            UsageMonitor(server.pid) as monitor,
+        ):
+            for _ in range(1 + self.repeats):
+                began = time.perf_counter()
+                client.find_tracks(self.event)
+                seconds.append(time.perf_counter() - began)
+        event = f"event of {len(self.event):,} spacepoints, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        time_spread = Spread.of(seconds[1:])
+        assert time_spread is not None
+        return [
+            Goal(f"ensemble, {event}", "s", time_spread, 10.0),
+            Goal(f"server's most resident memory, {event}", "GiB", _once(monitor.usage.rss_mib / 1024), 6.0),
+        ]
+
     def direct_ms(self) -> float:
         """Median time of a call, in a process of its own."""
         request = DirectRequest(repository=self.repository, threads=self.threads, events=_CALLS)
@@ -109,8 +137,9 @@ class Stopwatch:
         return 1e3 * statistics.median(seconds[_WARM_CALLS:])
 
     @contextlib.contextmanager
-    def _server(self) -> Iterator[TritonServer]:
-        options = ServerOptions(threads=self.threads, log_file=self.log_folder / f"figures-t{self.threads}.log")
+    def _server(self, *models: str) -> Iterator[TritonServer]:
+        log_file = self.log_folder / f"figures-t{self.threads}.log"
+        options = ServerOptions(models=models, threads=self.threads, log_file=log_file)
         try:
             with TritonServer(self.repository, options) as server:
                 yield server
