@@ -21,24 +21,19 @@ import numpy as np
 import numpy.typing as npt
 from stage_benchmarks import graph_methods, neighbour_methods, network_methods
 from stage_benchmarks.graph_methods import MIN_HITS
+from stage_benchmarks.graphs import NO_CAP, EventGraphs, graphs_of
 from stage_benchmarks.inputs import Input, from_events, stand_in
 from stage_benchmarks.network_methods import NetworkCall
 from stage_benchmarks.stopwatch import Measurement, measure
 
 from exatrkx import native
-from exatrkx.edges import select_edges
 from exatrkx.errors import ExatrkxError
-from exatrkx.neighbours import fixed_radius_edges
-from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
+from exatrkx.working_point import WEIGHTS_DIR
 
 IntArray = npt.NDArray[np.int64]
 AnyArray = npt.NDArray[Any]
 
 SIZES: Final = (1_300, 10_000, 100_000)
-FILTER_CUT: Final = 0.5
-"""Of the random scores that edge selection and components are timed with: a tenth of them are above it."""
-
-NO_CAP: Final = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +90,17 @@ class Comparison:
 def rows_for(event: Input, options: argparse.Namespace) -> Iterator[Row]:
     """Every stage and method on one event; the first method of a stage is what the others are compared with."""
     yield from _neighbour_rows(event, options)
-    yield from _network_rows(event, options)
-    graph = neighbour_methods.ckdtree(event.embedding, event.radius, 0, 1)
-    edge_index = np.stack([graph.max(axis=0), graph.min(axis=0)])
-    generator = np.random.default_rng(options.seed)
-    scores = generator.normal(-1.2816, 1.0, size=edge_index.shape[1]).astype(np.float32)
-    for comparison, methods in (
-        (Comparison(event, "edges", np.array_equal), graph_methods.selections()),
-        (Comparison(event, "components", same_candidates), graph_methods.components()),
+    graphs = graphs_of(event, options.weights, options.threads, options.seed)
+    yield from _network_rows(event, graphs, options)
+    for comparison, methods, graph in (
+        (Comparison(event, "edges", np.array_equal), graph_methods.selections(), graphs.neighbours),
+        (Comparison(event, "components", same_candidates), graph_methods.components(), graphs.filtered),
+        (Comparison(event, "contraction", same_candidates), graph_methods.contractions(), graphs.filtered),
     ):
         for name, method in methods.items():
             for threads in sorted({1, options.threads} if method in graph_methods.THREADED else {1}):
-                done = measure(options.repeats, method, edge_index, scores, len(event.embedding), FILTER_CUT, threads)
-                yield comparison.row(name, threads, edge_index.shape[1], *done)
+                call = (graph.edge_index, graph.scores, len(event.embedding), graph.cut, threads)
+                yield comparison.row(name, threads, graph.edge_index.shape[1], *measure(options.repeats, method, *call))
 
 
 def _neighbour_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
@@ -121,17 +114,12 @@ def _neighbour_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
             yield comparison.row(name, threads, pairs.shape[1], measured, keys)
 
 
-def _network_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
+def _network_rows(event: Input, graphs: EventGraphs, options: argparse.Namespace) -> Iterator[Row]:
     """The networks on the graphs that they see in the pipeline; with one thread, also with products for every edge."""
     if event.features is None:
         return
-    cuts = WorkingPoint.load(options.weights / "working_point.json")
-    neighbours = fixed_radius_edges(
-        event.embedding, radius=cuts.radius, max_neighbors=cuts.max_neighbors, max_edges=NO_CAP
-    )
-    scores = network_methods.run(NetworkCall(options.weights, "filter", options.threads), event.features, neighbours)
-    graphs = {"embed": None, "filter": neighbours, "gnn": select_edges(neighbours, scores, cut=cuts.filter_cut)}
-    for stage, graph in graphs.items():
+    seen = {"embed": None, "filter": graphs.neighbours.edge_index, "gnn": graphs.filtered.edge_index}
+    for stage, graph in seen.items():
         comparison = Comparison(event, stage, network_methods.same_scores)
         count = 0 if graph is None else graph.shape[1]
         ways = [("products per edge", 1, True)] if graph is not None else []

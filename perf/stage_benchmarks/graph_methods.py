@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from exatrkx import components_scipy, native
+from exatrkx import components_scipy, contraction_python, native
 from exatrkx.edges import score_threshold
 
 FloatArray = npt.NDArray[np.float32]
@@ -48,6 +48,15 @@ def csgraph(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float
     return component
 
 
+def cluster_native(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
+    return native.label_clusters(edge_index, scores, num_nodes, threshold=score_threshold(cut), min_hits=MIN_HITS)
+
+
+def cluster_python(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
+    threshold = float(score_threshold(cut))
+    return contraction_python.label_clusters(edge_index, scores, num_nodes, threshold, MIN_HITS)
+
+
 THREADED: Final = frozenset({select_native})
 """Those that use more than one thread when told to."""
 
@@ -60,3 +69,8 @@ def selections() -> dict[str, Stage]:
 def components() -> dict[str, Stage]:
     every: dict[str, Stage] = {"csgraph": csgraph, "exatrkx scipy": label_scipy}
     return every | ({"exatrkx native": label_native} if native.available() else {})
+
+
+def contractions() -> dict[str, Stage]:
+    every: dict[str, Stage] = {"exatrkx python": cluster_python}
+    return every | ({"exatrkx native": cluster_native} if native.available() else {})
