@@ -1,4 +1,4 @@
-"""How the CKF is set: as ACTS sets it, and as it finds more."""
+"""How the CKF is set: as ACTS sets it in its own monitoring, and as it finds more here."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ SETTINGS: Final = {
         min_measurements=7,
     ),
 }
-"""`acts`: those with which ACTS monitors itself on this detector (CI/physmon in its repository).
+"""`acts`: the cuts with which ACTS monitors itself on tt̄ events at µ = 200 (CI/physmon in its repository); there in the
+Open Data Detector, not the Generic one, and not tuned here.
 
 `tuned`: of the particles that those lose, nearly all were born beyond the first pixel layers, in decays of K0S and Λ:
 seeds of short strips, and tracks that pass the axis at a distance, find them. More than one branch finds no more tracks
