@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import platform
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,62 +13,33 @@ from tqdm import tqdm
 from exatrkx.errors import ExatrkxError
 from exatrkx.pipeline import Pipeline
 from exatrkx.readers import count_events, read_events
+from exatrkx.report import code_line, particles_line, track_table, with_interval
 from exatrkx.validation import Validation
 from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exatrkx.intervals import Ratio
-
-TRACK_ROWS = (
-    ("efficiency, double majority", "efficiency_double_majority", "> 50 % of the candidate and of the particle"),
-    ("efficiency, LHC", "efficiency_lhc", "≥ 75 % of the candidate"),
-    ("efficiency, perfect", "efficiency_perfect", "exactly the particle's spacepoints"),
-    ("fake rate", "fake_rate", "candidates in which no particle has more than half"),
-    ("unmatched rate", "unmatched_rate", "candidates that match no particle by double majority"),
-    ("duplicate rate", "duplicate_rate", "candidates of a selected particle beyond its first"),
-)
-
 
 def markdown(result: Validation, pipeline: Pipeline, samples: Sequence[str]) -> str:
     """The report as Markdown: what was run, each stage's graph, the tracks with 95 % intervals."""
-    cut = result.selection
     point = ", ".join(f"{name} {value}" for name, value in asdict(pipeline.working_point).items())
     lines = [
         f"- Events: {result.events} ({', '.join(samples)}), "
         f"{result.spacepoints / max(1, result.events):.0f} spacepoints and "
         f"{result.candidates / max(1, result.events):.0f} track candidates each",
-        f"- Particles to be found: charged primaries, pT > {cut.min_pt:g} GeV, |η| < {cut.max_abs_eta:g}, "
-        f"at least {cut.min_spacepoints} spacepoints",
+        particles_line(result.selection),
         f"- Working point: {point}",
-        f"- Code: {_commit()}; {platform.machine()}, Python {platform.python_version()}",
+        code_line(),
         "",
         "| graph after | edge efficiency | purity | edges per event |",
         "|---|---|---|---|",
     ]
     for name, stage in result.stages.items():
         edges = stage.count / max(1, result.events)
-        lines.append(f"| {name} | {_ratio(stage.edges.efficiency)} | {_ratio(stage.edges.purity)} | {edges:.0f} |")
-    lines += ["", "| tracks | value [95 % interval] | counted | matched when, or counted what |", "|---|---|---|---|"]
-    for title, name, meaning in TRACK_ROWS:
-        ratio = getattr(result.tracks, name)
-        lines.append(f"| {title} | {_ratio(ratio)} | {ratio.numerator} / {ratio.denominator} | {meaning} |")
-    return "\n".join(lines) + "\n"
-
-
-def _ratio(ratio: Ratio) -> str:
-    low, high = ratio.interval
-    return f"{ratio.value:.4f} [{low:.4f}, {high:.4f}]"
-
-
-def _commit() -> str:
-    try:
-        describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-        answer = subprocess.run(describe, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "not in a git checkout"
-    return f"commit {answer.stdout.strip()}"
+        efficiency, purity = with_interval(stage.edges.efficiency), with_interval(stage.edges.purity)
+        lines.append(f"| {name} | {efficiency} | {purity} | {edges:.0f} |")
+    return "\n".join([*lines, "", *track_table(result.tracks)]) + "\n"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from exatrkx.errors import ExatrkxError
 from exatrkx.event_file import write_events
-from exatrkx.simulation.settings import PROCESSES, Settings
+from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 try:
     from exatrkx.simulation.workers import simulate
@@ -26,23 +26,13 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.event_file")
-    parser.add_argument("--events", type=number, default=10, metavar="N", help="how many")
-    parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
-    parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same bytes")
-    parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
-    parser.add_argument("--workers", type=number, default=1, metavar="W", help="processes")
-    options = parser.parse_args(arguments)
-    try:
-        options.settings = Settings(process=options.process, pileup=options.pileup, seed=options.seed)
-    except ValueError as error:
-        parser.error(str(error))
-    return options
+    add_event_arguments(parser)
+    return parse_with_settings(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    numbers = range(options.first_event, options.first_event + options.events)
+    numbers = event_numbers(options)
     events = simulate(options.settings, numbers, options.workers)
     try:
         write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
@@ -53,14 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("simulation: interrupted, nothing written", file=sys.stderr)
         return 130
     return 0
-
-
-def number(text: str) -> int:
-    """An argument that counts something; its name is what an error message calls it."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative, found {value}")
-    return value
 
 
 if __name__ == "__main__":

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from exatrkx.event import Event
-from exatrkx.simulation.detector import Detector
+from exatrkx.simulation.detector import Detector, Further, no_more
 from exatrkx.simulation.generator import Generator
 from exatrkx.simulation.settings import Settings
 
 
 class Simulation:
-    """Everything that one process needs to simulate events; it takes seconds to build, once."""
+    """Everything that one process needs to simulate events; it takes seconds to build, once.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: which events.
+        further: algorithms of ACTS that run on each event after its simulation.
+    """
+
+    def __init__(self, settings: Settings, further: Further = no_more) -> None:
         self._generator = Generator(settings)
-        self._detector = Detector(settings.seed)
+        self._detector = Detector(settings.seed, further)
 
     def event(self, number: int) -> Event:
         """The event of this number.

@@ -51,6 +51,12 @@ def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spa
     )
 
 
+def measurement_indices(spacepoints: Any) -> list[int]:
+    """[N] the one measurement that each spacepoint of a `SpacePointContainer` was made of."""
+    # `next` and no loop: every spacepoint has one link, and the end of ACTS's iterator is a C++ exception, 20 µs each.
+    return [ex.IndexSourceLink.fromSourceLink(next(s.sourceLinks)).index() for s in spacepoints]
+
+
 def _packed(barcode: Any) -> int:
     """The five numbers of a barcode in 64 bits: 12, 12, 16, 8 and 16 of them, which sort as ACTS sorts barcodes."""
     packed: int = (
@@ -87,11 +93,9 @@ def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray
     """[H] spacepoint, particle's barcode, and place along the particle, of each hit that a spacepoint was made of."""
     barcodes = np.asarray([_packed(hit.particleId) for hit in hits], dtype=np.uint64)
     places = np.asarray([hit.index for hit in hits], dtype=np.int64)
-    # `next` and no loop: every spacepoint has one link, and the end of ACTS's iterator is a C++ exception, 20 µs each.
-    measurements = [ex.IndexSourceLink.fromSourceLink(next(s.sourceLinks)).index() for s in spacepoints]
     pairs = [
         (spacepoint, hit)
-        for spacepoint, measurement in enumerate(measurements)
+        for spacepoint, measurement in enumerate(measurement_indices(spacepoints))
         for hit in measurement_hits.valuesFor(measurement)
     ]
     spacepoint, hit = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,9 +25,21 @@ FIELD: Final = 2.0
 MIN_P: Final = MIN_PT
 """Momentum in GeV below which a particle is followed no further, whether generated or made in the material."""
 
+MEASUREMENTS: Final = "measurement_subset"
+SPACEPOINTS: Final = "spacepoints"
+"""Names under which ACTS's whiteboard has every measurement, and the one spacepoint of each."""
+
+Further = Callable[[Any, Any], Iterable[Any]]
+"""Makes ACTS algorithms that are to follow the digitisation, of the tracking geometry and the magnetic field."""
+
 _LEVEL: Final = acts.logging.ERROR
 # Fatras gives up on one looping particle in some 100,000 and calls it an error; the hits up to there are kept.
 _FATRAS_LEVEL: Final = acts.logging.FATAL
+
+
+def no_more(_geometry: Any, _field: Any) -> tuple[()]:
+    """The simulation alone."""
+    return ()
 
 
 class Detector:
@@ -35,12 +47,16 @@ class Detector:
 
     Args:
         seed: of the interactions with the material and of the smearing.
+        further: what runs in each event after that; it cannot change the event.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, further: Further = no_more) -> None:
         self._detector = ex.GenericDetector(logLevel=_LEVEL)
         self._source, self._sink = _Source(), _Sink()
-        self._chain = list(_algorithms(self._detector.trackingGeometry(), ex.RandomNumbers(seed=detector_seed(seed))))
+        geometry = self._detector.trackingGeometry()
+        field = acts.ConstantBField(acts.Vector3(0, 0, FIELD * acts.UnitConstants.T))
+        random = ex.RandomNumbers(seed=detector_seed(seed))
+        self._chain = [*_algorithms(geometry, field, random), self._sink, *further(geometry, field)]
 
     def event(self, number: int, particles: Iterable[GeneratedParticle]) -> Event:
         """Simulate the event of this number, which selects its random numbers, and of these particles.
@@ -52,7 +68,7 @@ class Detector:
         # Trapping floating-point exceptions would end the run at harmless ones in the propagation.
         sequencer = ex.Sequencer(skip=number, events=1, numThreads=1, trackFpes=False, logLevel=_LEVEL)
         sequencer.addReader(self._source)
-        for algorithm in (*self._chain, self._sink):
+        for algorithm in self._chain:
             sequencer.addAlgorithm(algorithm)
         try:
             sequencer.run()
@@ -64,7 +80,7 @@ class Detector:
         return event
 
 
-def _algorithms(geometry: Any, random: Any) -> Iterator[Any]:
+def _algorithms(geometry: Any, field: Any, random: Any) -> Iterator[Any]:
     yield ex.FatrasSimulation(
         level=_FATRAS_LEVEL,
         inputParticles="particles_generated",
@@ -72,7 +88,7 @@ def _algorithms(geometry: Any, random: Any) -> Iterator[Any]:
         outputSimHits="simhits",
         randomNumbers=random,
         trackingGeometry=geometry,
-        magneticField=acts.ConstantBField(acts.Vector3(0, 0, FIELD * acts.UnitConstants.T)),
+        magneticField=field,
         generateHitsOnSensitive=True,
         emScattering=True,
         emEnergyLossIonisation=True,
@@ -89,7 +105,7 @@ def _algorithms(geometry: Any, random: Any) -> Iterator[Any]:
         randomNumbers=random,
         inputSimHits="simhits",
         outputMeasurements="measurements",
-        outputMeasurementSubset="measurement_subset",
+        outputMeasurementSubset=MEASUREMENTS,
         outputClusters="clusters",
         outputMeasurementParticlesMap="measurement_particles",
         outputMeasurementSimHitsMap="measurement_simhits",
@@ -98,8 +114,8 @@ def _algorithms(geometry: Any, random: Any) -> Iterator[Any]:
     )
     yield ex.SpacePointMaker(
         level=_LEVEL,
-        inputMeasurements="measurement_subset",
-        outputSpacePoints="spacepoints",
+        inputMeasurements=MEASUREMENTS,
+        outputSpacePoints=SPACEPOINTS,
         trackingGeometry=geometry,
         geometrySelection=[acts.GeometryIdentifier(volume=volume) for volume in VOLUMES],
     )
@@ -139,7 +155,7 @@ class _Sink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
         "particles_simulated": ex.SimParticleContainer,
         "simhits": ex.SimHitContainer,
         "measurement_simhits": ex.MeasurementSimHitsMap,
-        "spacepoints": acts.SpacePointContainer,
+        SPACEPOINTS: acts.SpacePointContainer,
     }
 
     def __init__(self) -> None:

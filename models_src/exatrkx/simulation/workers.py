@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
+from typing import TypeVar
 
 from exatrkx.errors import SimulationError
 from exatrkx.event import Event
 from exatrkx.simulation.chain import Simulation
 from exatrkx.simulation.settings import Settings
+
+T = TypeVar("T")
 
 
 def simulate(settings: Settings, numbers: Sequence[int], workers: int = 1) -> Iterator[Event]:
@@ -21,11 +24,20 @@ def simulate(settings: Settings, numbers: Sequence[int], workers: int = 1) -> It
     Raises:
         SimulationError: the generator or the detector simulation failed, or a worker process died.
     """
+    yield from in_processes(partial(_event, settings), numbers, workers)
+
+
+def in_processes(of_event: Callable[[int], T], numbers: Sequence[int], workers: int) -> Iterator[T]:
+    """What `of_event`, which must be picklable, returns for each of these event numbers, in their order.
+
+    Raises:
+        SimulationError: a worker process died; besides, whatever `of_event` raises.
+    """
     executor = ProcessPoolExecutor(
         max(min(workers, len(numbers)), 1), multiprocessing.get_context("spawn"), initializer=_leave_interrupts
     )
     try:
-        yield from executor.map(partial(_event, settings), numbers)
+        yield from executor.map(of_event, numbers)
     except BrokenProcessPool as error:
         raise SimulationError("a worker process died, perhaps for want of memory") from error
     finally:

@@ -1,0 +1,61 @@
+"""`python -m exatrkx.ckf`: find the tracks of simulated events with ACTS's CKF, and report how good they are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from exatrkx.ckf.settings import SETTINGS
+from exatrkx.errors import ExatrkxError
+from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
+
+try:
+    from exatrkx.ckf.figures import CkfFigures
+    from exatrkx.ckf.reconstruction import reconstruct
+except ModuleNotFoundError as missing:
+    raise SystemExit(f"ckf: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m exatrkx.ckf",
+        description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
+        "tracks with the combinatorial Kalman filter of ACTS, and judge these as `exatrkx.validate` judges others.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_event_arguments(parser)
+    parser.add_argument("--settings", dest="ckf", choices=SETTINGS, default="tuned", help="of the filter")
+    parser.add_argument("--output", type=Path, help="append the report to this Markdown file too")
+    return parse_with_settings(parser, arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    numbers = event_numbers(options)
+    figures = CkfFigures()
+    events = reconstruct(options.settings, SETTINGS[options.ckf], numbers, options.workers)
+    try:
+        for found in tqdm(events, total=len(numbers), unit="event"):
+            figures.add(found)
+        report = figures.markdown(
+            f"ACTS CKF, settings `{options.ckf}`; {options.process}, µ = {options.pileup:g}, seed {options.seed}"
+        )
+        print(report)
+        if options.output:
+            with options.output.open("a") as file:
+                file.write(report)
+    except (ExatrkxError, OSError) as error:
+        print(f"ckf: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ckf: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,55 @@
+"""What the CKF found, summed over events, and as a report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from exatrkx.ckf.reconstruction import Reconstructed
+from exatrkx.metrics import TrackMetrics, track_metrics
+from exatrkx.report import code_line, particles_line, track_table
+from exatrkx.selection import TARGET
+
+
+@dataclass(slots=True)
+class CkfFigures:
+    """Sums over events.
+
+    Attributes:
+        events, spacepoints, candidates: how many there were.
+        tracks: how good the candidates are.
+        seconds: processor time of each stage.
+    """
+
+    events: int = 0
+    spacepoints: int = 0
+    candidates: int = 0
+    tracks: TrackMetrics = field(default_factory=TrackMetrics.zero)
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    def add(self, found: Reconstructed) -> None:
+        """Count one event."""
+        self.events += 1
+        self.spacepoints += len(found.event)
+        self.candidates += int(found.labels.max(initial=-1)) + 1
+        self.tracks += track_metrics(found.labels, found.event)
+        self.seconds.update(found.seconds)
+
+    def markdown(self, title: str) -> str:
+        """The report: what was run, the tracks with 95 % intervals, the time."""
+        events = max(1, self.events)
+        lines = [
+            f"- {title}",
+            f"- Events: {self.events}, {self.spacepoints / events:.0f} spacepoints and "
+            f"{self.candidates / events:.0f} track candidates each",
+            particles_line(TARGET),
+            code_line(),
+            "",
+            *track_table(self.tracks),
+            "",
+            "| stage | processor time per event |",
+            "|---|---|",
+            *(f"| {stage} | {1000 * seconds / events:.1f} ms |" for stage, seconds in self.seconds.items()),
+            f"| all | {1000 * self.seconds.total() / events:.1f} ms |",
+        ]
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,85 @@
+"""Events that are simulated and whose tracks the CKF finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+from exatrkx.ckf.algorithms import ambiguity, finding, seeding
+from exatrkx.ckf.collect import Clock, TrackSink
+from exatrkx.ckf.settings import CkfSettings
+from exatrkx.errors import SimulationError
+from exatrkx.event import Event, IntArray
+from exatrkx.simulation.chain import Simulation
+from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.workers import in_processes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconstructed:
+    """An event with the tracks that were found in it.
+
+    Attributes:
+        event: N spacepoints with truth, those of `exatrkx.simulation`.
+        labels: [N] see `exatrkx.ckf.labels`.
+        seconds: processor time of each stage, on one core.
+    """
+
+    event: Event
+    labels: IntArray
+    seconds: dict[str, float]
+
+
+class Reconstruction:
+    """Everything that one process needs; it takes seconds to build, once."""
+
+    def __init__(self, settings: Settings, ckf: CkfSettings) -> None:
+        self._ckf = ckf
+        self._clock, self._sink = Clock(), TrackSink()
+        self._simulation = Simulation(settings, self._algorithms)
+
+    def event(self, number: int) -> Reconstructed:
+        """The event of this number.
+
+        Raises:
+            SimulationError: the generator, the detector simulation or the reconstruction failed.
+        """
+        self._clock.take()  # of an event that failed
+        event = self._simulation.event(number)
+        labels = self._sink.take()
+        if labels is None:
+            raise SimulationError(f"event {number}: ACTS ended without tracks and without saying why")
+        return Reconstructed(event=event, labels=labels, seconds=self._clock.take())
+
+    def _algorithms(self, geometry: Any, field: Any) -> Iterator[Any]:
+        yield self._clock.start()
+        yield from seeding(geometry, field, self._ckf)
+        yield self._clock.end_of("seeding")
+        yield from finding(geometry, field, self._ckf)
+        yield self._clock.end_of("finding")
+        yield from ambiguity(self._ckf)
+        yield self._clock.end_of("ambiguity resolution")
+        yield self._sink
+
+
+def reconstruct(
+    settings: Settings, ckf: CkfSettings, numbers: Sequence[int], workers: int = 1
+) -> Iterator[Reconstructed]:
+    """Simulate and reconstruct the events of these numbers, in their order, the same for any number of processes.
+
+    Raises:
+        SimulationError: an event failed, or a worker process died.
+    """
+    yield from in_processes(partial(_event, settings, ckf), numbers, workers)
+
+
+def _event(settings: Settings, ckf: CkfSettings, number: int) -> Reconstructed:
+    return _reconstruction(settings, ckf).event(number)
+
+
+@lru_cache(maxsize=1)
+def _reconstruction(settings: Settings, ckf: CkfSettings) -> Reconstruction:
+    """The one that this process keeps."""
+    return Reconstruction(settings, ckf)

@@ -1,0 +1,59 @@
+"""The lines that every report in Markdown has: what was to be found, how much of it was, and with which code."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from exatrkx.intervals import Ratio
+    from exatrkx.metrics import TrackMetrics
+    from exatrkx.selection import ParticleSelection
+
+TRACK_ROWS: Final = (
+    ("efficiency, double majority", "efficiency_double_majority", "> 50 % of the candidate and of the particle"),
+    ("efficiency, LHC", "efficiency_lhc", "≥ 75 % of the candidate"),
+    ("efficiency, perfect", "efficiency_perfect", "exactly the particle's spacepoints"),
+    ("fake rate", "fake_rate", "candidates in which no particle has more than half"),
+    ("unmatched rate", "unmatched_rate", "candidates that match no particle by double majority"),
+    ("duplicate rate", "duplicate_rate", "candidates of a selected particle beyond its first"),
+)
+
+
+def particles_line(selection: ParticleSelection) -> str:
+    """The particles that an efficiency counts."""
+    return (
+        f"- Particles to be found: charged primaries, pT > {selection.min_pt:g} GeV, |η| < {selection.max_abs_eta:g}, "
+        f"at least {selection.min_spacepoints} spacepoints"
+    )
+
+
+def code_line() -> str:
+    """The commit and the platform."""
+    return f"- Code: {_commit()}; {platform.machine()}, Python {platform.python_version()}"
+
+
+def track_table(tracks: TrackMetrics) -> list[str]:
+    """The figures of the track candidates, with 95 % intervals."""
+    lines = ["| tracks | value [95 % interval] | counted | matched when, or counted what |", "|---|---|---|---|"]
+    for title, name, meaning in TRACK_ROWS:
+        ratio = getattr(tracks, name)
+        lines.append(f"| {title} | {with_interval(ratio)} | {ratio.numerator} / {ratio.denominator} | {meaning} |")
+    return lines
+
+
+def with_interval(ratio: Ratio) -> str:
+    """A fraction and its 95 % interval."""
+    low, high = ratio.interval
+    return f"{ratio.value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _commit() -> str:
+    try:
+        describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        answer = subprocess.run(describe, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not in a git checkout"
+    return f"commit {answer.stdout.strip()}"

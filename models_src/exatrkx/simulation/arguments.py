@@ -1,0 +1,41 @@
+"""The options of a command that simulates events: which ones, and in how many processes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from exatrkx.simulation.settings import PROCESSES, Settings
+
+
+def add_event_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every such command has."""
+    parser.add_argument("--events", type=number, default=10, metavar="N", help="how many")
+    parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
+    parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same events")
+    parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
+    parser.add_argument("--workers", type=number, default=1, metavar="W", help="processes")
+
+
+def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse, with the events' `Settings` as attribute `settings`; exit with the reason where they make no sense."""
+    options = parser.parse_args(arguments)
+    try:
+        options.settings = Settings(process=options.process, pileup=options.pileup, seed=options.seed)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
+
+
+def event_numbers(options: argparse.Namespace) -> range:
+    """The numbers of the events that were asked for."""
+    return range(options.first_event, options.first_event + options.events)
+
+
+def number(text: str) -> int:
+    """An argument that counts something; its name is what an error message calls it."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"must not be negative, found {value}")
+    return value
