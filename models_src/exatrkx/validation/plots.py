@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from itertools import cycle
-from typing import TYPE_CHECKING, Any, Final
+from operator import itemgetter
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from exatrkx.plot_style import COLOURS, headline, new_figure, save, style
 from exatrkx.validation.binned import Quantity
-from exatrkx.validation.binning import ETA, PT, RADIUS
+from exatrkx.validation.binning import ETA, PT, RADIUS, BinnedRatio
 from exatrkx.validation.report import TRACK_ROWS
 
 if TYPE_CHECKING:
@@ -23,14 +25,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from exatrkx.intervals import Ratio
-    from exatrkx.validation.binning import Axis, BinnedRatio
+    from exatrkx.validation.binning import Axis
     from exatrkx.validation.sums import Validation
 
     Results = Mapping[str, Validation]
 
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 PILEUP: Final = re.compile(r"(?:µ|μ|mu)\s*=?\s*(\d+(?:\.\d+)?)\s*$", re.IGNORECASE)
-"""How a sample's name ends when it says the mean number of simultaneous collisions."""
+"""How a sample's name ends when it says the mean number of pile-up collisions."""
 
 _BINNED: Final = {
     "efficiency_pt": (Quantity.EFFICIENCY, PT),
@@ -48,6 +50,8 @@ _SCALES: Final[dict[str, dict[str, Any]]] = {
     RADIUS.name: {"value": "symlog", "linthresh": RADIUS.edges[1], "linscale": 0.6},
 }
 """Of the axes that are not linear."""
+
+_TICKS: Final = {PT.name: (1, 2, 5, 10, 20, 50, 100, 200), RADIUS.name: (0, 0.1, 1, 10, 100)}
 
 
 def write_plots(results: Results, folder: Path) -> list[Path]:
@@ -95,7 +99,8 @@ def binned_plot(binned: Mapping[str, dict[str, BinnedRatio]], quantity: Quantity
         panels = {"": next(iter(binned.values()))}
     else:
         kinds = dict.fromkeys(kind for of_sample in binned.values() for kind in of_sample)
-        panels = {kind: {s: of_sample[kind] for s, of_sample in binned.items() if kind in of_sample} for kind in kinds}
+        nothing = BinnedRatio.zero(axis)
+        panels = {kind: {name: of_sample.get(kind, nothing) for name, of_sample in binned.items()} for kind in kinds}
     wide = 7.0 if len(panels) == 1 else 1.0 + 4.0 * len(panels)
     figure, axes = new_figure(wide, 4.6, 1, len(panels), sharey=True)
     for panel, (kind, lines) in zip(axes.flat, panels.items(), strict=True):
@@ -103,21 +108,24 @@ def binned_plot(binned: Mapping[str, dict[str, BinnedRatio]], quantity: Quantity
         headline(panel, kind or f"{next(iter(binned))}: {selection}")
     _zoom_on_one(axes[0, 0], [ratio for lines in panels.values() for line in lines.values() for ratio in line.ratios])
     axes[0, 0].set_ylabel(str(quantity))
-    axes[0, 0].legend(loc="lower left")
+    _legend(axes[0, 0], "lower left")
     return figure
 
 
 def rates_plot(results: Results) -> Figure:
     """Fake rate by the candidates' η, and duplicate rate by the particles'; a colour for each sample."""
-    whose = {Quantity.FAKE_RATE: "mean of the candidate's spacepoints", Quantity.DUPLICATE_RATE: "of the particle"}
+    whose = {Quantity.FAKE_RATE: "mean η of the candidate's spacepoints", Quantity.DUPLICATE_RATE: "η of the particle"}
     figure, axes = new_figure(10.0, 4.4, 1, 2)
     for panel, (quantity, meaning) in zip(axes.flat, whose.items(), strict=True):
-        lines = {sample: result.binned.kinds(quantity, ETA) for sample, result in results.items()}
-        _lines(panel, {sample: kinds[""] for sample, kinds in lines.items() if kinds}, ETA)
-        _zoom_on_zero(panel, [ratio for kinds in lines.values() for line in kinds.values() for ratio in line.ratios])
-        headline(panel, f"η {meaning}")
+        nothing = BinnedRatio.zero(ETA)
+        lines = {sample: result.binned.kinds(quantity, ETA).get("", nothing) for sample, result in results.items()}
+        _lines(panel, lines, ETA)
+        _zoom_on_zero(panel, [ratio for line in lines.values() for ratio in line.ratios])
+        alone = f"{next(iter(results))}: " if len(results) == 1 else ""
+        headline(panel, f"{alone}{meaning}")
         panel.set_ylabel(str(quantity))
-    axes[0, 0].legend(loc="upper left")
+    if len(results) > 1:
+        _legend(axes[0, 0], "upper left")
     return figure
 
 
@@ -134,11 +142,17 @@ def samples_plot(results: Results) -> Figure:
         drawn = []
         for name in names:
             ratios = [getattr(result.tracks, name) for result in results.values()]
-            points = sorted((place, 0.0, 0.0, ratio) for place, ratio in zip(places, ratios, strict=True))
-            _draw(panel, points, **next(looks), label=titles[name], linestyle="-" if known else "")
+            points = [(place, 0.0, 0.0, ratio) for place, ratio in zip(places, ratios, strict=True)]
+            _draw(
+                panel,
+                sorted(points, key=itemgetter(0)),
+                **next(looks),
+                label=titles[name],
+                linestyle="-" if known else "",
+            )
             drawn += ratios
         (_zoom_on_one if names is _EFFICIENCIES else _zoom_on_zero)(panel, drawn)
-        panel.legend(loc="best")
+        _legend(panel, "best")
         panel.grid(axis="y")
     axes[0, 0].set_ylabel("track efficiency")
     axes[1, 0].set_ylabel("rate")
@@ -151,8 +165,9 @@ def _sample_ticks(panel: Axes, places: list[float], names: list[str] | None) -> 
     """A scale of µ, or the samples' names."""
     panel.xaxis.set_minor_locator(NullLocator())
     if names is None:
-        panel.set_xlabel("µ, mean number of simultaneous collisions")
-        panel.set_xmargin(0.06)
+        panel.set_xlabel("µ, mean number of pile-up collisions")
+        span = max(max(places) - min(places), 1.0)
+        panel.set_xlim(min(places) - 0.06 * span, max(places) + 0.06 * span)
         return
     panel.set_xticks(places, names)
     panel.set_xlim(-0.5, len(places) - 0.5)
@@ -171,9 +186,9 @@ def _lines(panel: Axes, lines: Mapping[str, BinnedRatio], axis: Axis) -> None:
     scale = _SCALES.get(axis.name)
     if scale:
         panel.set_xscale(**scale)
-        panel.xaxis.set_major_locator(FixedLocator([edge for edge in axis.edges if edge]))
+        panel.xaxis.set_major_locator(FixedLocator(_TICKS[axis.name]))
         panel.xaxis.set_minor_locator(NullLocator())
-        panel.xaxis.set_major_formatter(ScalarFormatter())
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:g}"))
     apart = min(0.16, 0.8 / max(1, len(lines)))
     for place, ((name, line), look) in enumerate(zip(lines.items(), _looks(), strict=False)):
         part = 0.5 + apart * (place - (len(lines) - 1) / 2)
@@ -182,7 +197,15 @@ def _lines(panel: Axes, lines: Mapping[str, BinnedRatio], axis: Axis) -> None:
             along = low * (high / low) ** part if scale and low else low + part * (high - low)
             points.append((along, along - low, high - along, ratio))
         _draw(panel, points, **look, label=name, linestyle="")
-    panel.set_xlim(axis.edges[0], axis.edges[-1])
+    counted = [
+        edge
+        for line in lines.values()
+        for edges, ratio in zip(axis.bins, line.ratios, strict=True)
+        if ratio.denominator
+        for edge in edges
+    ]
+    if counted:
+        panel.set_xlim(min(counted), max(counted))
     panel.set_xlabel(axis.label)
     panel.grid(axis="y")
 
@@ -206,6 +229,12 @@ def _draw(panel: Axes, points: Iterable[tuple[float, float, float, Ratio]], **ho
     panel.errorbar(places, values, yerr=vertical, xerr=horizontal, linewidth=1.4, elinewidth=1.1, capsize=0, **how)
 
 
+def _legend(panel: Axes, place: Literal["lower left", "upper left", "best"]) -> None:
+    """A legend, unless nothing was drawn: matplotlib warns of an empty one."""
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(loc=place)
+
+
 def _zoom_on_one(panel: Axes, ratios: Iterable[Ratio]) -> None:
     """From below the smallest value to a little above 1, with room for a legend below."""
     least = min((ratio.value for ratio in ratios if ratio.denominator), default=0.0)
@@ -213,6 +242,10 @@ def _zoom_on_one(panel: Axes, ratios: Iterable[Ratio]) -> None:
 
 
 def _zoom_on_zero(panel: Axes, ratios: Iterable[Ratio]) -> None:
-    """From 0 to well above the largest value, with room for a legend above."""
-    largest = max((ratio.value for ratio in ratios if ratio.denominator), default=0.0)
-    panel.set_ylim(0.0, min(1.05, 1.8 * max(largest, 0.005)))
+    """From just below 0 to above the largest value and most intervals; those of nearly empty bins would flatten all."""
+    counted = [ratio for ratio in ratios if ratio.denominator]
+    if not counted:
+        return
+    most = 2.0 * median(ratio.interval[1] for ratio in counted)
+    top = min(1.05, max(most, 1.4 * max(ratio.value for ratio in counted)))
+    panel.set_ylim(-0.03 * top, top)
