@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.plot_style import save
 from exatrkx_perf.arguments import positive
 from exatrkx_perf.errors import PerfError, ResultsError
 from exatrkx_perf.output import steps_in
 from exatrkx_perf.paths import OUTPUT
 from exatrkx_perf.step_plot import step_plot
-from exatrkx_perf.style import save, style
+from exatrkx_perf.style import style
 from exatrkx_perf.tables import steps_text
 
 if TYPE_CHECKING:

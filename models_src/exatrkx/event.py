@@ -108,3 +108,10 @@ class Event:
     def r(self) -> FloatArray:
         """[N] distance from the beam axis in mm."""
         return np.hypot(self.x, self.y)
+
+    @property
+    def eta(self) -> FloatArray:
+        """[N] pseudorapidity of the position, seen from the detector's centre."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            eta: FloatArray = np.arcsinh(self.z / self.r)
+        return eta

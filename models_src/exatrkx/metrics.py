@@ -88,22 +88,67 @@ def track_metrics(labels: IntArray, event: Event, selection: ParticleSelection =
     Raises:
         ValueError: the event has no truth, or `labels` is not one integer for each spacepoint.
     """
+    return score_candidates(match_labels(labels, event), selection.mask(event))
+
+
+def match_labels(labels: IntArray, event: Event) -> Candidates:
+    """The candidates of one event, each with its majority particle.
+
+    Args:
+        labels: [N] a candidate's label ≥ 0 for each spacepoint, negative for a spacepoint on no candidate.
+        event: N spacepoints with truth.
+
+    Raises:
+        ValueError: the event has no truth, or `labels` is not one integer for each spacepoint.
+    """
     truth = require_truth(event)
     if labels.shape != (len(event),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"event {event.event_id}: labels must be one integer for each of {len(event)} spacepoints, "
             f"found {labels.dtype} {list(labels.shape)}"
         )
-    selected = selection.mask(event)
-    candidates = match_candidates(labels, truth)
+    return match_candidates(labels, truth)
+
+
+def score_candidates(candidates: Candidates, selected: BoolArray) -> TrackMetrics:
+    """Score the matched candidates of one event.
+
+    Args:
+        candidates: as `match_labels` gives them.
+        selected: [P] the particles that should have been found.
+    """
+    found = {matching: found_particles(candidates, matching, len(selected))[selected] for matching in Matching}
     return TrackMetrics(
-        efficiency_perfect=_efficiency(candidates, Matching.PERFECT, selected),
-        efficiency_lhc=_efficiency(candidates, Matching.LHC, selected),
-        efficiency_double_majority=_efficiency(candidates, Matching.DOUBLE_MAJORITY, selected),
-        fake_rate=_share(candidates.purity <= MAJORITY),
-        unmatched_rate=_share(~candidates.matched(Matching.DOUBLE_MAJORITY)),
-        duplicate_rate=_duplicates(candidates, selected),
+        efficiency_perfect=share(found[Matching.PERFECT]),
+        efficiency_lhc=share(found[Matching.LHC]),
+        efficiency_double_majority=share(found[Matching.DOUBLE_MAJORITY]),
+        fake_rate=share(fakes(candidates)),
+        unmatched_rate=share(~candidates.matched(Matching.DOUBLE_MAJORITY)),
+        duplicate_rate=share(duplicates(candidates, selected)[1]),
     )
+
+
+def fakes(candidates: Candidates) -> BoolArray:
+    """[C] whether no particle made more than half of the candidate."""
+    return candidates.purity <= MAJORITY
+
+
+def duplicates(candidates: Candidates, selected: BoolArray) -> tuple[IntArray, BoolArray]:
+    """The candidates that a duplicate rate counts, and which of them are duplicates.
+
+    Args:
+        candidates: as `match_labels` gives them.
+        selected: [P] the particles that should have been found.
+
+    Returns:
+        [D] the selected particle of each candidate more than half of which it made, by rising label, and [D] whether
+        an earlier candidate has the same particle.
+    """
+    of_a_particle = candidates.particle[candidates.purity > MAJORITY]
+    of_selected = of_a_particle[selected[of_a_particle]]
+    again = np.ones(len(of_selected), dtype=np.bool_)
+    again[np.unique(of_selected, return_index=True)[1]] = False
+    return of_selected, again
 
 
 def edge_metrics(edge_index: IntArray, event: Event, selection: ParticleSelection = TARGET) -> EdgeMetrics:
@@ -119,21 +164,21 @@ def edge_metrics(edge_index: IntArray, event: Event, selection: ParticleSelectio
     """
     truth = require_truth(event)
     wanted = true_edges(truth, len(event), selection.mask(event))
-    return EdgeMetrics(
-        efficiency=_share(edge_truth(wanted, edge_index, len(event))),
-        purity=_share(edge_truth(edge_index, true_edges(truth, len(event)), len(event))),
+    return score_edges(
+        edge_truth(wanted, edge_index, len(event)), edge_truth(edge_index, true_edges(truth, len(event)), len(event))
     )
 
 
-def _share(flags: BoolArray) -> Ratio:
+def score_edges(kept: BoolArray, true: BoolArray) -> EdgeMetrics:
+    """Score a graph that was compared with the true edges.
+
+    Args:
+        kept: for each true edge of a selected particle, whether the graph has it.
+        true: [E] for each edge of the graph, whether it is a true edge of any charged particle.
+    """
+    return EdgeMetrics(efficiency=share(kept), purity=share(true))
+
+
+def share(flags: BoolArray) -> Ratio:
+    """How many are True, of how many there are."""
     return Ratio(int(np.count_nonzero(flags)), len(flags))
-
-
-def _efficiency(candidates: Candidates, matching: Matching, selected: BoolArray) -> Ratio:
-    return _share(found_particles(candidates, matching, len(selected))[selected])
-
-
-def _duplicates(candidates: Candidates, selected: BoolArray) -> Ratio:
-    of_a_particle = candidates.particle[candidates.purity > MAJORITY]
-    of_selected = of_a_particle[selected[of_a_particle]]
-    return Ratio(len(of_selected) - len(np.unique(of_selected)), len(of_selected))

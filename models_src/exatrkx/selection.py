@@ -7,13 +7,19 @@ from typing import Final, Literal
 
 import numpy as np
 
-from exatrkx.event import Event
+from exatrkx.event import Event, Particles
 from exatrkx.truth import BoolArray, require_truth, spacepoints_per_particle
 
 ELECTRON: Final = 11
 """PDG code of the electron; the positron's is −11."""
 
 Electrons = Literal["keep", "drop", "only"]
+
+
+def is_electron(particles: Particles) -> BoolArray:
+    """[P] True for electrons and positrons."""
+    found: BoolArray = np.abs(particles.pdg) == ELECTRON
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,7 @@ class ParticleSelection:
         if self.charged:
             chosen &= particles.charge != 0
         if self.electrons != "keep":
-            chosen &= (np.abs(particles.pdg) == ELECTRON) == (self.electrons == "only")
+            chosen &= is_electron(particles) == (self.electrons == "only")
         result: BoolArray = chosen
         return result
 

@@ -46,6 +46,17 @@ def true_edges(truth: Truth, num_spacepoints: int, particles: BoolArray | None =
         [2,T] each pair once, row 0 > row 1, sorted by row 0 and then by row 1, without self-loops: the form of
         every edge list of the pipeline.
     """
+    return owned_true_edges(truth, num_spacepoints, particles)[0]
+
+
+def owned_true_edges(
+    truth: Truth, num_spacepoints: int, particles: BoolArray | None = None
+) -> tuple[IntArray, IntArray]:
+    """The edges of `true_edges`, and whose they are.
+
+    Returns:
+        [2,T] the edges, and [T] the particle of each: of several that share an edge the smallest index.
+    """
     wanted = truth.particles.charge != 0
     if particles is not None:
         wanted &= particles
@@ -55,8 +66,8 @@ def true_edges(truth: Truth, num_spacepoints: int, particles: BoolArray | None =
     first, second = spacepoint[:-1], spacepoint[1:]
     # Two hits of one particle can lie on one spacepoint, which is no edge.
     joined = (particle[:-1] == particle[1:]) & (first != second)
-    keys = np.unique(_edge_keys(first[joined], second[joined], num_spacepoints))
-    return np.stack(np.divmod(keys, max(num_spacepoints, 1)))
+    keys, place = np.unique(_edge_keys(first[joined], second[joined], num_spacepoints), return_index=True)
+    return np.stack(np.divmod(keys, max(num_spacepoints, 1))), particle[:-1][joined][place]
 
 
 def edge_truth(edge_index: IntArray, true_edge_index: IntArray, num_spacepoints: int) -> BoolArray:

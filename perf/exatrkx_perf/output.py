@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exatrkx.plot_style import save
 from exatrkx_perf.comparison import configurations, gather, plain
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.plots import instances_plot, latency_plot, throughput_plot
 from exatrkx_perf.results import Result, read_results
 from exatrkx_perf.step_file import PointStep, read_steps
 from exatrkx_perf.step_plot import step_plot
-from exatrkx_perf.style import save, style
+from exatrkx_perf.style import style
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,10 +10,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from exatrkx.contract import CUSTOM
+from exatrkx.plot_style import FAINT, headline, new_figure
 from exatrkx_perf.comparison import ORDER, Series
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.step_times import UNEXPLAINED
-from exatrkx_perf.style import FAINT, STEP_COLOURS, headline, new_figure
+from exatrkx_perf.style import STEP_COLOURS
 from exatrkx_perf.tables import short
 
 if TYPE_CHECKING:

@@ -1,0 +1,102 @@
+"""Where the tracks come from that are judged: the pipeline itself, or a server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from exatrkx.arrays import Array, on_gpu
+from exatrkx.edges import select_edges
+from exatrkx.event import Event, IntArray
+from exatrkx.features import features
+
+if TYPE_CHECKING:
+    from exatrkx.pipeline import Pipeline
+
+STAGES: Final = ("neighbours", "filter", "GNN")
+"""Whose graphs the pipeline shows: after the neighbour search, after the filter's cut and after the GNN's cut."""
+
+READY_S: Final = 10.0
+"""How long a server may take to be ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was found in an event of N spacepoints.
+
+    Attributes:
+        labels: [N] −1, or the number of the spacepoint's track candidate.
+        seconds: that it took, from the features to the labels.
+        graphs: [2,E] each stage's edges; none where only the labels are known.
+    """
+
+    labels: IntArray
+    seconds: float
+    graphs: dict[str, IntArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """A way to find tracks.
+
+    Attributes:
+        find: the tracks of one event; raises what the pipeline or the client raises.
+        origin: what finds them, for the report.
+        timing: what the seconds are, for the report.
+    """
+
+    find: Callable[[Event], Found]
+    origin: str
+    timing: str
+
+
+def direct(pipeline: Pipeline) -> Finder:
+    """The pipeline, called in this process."""
+    import torch  # noqa: PLC0415 - judging a server's tracks needs none
+
+    def find(event: Event) -> Found:
+        hits = features(event)
+        began = time.perf_counter()
+        tracks = pipeline(hits)
+        labels = _on_host(tracks.labels)  # within the time: a GPU has finished only then
+        seconds = time.perf_counter() - began
+        joined = select_edges(tracks.edge_index, tracks.edge_scores, cut=pipeline.working_point.gnn_cut)
+        graphs = (_on_host(edges) for edges in (tracks.neighbour_edges, tracks.edge_index, joined))
+        return Found(labels=labels, seconds=seconds, graphs=dict(zip(STAGES, graphs, strict=True)))
+
+    point = ", ".join(f"{name} {value}" for name, value in asdict(pipeline.working_point).items())
+    threads = torch.get_num_threads()
+    timing = f"direct call, {threads} thread{'s' if threads > 1 else ''}"
+    if pipeline.device.type != "cpu":
+        timing = f"direct call on {pipeline.device}"
+    return Finder(find, f"Working point: {point}", timing)
+
+
+@contextmanager
+def served(url: str, model: str) -> Iterator[Finder]:
+    """A model of a running server; the connection is closed at the end of the `with`.
+
+    Raises:
+        ValueError: `url` is no address.
+        ExatrkxError: the server is not ready, or has no such model with the pipeline's tensors.
+    """
+    from exatrkx_client import TrackingClient  # noqa: PLC0415 - the client builds on this package, not it on the client
+
+    with TrackingClient(url, model) as client:
+        client.wait_until_ready(READY_S)
+        client.check_contract()
+
+        def find(event: Event) -> Found:
+            _, answer = next(client.find_tracks_many([event], in_flight=1))
+            return Found(labels=answer.labels, seconds=answer.seconds)
+
+        yield Finder(find, f"Server: {client.address}, model {model}", "request to decoded answer, one at a time")
+
+
+def _on_host(array: Array) -> IntArray:
+    """The array for NumPy, copied from a GPU where it is there."""
+    host: IntArray = array.get() if on_gpu(array) else array
+    return host
