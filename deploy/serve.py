@@ -57,7 +57,8 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--custom-backend",
         choices=("auto", "compiled", "python"),
         default="auto",
-        help="which implementation serves exatrkx_custom; auto: the compiled one where it is built",
+        help="what serves exatrkx_custom and, where the server has no LibTorch backend, the networks; "
+        "auto: what is compiled, where it is built",
     )
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
