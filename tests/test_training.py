@@ -19,8 +19,9 @@ from exatrkx.training.edge_task import EdgeTask
 from exatrkx.training.embedding_task import EmbeddingTask
 from exatrkx.training.graphs import NeighbourGraph
 from exatrkx.training.loop import Schedule, fit
-from exatrkx.training.sample import Sample, augment, load_samples
+from exatrkx.training.sample import Sample, augment, load_samples, sectors
 from exatrkx.validation import validate
+from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +56,28 @@ def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(samples: lis
     assert torch.equal(turned.features[:, 2].abs(), event.features[:, 2].abs())
     assert (turned.features[:, 1].abs() <= 1.0).all()
     assert not torch.equal(turned.features, event.features)
+
+
+def test_sectors_are_the_event_cut_in_phi(samples: list[Sample]) -> None:
+    event = samples[0]
+    parts = sectors(event, len(event) // 4)
+    assert len(parts) == 5
+    assert sorted(torch.cat([part.features for part in parts]).tolist()) == sorted(event.features.tolist())
+    for number, part in enumerate(parts):
+        assert ((part.features[:, 1] + 1.0) * 2.5).clamp(0.0, 4.99).long().eq(number).all()
+    places = {tuple(row): place for place, row in enumerate(event.features.tolist())}
+    kept = {
+        tuple(places[tuple(part.features[end].tolist())] for end in edge)
+        for part in parts
+        for edge in part.true_edges.T.tolist()
+    }
+    which = ((event.features[:, 1] + 1.0) * 2.5).long().clamp(0, 4)
+    inside = event.true_edges[:, which[event.true_edges[0]] == which[event.true_edges[1]]]
+    assert kept == {tuple(edge) for edge in inside.T.tolist()}
+
+
+def test_a_small_event_is_one_sector(samples: list[Sample]) -> None:
+    assert sectors(samples[0], len(samples[0])) == [samples[0]]
 
 
 def test_the_embedding_learns(samples: list[Sample], tmp_path: Path) -> None:
@@ -133,6 +156,15 @@ def test_the_command_trains_all_three_and_the_pipeline_takes_them(
     assert result.events == 2
     assert result.stages["neighbours"].count >= result.stages["filter"].count >= result.stages["GNN"].count
     assert result.stages["neighbours"].edges.efficiency.value > 0.5
+
+
+def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> None:
+    """One event is less than a batch: no step is taken, and what comes out is what went in."""
+    arguments = ["embed", "--train", str(EVENTS), "--limit", "1", "--valid", str(EVENTS), "--recipe", "quick"]
+    assert main([*arguments, "--start", str(WEIGHTS_DIR), "--output", str(tmp_path), "--device", "cpu"]) == 0
+    start, end = (load_network(folder / "embed.safetensors").state_dict() for folder in (WEIGHTS_DIR, tmp_path))
+    for name, weight in start.items():
+        assert torch.equal(weight, end[name]), name
 
 
 def test_a_missing_file_of_events_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

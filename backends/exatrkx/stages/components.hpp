@@ -35,7 +35,7 @@ class DisjointSets {
   std::vector<std::int32_t> parent_;
 };
 
-// Writes the labels [num_nodes] of sets of `min_hits` or more: 0, 1, 2, … in the order of their roots, and -1 for others.
+// Writes the labels [num_nodes] of sets of `min_hits` or more, 0, 1, 2, … in the order of their roots; -1 for others.
 inline void write_labels(DisjointSets& sets, std::int64_t num_nodes, std::int64_t min_hits, std::int64_t* labels) {
   constexpr std::int64_t kNoise = -1;
   std::vector<std::int32_t> size(static_cast<std::size_t>(num_nodes), 0);

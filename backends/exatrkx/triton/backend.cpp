@@ -67,7 +67,7 @@ EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_Initialize(TRITONBACKEND_Backen
 }
 
 EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_GetBackendAttribute(TRITONBACKEND_Backend* /*backend*/,
-                                                                          TRITONBACKEND_BackendAttribute* attribute) {
+                                                                     TRITONBACKEND_BackendAttribute* attribute) {
   // Where the server is free to choose: a torch without CUDA cannot use the GPU that the server sees.
   return triton::guarded(kBackend, [&] {
     const auto kind =
@@ -110,8 +110,8 @@ EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelInstanceFinalize(TRITONBAC
 }
 
 EXATRKX_EXPORT TRITONSERVER_Error* TRITONBACKEND_ModelInstanceExecute(TRITONBACKEND_ModelInstance* instance,
-                                                                           TRITONBACKEND_Request** requests,
-                                                                           const std::uint32_t count) {
+                                                                      TRITONBACKEND_Request** requests,
+                                                                      const std::uint32_t count) {
   // An error here would leave the requests with Triton; once they are taken, each gets an answer of its own.
   return triton::guarded(kBackend, [&] {
     void* state = nullptr;

@@ -36,13 +36,14 @@ class Recipe:
 RECIPES: Final[dict[str, Recipe]] = {
     # Minutes, to see that everything works; also what the tests run.
     "quick": Recipe(embed=Schedule(epochs=2), filter=Schedule(epochs=1), gnn=Schedule(epochs=2)),
-    # What the committed weights were made with: within an hour on two CPU cores from 1,500 events.
+    # Within an hour on two CPU cores, from 1,500 events without pile-up.
     "laptop": Recipe(
         embed=Schedule(epochs=10, learning_rate=3e-3),
         filter=Schedule(epochs=4, learning_rate=2e-3),
         gnn=Schedule(epochs=8, learning_rate=2.5e-3),
     ),
-    # For events with pile-up: from 500 events at µ = 0, 60 at 40 and 24 at 200.
+    # For pile-up, from 500 events at µ = 0, 60 at 40 and 24 at 200; the GNN with --start from one of `laptop`: three
+    # epochs are too few from nothing. What the committed weights were made with: weights/REPORT.md.
     "pileup": Recipe(
         embed=Schedule(epochs=16, learning_rate=3e-3),
         filter=Schedule(epochs=2, learning_rate=2e-3),
