@@ -25,9 +25,10 @@ from matplotlib.lines import Line2D
 
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
-from exatrkx.event import Event
+from exatrkx.event import Event, IntArray
 from exatrkx.readers import read_events
-from exatrkx_client.tracks_file import Labels, group_by_label, read_labels
+from exatrkx.saved_tracks import read_labels
+from exatrkx.tracks_file import group_by_label
 
 DONE: Final = 0
 BAD_INPUT: Final = 2
@@ -85,7 +86,7 @@ def find_event(paths: Sequence[str], number: int | None) -> Event:
     raise EventFormatError(f"{', '.join(map(str, paths))}: no event {number} among {seen}")
 
 
-def draw(event: Event, labels: Labels) -> Figure:
+def draw(event: Event, labels: IntArray) -> Figure:
     """A figure of two panels, x–y and r–z in mm: all spacepoints in grey, each track in a colour of its own.
 
     Args:
@@ -139,7 +140,7 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def _panel(axes: Axes, points: Points, event: Event, labels: Labels) -> None:
+def _panel(axes: Axes, points: Points, event: Event, labels: IntArray) -> None:
     """One projection; `points` is [2,N]."""
     axes.set_axisbelow(True)
     axes.grid(color=_GRID, linewidth=0.8)

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.errors import SimulationError
+from exatrkx.errors import EventFormatError, SimulationError
 from exatrkx.event import Event
 from exatrkx.metrics import TrackMetrics, track_metrics
 from exatrkx.report import TRACK_ROWS
+from exatrkx.saved_tracks import SavedTracks
 from exatrkx.simulation.settings import Settings
 
 pytest.importorskip("acts")
@@ -181,6 +182,25 @@ def test_the_command_gives_the_same_for_any_number_of_workers(
     assert tables[0] == tables[1]
     ratio = total(found[:3]).efficiency_double_majority
     assert any(f"{ratio.numerator} / {ratio.denominator}" in line for line in tables[0])
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_the_tracks_are_written_with_their_times(tmp_path: Path, suffix: str, found: list[Reconstructed]) -> None:
+    file = tmp_path / f"tracks{suffix}"
+    assert main(["--events", "2", "--first-event", "1", "--seed", "5", "--tracks", str(file)]) == 0
+    saved = SavedTracks.read(file)
+    assert list(saved.rows) == [1, 2]
+    for one in found[1:3]:
+        assert np.array_equal(saved.labels(one.event), one.labels)
+        assert 0.0 < saved.seconds(one.event) < 10.0
+    with pytest.raises(EventFormatError, match="event 3"):
+        saved.labels(found[3].event)
+
+
+def test_tracks_of_no_known_format_are_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--events", "1", "--tracks", str(tmp_path / "tracks.root")]) == 1
+    assert "ckf: " in (error := capsys.readouterr().err)
+    assert ".parquet or .csv, found '.root'" in error
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -265,7 +265,7 @@ def test_the_clients_answers_may_come_in_any_order() -> None:
 
 def test_neither_the_client_nor_its_readers_import_torch() -> None:
     script = (
-        "import sys, exatrkx_client, exatrkx_client.report, exatrkx_client.tracks_file, exatrkx.readers\n"
+        "import sys, exatrkx_client, exatrkx_client.report, exatrkx.saved_tracks, exatrkx.readers\n"
         "for url in ('h:8000', 'h:8001'): exatrkx_client.TrackingClient(url).close()\n"
         "assert not {'torch', 'torch_geometric'} & set(sys.modules)\n"
         "assert {'tritonclient.grpc', 'tritonclient.http'} <= set(sys.modules)"

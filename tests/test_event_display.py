@@ -19,7 +19,7 @@ from matplotlib.image import imread
 
 from exatrkx.event import Event
 from exatrkx.event_file import write_events
-from exatrkx_client.tracks_file import TracksWriter
+from exatrkx.tracks_file import TracksWriter
 
 SCRIPT: Final = Path(__file__).resolve().parents[1] / "client" / "event_display.py"
 PNG: Final = b"\x89PNG"

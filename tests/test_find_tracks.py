@@ -20,8 +20,8 @@ import pytest
 from exatrkx.event import Event
 from exatrkx.event_file import write_events
 from exatrkx.features import features, positions
+from exatrkx.saved_tracks import read_labels
 from exatrkx_client import TrackingClient
-from exatrkx_client.tracks_file import read_labels
 
 if TYPE_CHECKING:
     from exatrkx_server import TritonServer

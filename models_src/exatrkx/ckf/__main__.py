@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from exatrkx.ckf.settings import SETTINGS
 from exatrkx.errors import ExatrkxError
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
+from exatrkx.tracks_file import TracksWriter
 
 try:
     from exatrkx.ckf.figures import CkfFigures
@@ -30,6 +32,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_event_arguments(parser)
     parser.add_argument("--settings", dest="ckf", choices=SETTINGS, default="tuned", help="of the filter")
     parser.add_argument("--output", type=Path, help="append the report to this Markdown file too")
+    parser.add_argument(
+        "--tracks",
+        type=Path,
+        help="write the tracks, one row for each spacepoint, with the event's seconds: .parquet or .csv, which "
+        "exatrkx.validate --tracks takes",
+    )
     return parse_with_settings(parser, arguments)
 
 
@@ -39,8 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     figures = CkfFigures()
     events = reconstruct(options.settings, SETTINGS[options.ckf], numbers, options.workers)
     try:
-        for found in tqdm(events, total=len(numbers), unit="event"):
-            figures.add(found)
+        with TracksWriter(options.tracks, timed=True) if options.tracks else nullcontext() as writer:
+            for found in tqdm(events, total=len(numbers), unit="event"):
+                figures.add(found)
+                if writer:
+                    writer.write(found.event, found.labels, sum(found.seconds.values()))
         report = figures.markdown(
             f"ACTS CKF, settings `{options.ckf}`; {options.process}, µ = {options.pileup:g}, seed {options.seed}"
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import handmade
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -14,7 +16,9 @@ from hypothesis import strategies as st
 
 from exatrkx.errors import EventFormatError
 from exatrkx.event import Event
-from exatrkx_client.tracks_file import Labels, Per, TracksWriter, group_by_label, read_labels
+from exatrkx.event import IntArray as Labels
+from exatrkx.saved_tracks import SavedTracks, read_labels
+from exatrkx.tracks_file import Per, TracksWriter, group_by_label
 
 every_form = pytest.mark.parametrize("per", ["spacepoint", "track"])
 every_format = pytest.mark.parametrize("suffix", [".parquet", ".csv"])
@@ -77,6 +81,41 @@ def test_an_event_without_a_single_track_has_rows_per_spacepoint(tmp_path: Path)
     assert read_labels(tmp_path / "t.parquet", event_of(0, 3)).tolist() == [-1, -1, -1]
 
 
+@every_form
+@every_format
+def test_times_of_events(tmp_path: Path, per: Per, suffix: str) -> None:
+    file = tmp_path / f"t{suffix}"
+    with TracksWriter(file, per, timed=True) as writer:
+        writer.write(event_of(2, 3), labels_of(0, 0, 1), seconds=0.25)
+        writer.write(event_of(1, 0), labels_of(), seconds=0.5)
+        writer.write(event_of(0, 2), labels_of(0, 0), seconds=2.0)
+        with pytest.raises(ValueError, match="event 3: seconds are of a timed file, found None"):
+            writer.write(event_of(3, 1), labels_of(0))
+    saved = SavedTracks.read(file)
+    assert [saved.seconds(event_of(number, 3)) for number in (0, 2)] == [2.0, 0.25]
+    assert math.isnan(saved.seconds(event_of(1, 0))), "no rows, no time"
+    with TracksWriter(file, per) as writer:
+        writer.write(event_of(2, 3), labels_of(0, 0, 1))
+        with pytest.raises(ValueError, match=r"found 0\.1"):
+            writer.write(event_of(3, 1), labels_of(0), seconds=0.1)
+    assert math.isnan(SavedTracks.read(file).seconds(event_of(2, 3)))
+
+
+def test_rows_in_any_order(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("label,spacepoint,event_id\n4,1,7\n0,0,1\n-9,0,7\n4,2,7\n")
+    saved = SavedTracks.read(file)
+    assert saved.rows.keys() == {1, 7}
+    assert saved.labels(event_of(7, 3)).tolist() == [-9, 4, 4]
+
+
+def test_labels_must_be_whole_numbers(tmp_path: Path) -> None:
+    table = pa.table({"event_id": [7], "label": [0.5], "spacepoint": [0]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(EventFormatError, match="column 'label' must be of integers, found double"):
+        SavedTracks.read(tmp_path / "t.parquet")
+
+
 @every_format
 def test_what_was_found_before_an_error_is_kept(tmp_path: Path, suffix: str) -> None:
     def interrupted() -> None:
@@ -119,6 +158,12 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
         ("event_id,label,spacepoint\n7,0,5\n", "event 7 has 5 spacepoints, found spacepoint 5"),
         ("event_id,label,spacepoint\n7,0,-2\n", "event 7 has 5 spacepoints, found spacepoint -2"),
         ("event_id,label,spacepoints\n7,0,1 9\n", "event 7 has 5 spacepoints, found spacepoint 9"),
+        ("event_id,label,spacepoints\n7,0,1 1\n", "event 7: spacepoint 1 comes 2 times"),
+        ("event_id,label,spacepoints\n7,0,1 2\n7,1,2 3\n", "event 7: spacepoint 2 comes 2 times"),
+        ("event_id,label,spacepoints\n1,0,0\n", "no tracks of event 7 in it; one in which none was found needs"),
+        ("event_id,label,spacepoint\n7,0,0\n7,0,1\n", "event 7 has 5 spacepoints, found rows of 2"),
+        ("event_id,label,spacepoint,x\n7,0,0,30\n7,0,1,30.5\n", "another one: spacepoint 1 has x = 31 mm, found 30.5"),
+        ("event_id,label,spacepoint\n7,,0\n", "column 'label' has nulls"),
         ("event_id,label,spacepoints\n7,0,1;2\n", "cannot be read"),
         ("event_id,label,spacepoint\n7,zero,1\n", "cannot be read"),
         ("", "cannot be read"),
