@@ -79,9 +79,10 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, dpi: float = 150.0) -> None:
+    """Write the figure, with so many dots for each inch, into a folder that is made if it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=dpi)
 
 
 def headline(axes: Axes, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Where the tracks come from that are judged: the pipeline itself, or a server."""
+"""Where the tracks come from that are judged: the pipeline itself, a server, or a file of tracks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.edges import select_edges
+from exatrkx.errors import EventFormatError
 from exatrkx.event import Event, IntArray
 from exatrkx.features import features
+from exatrkx.saved_tracks import SavedTracks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exatrkx.pipeline import Pipeline
+    from exatrkx.validation.cost import NetworkCost
 
 STAGES: Final = ("neighbours", "filter", "GNN")
 """Whose graphs the pipeline shows: after the neighbour search, after the filter's cut and after the GNN's cut."""
+
+NETWORKS: Final = "networks"
+"""Name of the pipeline of networks, called here or served."""
 
 READY_S: Final = 10.0
 """How long a server may take to be ready."""
@@ -29,7 +37,7 @@ class Found:
 
     Attributes:
         labels: [N] −1, or the number of the spacepoint's track candidate.
-        seconds: that it took, from the features to the labels.
+        seconds: that it took, from the features to the labels; NaN where nobody measured.
         graphs: [2,E] each stage's edges; none where only the labels are known.
     """
 
@@ -46,16 +54,22 @@ class Finder:
         find: the tracks of one event; raises what the pipeline or the client raises.
         origin: what finds them, for the report.
         timing: what the seconds are, for the report.
+        name: short, for tables and legends.
+        cost: of its networks in one event; None where they cannot be looked at.
     """
 
     find: Callable[[Event], Found]
     origin: str
     timing: str
+    name: str = NETWORKS
+    cost: Callable[[Event], tuple[NetworkCost, ...]] | None = None
 
 
 def direct(pipeline: Pipeline) -> Finder:
     """The pipeline, called in this process."""
-    import torch  # noqa: PLC0415 - judging a server's tracks needs none
+    import torch  # noqa: PLC0415 - judging other tracks needs none
+
+    from exatrkx.validation.cost import network_costs  # noqa: PLC0415
 
     def find(event: Event) -> Found:
         hits = features(event)
@@ -67,12 +81,15 @@ def direct(pipeline: Pipeline) -> Finder:
         graphs = (_on_host(edges) for edges in (tracks.neighbour_edges, tracks.edge_index, joined))
         return Found(labels=labels, seconds=seconds, graphs=dict(zip(STAGES, graphs, strict=True)))
 
+    def cost(event: Event) -> tuple[NetworkCost, ...]:
+        return network_costs(pipeline, features(event), find(event).graphs)
+
     point = ", ".join(f"{name} {value}" for name, value in asdict(pipeline.working_point).items())
     threads = torch.get_num_threads()
     timing = f"direct call, {threads} thread{'s' if threads > 1 else ''}"
     if pipeline.device.type != "cpu":
         timing = f"direct call on {pipeline.device}"
-    return Finder(find, f"Working point: {point}", timing)
+    return Finder(find, f"working point {point}", timing, cost=cost)
 
 
 @contextmanager
@@ -93,7 +110,38 @@ def served(url: str, model: str) -> Iterator[Finder]:
             _, answer = next(client.find_tracks_many([event], in_flight=1))
             return Found(labels=answer.labels, seconds=answer.seconds)
 
-        yield Finder(find, f"Server: {client.address}, model {model}", "request to decoded answer, one at a time")
+        yield Finder(find, f"server {client.address}, model {model}", "request to decoded answer, one at a time")
+
+
+@contextmanager
+def saved(name: str, file: Path) -> Iterator[Finder]:
+    """The tracks of a file, found by anything: those of exactly the events that are asked for within the `with`.
+
+    Args:
+        name: of what found them.
+        file: as `exatrkx.tracks_file` describes it.
+
+    Raises:
+        EventFormatError: not a file of tracks; within the `with`, tracks of other spacepoints than the event's, or an
+            event that comes twice; at its end, tracks of events that were not asked for.
+    """
+    tracks = SavedTracks.read(file)
+    asked: set[int] = set()
+
+    def find(event: Event) -> Found:
+        if event.event_id in asked:
+            raise EventFormatError(
+                f"{file}: tracks are told apart by the event's number, and {event.event_id} came twice"
+            )
+        asked.add(event.event_id)
+        return Found(labels=tracks.labels(event), seconds=tracks.seconds(event))
+
+    yield Finder(find, f"tracks of {file.name}", "as the file says", name)
+    others = sorted(tracks.rows.keys() - asked)
+    if others:
+        raise EventFormatError(
+            f"{file}: tracks of {len(others)} events that are not in the sample, the first of them event {others[0]}"
+        )
 
 
 def _on_host(array: Array) -> IntArray:

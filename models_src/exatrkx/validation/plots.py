@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from itertools import cycle
-from operator import itemgetter
-from statistics import median
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-from exatrkx.plot_style import COLOURS, headline, new_figure, save, style
-from exatrkx.report import TRACK_ROWS
+from exatrkx.plot_style import headline, new_figure, save, style
 from exatrkx.validation.binned import Quantity
 from exatrkx.validation.binning import ETA, PT, RADIUS, BinnedRatio
+from exatrkx.validation.images import RATES, SAMPLES
+from exatrkx.validation.judged import finders_of, samples_of
+from exatrkx.validation.panels import draw_bins, legend, range_from_zero, range_to_one
+from exatrkx.validation.samples_plot import samples_plot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from exatrkx.intervals import Ratio
     from exatrkx.validation.binning import Axis
-    from exatrkx.validation.sums import Validation
+    from exatrkx.validation.images import RATES, SAMPLES
+from exatrkx.validation.judged import Judged
 
-    Results = Mapping[str, Validation]
-
-MARKERS: Final = ("o", "s", "D", "^", "v", "P")
-PILEUP: Final = re.compile(r"(?:µ|μ|mu)\s*=?\s*(\d+(?:\.\d+)?)\s*$", re.IGNORECASE)
-"""How a sample's name ends when it says the mean number of pile-up collisions."""
-
-_BINNED: Final = {
+BINNED: Final = {
     "efficiency_pt": (Quantity.EFFICIENCY, PT),
     "efficiency_eta": (Quantity.EFFICIENCY, ETA),
     "efficiency_radius": (Quantity.EFFICIENCY, RADIUS),
@@ -43,209 +32,142 @@ _BINNED: Final = {
 }
 """Plots of several matchings or stages, by the names of their files."""
 
-_EFFICIENCIES: Final = ("efficiency_double_majority", "efficiency_lhc", "efficiency_perfect")
-_RATES: Final = ("fake_rate", "duplicate_rate")
-_SCALES: Final[dict[str, dict[str, Any]]] = {
-    PT.name: {"value": "log"},
-    RADIUS.name: {"value": "symlog", "linthresh": RADIUS.edges[1], "linscale": 0.6},
+WHOSE_ETA: Final = {
+    Quantity.FAKE_RATE: "mean η of the candidate's spacepoints",
+    Quantity.DUPLICATE_RATE: "η of the particle",
 }
-"""Of the axes that are not linear."""
 
-_TICKS: Final = {PT.name: (1, 2, 5, 10, 20, 50, 100, 200), RADIUS.name: (0, 0.1, 1, 10, 100)}
+DPI: Final = 80
+"""Fewer than a plot alone has: a report has several, which a repository keeps for each set of weights."""
 
 
-def write_plots(results: Results, folder: Path) -> list[Path]:
-    """Draw all of which something was counted, as PNG. Returns the files.
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Title, what is drawn, and of each line its name and its points."""
+
+    title: str
+    quantity: Quantity
+    lines: dict[str, BinnedRatio]
+
+
+def write_plots(judged: Sequence[Judged], folder: Path) -> dict[str, Path]:
+    """Draw all of which something was counted, as PNG. Returns the files by the names of the plots.
 
     Args:
-        results: of each sample, by its name.
+        judged: each finder in each sample.
         folder: made if it is not there.
 
     Raises:
         ExatrkxError: mplhep is not installed.
     """
-    written = []
+    written = {}
     with style():
-        for name, figure in _figures(results).items():
-            path = folder / f"{name}.png"
-            save(figure, path)
-            written.append(path)
+        for name, figure in _figures(judged).items():
+            written[name] = folder / f"{name}.png"
+            save(figure, written[name], DPI)
     return written
 
 
-def _figures(results: Results) -> dict[str, Figure]:
+def _figures(judged: Sequence[Judged]) -> dict[str, Figure]:
     figures = {}
-    for name, (quantity, axis) in _BINNED.items():
-        binned = {sample: result.binned.kinds(quantity, axis) for sample, result in results.items()}
-        if any(binned.values()):
-            figures[name] = binned_plot(binned, quantity, axis, _selection(results))
-    if any(result.candidates for result in results.values()):
-        figures["rates_eta"] = rates_plot(results)
-    if len(results) > 1:
-        figures["samples"] = samples_plot(results)
+    for name, (quantity, axis) in BINNED.items():
+        counted = [one for one in judged if one.result.binned.kinds(quantity, axis)]
+        if counted:
+            figures[name] = binned_plot(counted, quantity, axis)
+    if any(one.result.candidates for one in judged):
+        figures[RATES] = rates_plot(judged)
+    if len(samples_of(judged)) > 1:
+        figures[SAMPLES] = samples_plot(judged)
     return figures
 
 
-def binned_plot(binned: Mapping[str, dict[str, BinnedRatio]], quantity: Quantity, axis: Axis, selection: str) -> Figure:
-    """A quantity in bins: of one sample all matchings or stages together, of several a panel for each of them.
+def binned_plot(judged: Sequence[Judged], quantity: Quantity, axis: Axis) -> Figure:
+    """A quantity in bins, a panel for each matching or stage; of one finder in one sample all in one panel.
 
     Args:
-        binned: of each sample, by its name: of each matching or stage, by its name.
+        judged: of which something was counted.
         quantity: what was counted.
         axis: in bins of what.
-        selection: of which particles, for the headline.
     """
-    if len(binned) == 1:
-        panels = {"": next(iter(binned.values()))}
-    else:
-        kinds = dict.fromkeys(kind for of_sample in binned.values() for kind in of_sample)
-        nothing = BinnedRatio.zero(axis)
-        panels = {kind: {name: of_sample.get(kind, nothing) for name, of_sample in binned.items()} for kind in kinds}
-    wide = 7.0 if len(panels) == 1 else 1.0 + 4.0 * len(panels)
-    figure, axes = new_figure(wide, 4.6, 1, len(panels), sharey=True)
-    for panel, (kind, lines) in zip(axes.flat, panels.items(), strict=True):
-        _lines(panel, lines, axis)
-        headline(panel, kind or f"{next(iter(binned))}: {selection}")
-    _zoom_on_one(axes[0, 0], [ratio for lines in panels.values() for line in lines.values() for ratio in line.ratios])
-    axes[0, 0].set_ylabel(str(quantity))
-    _legend(axes[0, 0], "lower left")
-    return figure
+    kinds = list(dict.fromkeys(kind for one in judged for kind in one.result.binned.kinds(quantity, axis)))
+    if len(judged) == 1:
+        only = judged[0]
+        title = f"{only.sample.name}: {only.result.selection}"
+        return _drawn([[Panel(title, quantity, only.result.binned.kinds(quantity, axis))]], axis)
+    return _drawn(_grid(judged, [(kind, quantity, kind) for kind in kinds], axis), axis)
 
 
-def rates_plot(results: Results) -> Figure:
-    """Fake rate by the candidates' η, and duplicate rate by the particles'; a colour for each sample."""
-    whose = {Quantity.FAKE_RATE: "mean η of the candidate's spacepoints", Quantity.DUPLICATE_RATE: "η of the particle"}
-    figure, axes = new_figure(10.0, 4.4, 1, 2)
-    for panel, (quantity, meaning) in zip(axes.flat, whose.items(), strict=True):
-        nothing = BinnedRatio.zero(ETA)
-        lines = {sample: result.binned.kinds(quantity, ETA).get("", nothing) for sample, result in results.items()}
-        _lines(panel, lines, ETA)
-        _zoom_on_zero(panel, [ratio for line in lines.values() for ratio in line.ratios])
-        alone = f"{next(iter(results))}: " if len(results) == 1 else ""
-        headline(panel, f"{alone}{meaning}")
-        panel.set_ylabel(str(quantity))
-    if len(results) > 1:
-        _legend(axes[0, 0], "upper left")
-    return figure
+def rates_plot(judged: Sequence[Judged]) -> Figure:
+    """Fake rate by the candidates' η, and duplicate rate by the particles'."""
+    return _drawn(_grid(judged, [(title, quantity, "") for quantity, title in WHOSE_ETA.items()], ETA), ETA)
 
 
-def samples_plot(results: Results) -> Figure:
-    """Efficiency in the three matchings, fake and duplicate rate against pile-up, or for each sample as it comes."""
-    pileup = [PILEUP.search(sample) for sample in results]
-    numbers = [float(found[1]) for found in pileup if found]
-    known = len(numbers) == len(results)
-    places = numbers if known else [float(place) for place in range(len(results))]
-    titles = {name: title for title, name, _ in TRACK_ROWS}
-    figure, axes = new_figure(7.0, 7.0, 2, 1, sharex=True, height_ratios=(3, 2))
-    for panel, names in zip(axes.flat, (_EFFICIENCIES, _RATES), strict=True):
-        looks = _looks()
-        drawn = []
-        for name in names:
-            ratios = [getattr(result.tracks, name) for result in results.values()]
-            points = [(place, 0.0, 0.0, ratio) for place, ratio in zip(places, ratios, strict=True)]
-            _draw(
-                panel,
-                sorted(points, key=itemgetter(0)),
-                **next(looks),
-                label=titles[name],
-                linestyle="-" if known else "",
-            )
-            drawn += ratios
-        (_zoom_on_one if names is _EFFICIENCIES else _zoom_on_zero)(panel, drawn)
-        _legend(panel, "best")
-        panel.grid(axis="y")
-    axes[0, 0].set_ylabel("track efficiency")
-    axes[1, 0].set_ylabel("rate")
-    headline(axes[0, 0], _selection(results))
-    _sample_ticks(axes[1, 0], places, None if known else list(results))
-    return figure
+def _grid(judged: Sequence[Judged], figures: Sequence[tuple[str, Quantity, str]], axis: Axis) -> list[list[Panel]]:
+    """Panels in rows: a line for each finder, or where there is but one, for each sample.
 
-
-def _sample_ticks(panel: Axes, places: list[float], names: list[str] | None) -> None:
-    """A scale of µ, or the samples' names."""
-    panel.xaxis.set_minor_locator(NullLocator())
-    if names is None:
-        panel.set_xlabel("µ, mean number of pile-up collisions")
-        span = max(max(places) - min(places), 1.0)
-        panel.set_xlim(min(places) - 0.06 * span, max(places) + 0.06 * span)
-        return
-    panel.set_xticks(places, names)
-    panel.set_xlim(-0.5, len(places) - 0.5)
-
-
-def _selection(results: Results) -> str:
-    return str(next(iter(results.values())).selection)
-
-
-def _looks() -> Iterator[dict[str, Any]]:
-    return ({"color": colour, "marker": marker} for colour, marker in zip(cycle(COLOURS), cycle(MARKERS)))
-
-
-def _lines(panel: Axes, lines: Mapping[str, BinnedRatio], axis: Axis) -> None:
-    """One set of points for each line, beside each other within the bin."""
-    scale = _SCALES.get(axis.name)
-    if scale:
-        panel.set_xscale(**scale)
-        panel.xaxis.set_major_locator(FixedLocator(_TICKS[axis.name]))
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:g}"))
-    apart = min(0.16, 0.8 / max(1, len(lines)))
-    for place, ((name, line), look) in enumerate(zip(lines.items(), _looks(), strict=False)):
-        part = 0.5 + apart * (place - (len(lines) - 1) / 2)
-        points = []
-        for (low, high), ratio in zip(axis.bins, line.ratios, strict=True):
-            along = low * (high / low) ** part if scale and low else low + part * (high - low)
-            points.append((along, along - low, high - along, ratio))
-        _draw(panel, points, **look, label=name, linestyle="")
-    counted = [
-        edge
-        for line in lines.values()
-        for edges, ratio in zip(axis.bins, line.ratios, strict=True)
-        if ratio.denominator
-        for edge in edges
-    ]
-    if counted:
-        panel.set_xlim(min(counted), max(counted))
-    panel.set_xlabel(axis.label)
-    panel.grid(axis="y")
-
-
-def _draw(panel: Axes, points: Iterable[tuple[float, float, float, Ratio]], **how: Any) -> None:
-    """Points with bars over bin and 95 % interval; those of which nothing was counted are left out.
+    Of several finders in several samples, each figure has a row, and each sample a column; else a row has all figures.
 
     Args:
-        panel: where to draw.
-        points: each one's place, how far its bin goes to the left and to the right, and its ratio.
-        how: colour, marker, label and line.
+        judged: each finder in each sample.
+        figures: title, quantity, and matching or stage.
+        axis: in bins of what.
     """
-    drawn = [point for point in points if point[-1].denominator]
-    if not drawn:
-        return
-    values = np.array([ratio.value for *_, ratio in drawn])
-    intervals = np.array([ratio.interval for *_, ratio in drawn])
-    vertical = np.abs(intervals - values[:, None]).T  # rounding can leave an end on the wrong side by 1e-17
-    horizontal = np.array([[left, right] for _, left, right, _ in drawn]).T
-    places = [place for place, *_ in drawn]
-    panel.errorbar(places, values, yerr=vertical, xerr=horizontal, linewidth=1.4, elinewidth=1.1, capsize=0, **how)
+    several, samples = len(finders_of(judged)) > 1, samples_of(judged)
+    if several and len(samples) > 1:
+        columns = [(sample.name, [one for one in judged if one.sample == sample]) for sample in samples]
+        return [
+            [Panel(f"{name}: {title}", quantity, _lines(ones, quantity, kind, axis, several)) for name, ones in columns]
+            for title, quantity, kind in figures
+        ]
+    alone = f"{samples[0].name}: " if len(samples) == 1 else ""
+    return [
+        [
+            Panel(f"{alone}{title}", quantity, _lines(judged, quantity, kind, axis, several))
+            for title, quantity, kind in figures
+        ]
+    ]
 
 
-def _legend(panel: Axes, place: Literal["lower left", "upper left", "best"]) -> None:
-    """A legend, unless nothing was drawn: matplotlib warns of an empty one."""
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc=place)
+def _lines(
+    judged: Sequence[Judged], quantity: Quantity, kind: str, axis: Axis, by_finder: bool
+) -> dict[str, BinnedRatio]:
+    nothing = BinnedRatio.zero(axis)
+    return {
+        one.finder.name if by_finder else one.sample.name: one.result.binned.kinds(quantity, axis).get(kind, nothing)
+        for one in judged
+    }
 
 
-def _zoom_on_one(panel: Axes, ratios: Iterable[Ratio]) -> None:
-    """From below the smallest value to a little above 1, with room for a legend below."""
-    least = min((ratio.value for ratio in ratios if ratio.denominator), default=0.0)
-    panel.set_ylim(max(0.0, 1.0 - 1.9 * max(1.0 - least, 0.02)), 1.0 + 0.1 * max(1.0 - least, 0.02))
+def _drawn(rows: list[list[Panel]], axis: Axis) -> Figure:
+    """The panels; those of one row that show the same quantity have the same range."""
+    wide, high = (4.0, 4.4) if len(rows) == 1 else (4.0, 3.2)
+    figure, axes = new_figure(max(7.0, 1.0 + wide * len(rows[0])), high * len(rows), len(rows), len(rows[0]))
+    for panels, row in zip(axes, rows, strict=True):
+        before = None
+        for place, panel in zip(panels, row, strict=True):
+            draw_bins(place, panel.lines, axis)
+            place.set_ylim(_range(panel.quantity, row))
+            headline(place, panel.title)
+            if panel.quantity is not before:
+                place.set_ylabel(str(panel.quantity))
+            before = panel.quantity
+    if any(len(panel.lines) > 1 for row in rows for panel in row):
+        legend(axes[0, 0], "lower left" if _to_one(rows[0][0].quantity) else "upper left")
+    return figure
 
 
-def _zoom_on_zero(panel: Axes, ratios: Iterable[Ratio]) -> None:
-    """From just below 0 to above the largest value and most intervals; those of nearly empty bins would flatten all."""
-    counted = [ratio for ratio in ratios if ratio.denominator]
-    if not counted:
-        return
-    most = 2.0 * median(ratio.interval[1] for ratio in counted)
-    top = min(1.05, max(most, 1.4 * max(ratio.value for ratio in counted)))
-    panel.set_ylim(-0.03 * top, top)
+def _range(quantity: Quantity, row: list[Panel]) -> tuple[float, float]:
+    lines = [line for panel in row if panel.quantity is quantity for line in panel.lines.values()]
+    return (range_to_one if _to_one(quantity) else range_from_zero)([ratio for line in lines for ratio in line.ratios])
+
+
+def _to_one(quantity: Quantity) -> bool:
+    return quantity in {Quantity.EFFICIENCY, Quantity.EDGE_EFFICIENCY}
+
+
+def captions(judged: Sequence[Judged]) -> Mapping[str, str]:
+    """What each plot shows, by its name."""
+    of_whom = "of each finder" if len(finders_of(judged)) > 1 else "of the tracks"
+    binned = {name: f"{str(quantity).capitalize()} by {axis.title}" for name, (quantity, axis) in BINNED.items()}
+    rates = {RATES: "Fake rate by the candidate's η, duplicate rate by the particle's"}
+    return {SAMPLES: f"Efficiencies, rates and time {of_whom} in every sample"} | binned | rates

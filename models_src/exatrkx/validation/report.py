@@ -2,122 +2,123 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.report import code_line, particles_line, track_table, with_interval
-from exatrkx.validation.binned import MATCHINGS, Quantity
+from exatrkx.report import code_line, particles_line
+from exatrkx.validation.binned import Quantity
 from exatrkx.validation.binning import ETA, PT, RADIUS
+from exatrkx.validation.images import RATES, SAMPLES
+from exatrkx.validation.judged import samples_of
+from exatrkx.validation.tables import (
+    binned_table,
+    cost_table,
+    kinds_table,
+    milliseconds,
+    pileup_table,
+    stage_table,
+    summary_table,
+    tracks_table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from exatrkx.intervals import Ratio
-    from exatrkx.validation.binning import Axis, BinnedRatio
-    from exatrkx.validation.finders import Finder
-    from exatrkx.validation.sums import Validation
+    from exatrkx.validation.judged import Judged, Sample
 
 BINNED_TABLES: Final = (
-    ("Track efficiency", (Quantity.EFFICIENCY,), (PT, ETA, RADIUS)),
-    ("Edge efficiency after each stage", (Quantity.EDGE_EFFICIENCY,), (PT, ETA)),
-    ("Duplicate rate", (Quantity.DUPLICATE_RATE,), (PT,)),
+    (
+        "Track efficiency",
+        (Quantity.EFFICIENCY,),
+        {PT: "efficiency_pt", ETA: "efficiency_eta", RADIUS: "efficiency_radius"},
+    ),
+    (
+        "Edge efficiency after each stage",
+        (Quantity.EDGE_EFFICIENCY,),
+        {PT: "edge_efficiency_pt", ETA: "edge_efficiency_eta"},
+    ),
+    ("Duplicate rate", (Quantity.DUPLICATE_RATE,), {PT: ""}),
     (
         "Fake rate by the mean η of the candidate's spacepoints, duplicate rate by the particle's η",
         (Quantity.FAKE_RATE, Quantity.DUPLICATE_RATE),
-        (ETA,),
+        {ETA: RATES},
     ),
 )
-"""Title, quantities side by side, and the variables of a table each."""
+"""Title, quantities side by side, and the variables of a table each, with the plot that shows the same, if any."""
+
+COST: Final = (
+    "Cost of the networks in multiply-adds of matrix products alone, counted in one event of {:,} spacepoints. A "
+    "spacepoint or an edge costs what one more takes; the rest of the event is what depends on neither alone."
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A set of events that has a section of the report.
+def markdown(judged: Sequence[Judged], images: Mapping[str, str] | None = None) -> str:
+    """The whole report: for several samples their summary and what they show together, then a section for each.
 
-    Attributes:
-        name: of the section; in plots, too.
-        paths: of its events.
+    Args:
+        judged: each finder in each sample, those of one sample after those of another.
+        images: lines of Markdown that show a plot, by the name of the plot.
     """
-
-    name: str
-    paths: tuple[str, ...]
-
-
-def markdown(results: Mapping[Sample, Validation], finder: Finder) -> str:
-    """The whole report: for several samples their summary, then a section for each."""
-    if len(results) == 1:
-        ((sample, result),) = results.items()
-        return "\n".join(_section(sample, result, finder)) + "\n"
-    lines = _summary(results, finder)
-    for sample, result in results.items():
-        lines += ["", f"## {sample.name}", "", *_section(sample, result, finder)]
+    images = images or {}
+    samples = samples_of(judged)
+    if len(samples) == 1:
+        lines = _summary(judged) if len(judged) > 1 else []
+        return "\n".join([*lines, *_section(samples[0], judged, images)]) + "\n"
+    lines = [*_summary(judged), *_together(judged, images)]
+    for sample in samples:
+        mine = [one for one in judged if one.sample == sample]
+        lines += [f"## {sample.name}", "", *_section(sample, mine, {})]
     return "\n".join(lines) + "\n"
 
 
-def _summary(results: Mapping[Sample, Validation], finder: Finder) -> list[str]:
-    rows = []
-    for sample, result in results.items():
-        tracks = result.tracks
-        ratios = (tracks.efficiency_double_majority, tracks.fake_rate, tracks.duplicate_rate)
-        spacepoints = result.spacepoints / max(1, result.events)
-        figures = (*(with_interval(one) for one in ratios), f"{spacepoints:.0f}", f"{result.median_ms:.1f}")
-        rows.append((sample.name, str(result.events), *figures))
-    columns = ("efficiency, double majority", "fake rate", "duplicate rate", "spacepoints per event", "ms per event")
-    return [*_table(("sample", "events", *columns), rows), "", f"Times: median; {finder.timing}."]
+def _summary(judged: Sequence[Judged]) -> list[str]:
+    timing = {one.finder.name: one.finder.timing for one in judged}
+    times = "; ".join(f"{name}, {meaning}" for name, meaning in timing.items())
+    return [*summary_table(judged), "", f"Times: median; {times}.", ""]
 
 
-def _section(sample: Sample, result: Validation, finder: Finder) -> list[str]:
-    """What was run and all tables of one sample."""
-    events = max(1, result.events)
+def _together(judged: Sequence[Judged], images: Mapping[str, str]) -> list[str]:
+    """What has all samples in it: the table against µ, and the plots."""
+    against = pileup_table(judged)
+    lines = ["## Against µ", "", "Value [95 % interval] (counted)", "", *against, ""] if against else []
+    if SAMPLES in images:
+        lines += [images[SAMPLES], ""] if against else ["## All samples", "", images[SAMPLES], ""]
+    binned = [line for name, image in images.items() if name != SAMPLES for line in (image, "")]
+    return [*lines, *(["## In bins, all samples", "", *binned] if binned else [])]
+
+
+def _section(sample: Sample, judged: Sequence[Judged], images: Mapping[str, str]) -> list[str]:
+    """What was run and all tables of one sample, and its plots beside them."""
+    result = judged[0].result
     lines = [
         f"- Events: {result.events} ({', '.join(Path(path).name for path in sample.paths)}), "
-        f"{result.spacepoints / events:.0f} spacepoints and {result.candidates / events:.0f} track candidates each",
+        f"{result.spacepoints / max(1, result.events):.0f} spacepoints each",
         particles_line(result.selection),
-        f"- {finder.origin}",
-        f"- Time: {result.median_ms:.1f} ms per event (median; {finder.timing})",
+        *(_finder_line(one) for one in judged),
         code_line(),
         "",
     ]
-    stages = [
-        (name, with_interval(stage.edges.efficiency), with_interval(stage.edges.purity), f"{stage.count / events:.0f}")
-        for name, stage in result.stages.items()
-        if stage.count
-    ]
-    if stages:
-        lines += [*_table(("graph after", "edge efficiency", "purity", "edges per event"), stages), ""]
-    lines += [*track_table(result.tracks), "", *_kinds(result)]
-    for title, quantities, axes in BINNED_TABLES:
-        for axis in axes:
-            lines += _binned(title, [(one, result.binned.kinds(one, axis)) for one in quantities], axis)
+    lines += [*_titled("", stage_table(judged)), *tracks_table(judged), "", *kinds_table(judged), ""]
+    for cost in (one.cost for one in judged if one.cost):
+        lines += _titled(COST.format(cost[0].spacepoints), cost_table(cost))
+    for title, quantities, plots in BINNED_TABLES:
+        for axis, plot in plots.items():
+            binned = binned_table(judged, quantities, axis)
+            lines += _titled(f"{title}: value [95 % interval] (counted)", binned)
+            lines += [images[plot], ""] if plot in images else []
     return lines
 
 
-def _kinds(result: Validation) -> list[str]:
-    rows = [(kind, *(_counted(found[name]) for name in MATCHINGS)) for kind, found in result.kinds.items()]
-    return _table(("efficiency of", *MATCHINGS), rows)
+def _finder_line(one: Judged) -> str:
+    candidates = one.result.candidates / max(1, one.result.events)
+    return (
+        f"- Found by {one.finder.name} ({one.finder.origin}): {candidates:.0f} track candidates per event, "
+        f"{milliseconds(one)} ms per event (median; {one.finder.timing})"
+    )
 
 
-def _binned(title: str, quantities: Sequence[tuple[Quantity, dict[str, BinnedRatio]]], axis: Axis) -> list[str]:
-    """A table with a row for each bin in which something was counted; nothing at all if there is none."""
-    columns = {kind or str(quantity): ratio for quantity, kinds in quantities for kind, ratio in kinds.items()}
-    rows = []
-    for place, (low, high) in enumerate(axis.bins):
-        ratios = [binned.ratios[place] for binned in columns.values()]
-        if any(ratio.denominator for ratio in ratios):
-            rows.append((f"[{low:g}, {high:g})", *(_counted(ratio) for ratio in ratios)))
-    if not rows:
+def _titled(title: str, lines: Sequence[str]) -> list[str]:
+    """A table below its title; nothing at all where there is none."""
+    if not lines:
         return []
-    return ["", f"{title}: value [95 % interval] (counted)", "", *_table((axis.label, *columns), rows)]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [_row(header), "|" + "---|" * len(header), *(_row(row) for row in rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
-
-
-def _counted(ratio: Ratio) -> str:
-    return f"{with_interval(ratio)} ({ratio.numerator} / {ratio.denominator})" if ratio.denominator else "–"
+    return [*([title, ""] if title else []), *lines, ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isnan
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -42,7 +43,7 @@ class Validation:
     Attributes:
         selection: the particles that were to be found.
         events, spacepoints, candidates: how many there were.
-        seconds: that each event took.
+        seconds: that each event took of which it is known.
         stages: of each stage's graph; counts of nothing where only labels are known.
         tracks: of the track candidates.
         kinds: efficiency of each kind of particle in each matching; the kinds together are all selected particles.
@@ -63,7 +64,7 @@ class Validation:
 
     @property
     def median_ms(self) -> float:
-        """Milliseconds of the event in the middle, which the slow first ones do not move; NaN without events."""
+        """Milliseconds of the event in the middle, which the slow first ones do not move; NaN where none is known."""
         return 1000.0 * median(self.seconds) if self.seconds else float("nan")
 
     def add(self, found: Found, event: Event) -> None:
@@ -82,7 +83,8 @@ class Validation:
         self.events += 1
         self.spacepoints += len(event)
         self.candidates += len(candidates)
-        self.seconds.append(found.seconds)
+        if not isnan(found.seconds):
+            self.seconds.append(found.seconds)
 
     def _count_kinds(self, candidates: Candidates, selected: BoolArray, event: Event) -> None:
         electron = is_electron(require_truth(event).particles)

@@ -1,0 +1,149 @@
+"""The tables of a validation's report in Markdown, each a list of lines."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import TYPE_CHECKING
+
+from exatrkx.report import TRACK_ROWS, track_table, with_interval
+from exatrkx.validation.binned import MATCHINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from exatrkx.intervals import Ratio
+    from exatrkx.validation.binned import Quantity
+    from exatrkx.validation.binning import Axis
+    from exatrkx.validation.cost import NetworkCost
+    from exatrkx.validation.judged import Judged
+
+    Rows = Sequence[Sequence[str]]
+
+
+def summary_table(judged: Sequence[Judged]) -> list[str]:
+    """A row for each finder in each sample."""
+    rows = []
+    for one in judged:
+        tracks, events = one.result.tracks, max(1, one.result.events)
+        ratios = (tracks.efficiency_double_majority, tracks.fake_rate, tracks.duplicate_rate)
+        figures = (*map(with_interval, ratios), f"{one.result.spacepoints / events:.0f}", milliseconds(one))
+        rows.append((one.sample.name, one.finder.name, str(one.result.events), *figures))
+    columns = ("efficiency, double majority", "fake rate", "duplicate rate", "spacepoints per event", "ms per event")
+    return table(("sample", "finder", "events", *columns), rows)
+
+
+def pileup_table(judged: Sequence[Judged]) -> list[str]:
+    """A row for each finder at each µ, by rising µ; nothing unless every sample's name tells it."""
+    names = ("efficiency_double_majority", "efficiency_lhc", "efficiency_perfect", "fake_rate", "duplicate_rate")
+    titles = {name: title for title, name, _ in TRACK_ROWS}
+    known = [(one.sample.pileup, one) for one in judged if one.sample.pileup is not None]
+    if len(known) < len(judged):
+        return []
+    finders = list(dict.fromkeys(one.finder.name for one in judged))
+    known.sort(key=lambda pair: (finders.index(pair[1].finder.name), pair[0]))
+    rows = [
+        (one.finder.name, f"{pileup:g}", *(counted(getattr(one.result.tracks, name)) for name in names))
+        for pileup, one in known
+    ]
+    return table(("finder", "µ", *(titles[name] for name in names)), rows)
+
+
+def stage_table(judged: Sequence[Judged]) -> list[str]:
+    """The graph after each stage, of finders that show one; nothing at all if none does."""
+    rows = []
+    for one in judged:
+        for name, stage in one.result.stages.items():
+            if stage.count:
+                edges = f"{stage.count / max(1, one.result.events):.0f}"
+                rows.append((name, with_interval(stage.edges.efficiency), with_interval(stage.edges.purity), edges))
+    return table(("graph after", "edge efficiency", "purity", "edges per event"), rows) if rows else []
+
+
+def tracks_table(judged: Sequence[Judged]) -> list[str]:
+    """The figures of the track candidates: of one finder, or of several with a column each."""
+    if len(judged) == 1:
+        return track_table(judged[0].result.tracks)
+    rows = [
+        (title, *(counted(getattr(one.result.tracks, name)) for one in judged), meaning)
+        for title, name, meaning in TRACK_ROWS
+    ]
+    return table(("tracks", *(one.finder.name for one in judged), "matched when, or counted what"), rows)
+
+
+def kinds_table(judged: Sequence[Judged]) -> list[str]:
+    """Efficiency of each kind of particle in each matching."""
+    rows = [
+        (kind if len(judged) == 1 else f"{kind}, {one.finder.name}", *(counted(found[name]) for name in MATCHINGS))
+        for one in judged
+        for kind, found in one.result.kinds.items()
+    ]
+    return table(("efficiency of", *MATCHINGS), rows)
+
+
+def binned_table(judged: Sequence[Judged], quantities: Sequence[Quantity], axis: Axis) -> list[str]:
+    """A row for each bin in which something was counted; nothing at all if there is none."""
+    columns = {}
+    for quantity in quantities:
+        of_each = [one.result.binned.kinds(quantity, axis) for one in judged]
+        for kind in dict.fromkeys(kind for kinds in of_each for kind in kinds):
+            for one, kinds in zip(judged, of_each, strict=True):
+                if kind in kinds:
+                    title = kind or str(quantity)
+                    columns[title if len(judged) == 1 else f"{title}, {one.finder.name}"] = kinds[kind]
+    rows = []
+    for place, (low, high) in enumerate(axis.bins):
+        ratios = [binned.ratios[place] for binned in columns.values()]
+        if any(ratio.denominator for ratio in ratios):
+            rows.append((f"[{low:g}, {high:g})", *map(counted, ratios)))
+    return table((axis.label, *columns), rows) if rows else []
+
+
+def cost_table(costs: Sequence[NetworkCost]) -> list[str]:
+    """What each network costs, and all together; nothing at all if that is not known."""
+    if not costs:
+        return []
+    rows = [
+        (
+            one.name,
+            f"{one.weights:,}",
+            f"{one.weight_bytes:,}",
+            f"{one.per_spacepoint:,.0f}",
+            "–" if one.per_edge is None else f"{one.per_edge:,.0f}",
+            "–" if one.per_edge is None else f"{one.edges:,}",
+            _millions(one.event),
+            f"{one.event / max(1, one.spacepoints):,.0f}",
+            _millions(one.rest),
+        )
+        for one in costs
+    ]
+    event = sum(one.event for one in costs)
+    numbers = (f"{sum(one.weights for one in costs):,}", f"{sum(one.weight_bytes for one in costs):,}")
+    per_spacepoint = f"{event / max(1, costs[0].spacepoints):,.0f}"
+    rest = sum(one.rest for one in costs)
+    rows.append(("all", *numbers, "", "", "", _millions(event), per_spacepoint, _millions(rest)))
+    marginal = ("a spacepoint costs", "an edge costs")
+    whole = ("edges of the event", "the event costs, in millions", "for each of its spacepoints", "rest, in millions")
+    return table(("network", "weights", "bytes", *marginal, *whole), rows)
+
+
+def milliseconds(one: Judged) -> str:
+    """The median time of an event, where it is known."""
+    return "–" if isnan(one.result.median_ms) else f"{one.result.median_ms:.1f}"
+
+
+def counted(ratio: Ratio) -> str:
+    """A fraction, its 95 % interval, and what was counted."""
+    return f"{with_interval(ratio)} ({ratio.numerator} / {ratio.denominator})" if ratio.denominator else "–"
+
+
+def table(header: Sequence[str], rows: Rows) -> list[str]:
+    """A table in Markdown."""
+    return [_row(header), "|" + "---|" * len(header), *(_row(row) for row in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _millions(number: float) -> str:
+    return f"{number / 1e6:,.1f}"
