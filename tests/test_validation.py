@@ -142,7 +142,7 @@ def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: 
     assert main([*samples, "--output", str(report), "--plots", str(tmp_path / "plots")]) == 0
     printed = capsys.readouterr().out
     assert "## µ = 0\n" in printed
-    assert "| µ = 10 | 2 | " in printed
+    assert "| µ = 10 | networks | 2 | " in printed
     assert "| electrons | " in printed
     assert "| [0, 0.1) | " in printed
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
@@ -152,6 +152,7 @@ def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: 
     counted: Counter[tuple[str, str]] = Counter()
     with report.with_suffix(".csv").open(newline="") as file:
         for row in csv.DictReader(file):
+            assert row["finder"] == "networks"
             assert 0 <= int(row["numerator"]) <= int(row["denominator"])
             assert float(row["low"]) < float(row["high"])
             if (row["quantity"], row["matching_or_stage"], row["variable"]) == ("track efficiency", "perfect", "eta"):
@@ -192,6 +193,18 @@ def test_plots_without_mplhep_are_refused_before_anything_runs(
         (["x.csv", "--server", "127.0.0.1:8001", "--weights", "."], "a server has its own"),
         (["x.csv", "--model", "exatrkx_custom"], "--server URL"),
         (["x.csv", "--output", "report.csv"], "Markdown"),
+        (
+            ["x.csv", "--tracks", "CKF"],
+            "--tracks CKF: expected a file for each of 1 samples (x.csv), or - for one without",
+        ),
+        (["x.csv", "--tracks", "CKF", "a.csv", "b.csv"], "found 2"),
+        (
+            ["x.csv", "--tracks", "CKF", "a.csv", "--tracks", "CKF", "b.csv"],
+            "different names, found networks, CKF, CKF",
+        ),
+        (["x.csv", "--tracks", "networks", "a.csv"], "finders must have different names"),
+        (["x.csv", "--no-networks"], "leaves nothing to judge"),
+        (["x.csv", "--no-networks", "--tracks", "CKF", "a.csv", "--weights", "."], "which --no-networks leaves out"),
     ],
 )
 def test_options_that_make_no_sense(arguments: Sequence[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:

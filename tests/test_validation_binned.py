@@ -19,8 +19,9 @@ from exatrkx.truth import edge_truth, owned_true_edges, true_edges
 from exatrkx.validation import Validation
 from exatrkx.validation.binned import BinnedFigures, Quantity, candidate_eta
 from exatrkx.validation.binning import ETA, PT, RADIUS, Axis, BinnedRatio
-from exatrkx.validation.finders import STAGES, Found
-from exatrkx.validation.plots import PILEUP, write_plots
+from exatrkx.validation.finders import STAGES, Finder, Found
+from exatrkx.validation.judged import Judged, Sample
+from exatrkx.validation.plots import write_plots
 
 AXIS = Axis("length", "length", "m", (0.0, 1.0, 2.5))
 ANY = ParticleSelection(min_pt=0.0, max_abs_eta=math.inf, min_spacepoints=1)
@@ -112,28 +113,46 @@ def test_adding_leaves_both_as_they_were() -> None:
 
 @pytest.mark.parametrize(
     ("name", "pileup"),
-    [("µ = 40", "40"), ("μ=0", "0"), ("tt̄, mu 200", "200"), ("mu = 2.5 ", "2.5"), ("µ", None), ("40", None)],
+    [("µ = 40", 40.0), ("μ=0", 0.0), ("tt̄, mu 200", 200.0), ("mu = 2.5 ", 2.5), ("µ", None), ("40", None)],
 )
-def test_pileup_in_a_sample_name(name: str, pileup: str | None) -> None:
-    found = PILEUP.search(name)
-    assert (found and found[1]) == pileup
+def test_pileup_in_a_sample_name(name: str, pileup: float | None) -> None:
+    assert Sample(name, ()).pileup == pileup
+
+
+def judged(results: dict[str, Validation], finder: str = "networks") -> list[Judged]:
+    """These figures of the samples of these names."""
+    source = Finder(lambda _: Found(labels=np.zeros(0, dtype=np.int64), seconds=0.0), "nowhere", "made up", finder)
+    return [Judged(sample=Sample(name, ()), finder=source, result=result) for name, result in results.items()]
 
 
 @pytest.mark.parametrize("names", [["alone"], ["µ = 40", "tt̄ µ = 40", "µ = 0"], ["a", "b", "empty"]])
-def test_what_there_is_is_drawn(names: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("finders", [["networks"], ["networks", "CKF", "mine"]])
+def test_what_there_is_is_drawn(names: list[str], finders: list[str], tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     results = {name: one_event([0, 0, 0, 1, 1], [[0, 1, 2], [3, 4]], pt=[2.0, 30.0]) for name in names}
     if "empty" in results:
         results["empty"] = Validation()
-    written = write_plots(results, tmp_path)
-    assert {"efficiency_radius.png", "rates_eta.png"} <= {path.name for path in written}
-    assert ("samples.png" in {path.name for path in written}) == (len(names) > 1)
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
+    every = [one for finder in finders for one in judged(results, finder)]
+    written = write_plots(every, tmp_path)
+    assert {"efficiency_radius", "rates_eta", "edge_efficiency_pt"} <= set(written)
+    assert ("samples" in written) == (len(names) > 1)
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written.values())
+    assert all(path.stat().st_size < 80_000 for path in written.values()), "small enough for a repository"
     assert dict(mpl.rcParams) == before, "the style is ours alone"
 
 
+def test_a_finder_may_lack_samples_and_graphs(tmp_path: Path) -> None:
+    results = {f"µ = {mu}": one_event([0, 0, 0], [[0, 1, 2]], pt=[2.0]) for mu in (0, 40)}
+    alone = one_event([0, 0, -1], [[0, 1, 2]], pt=[2.0])
+    for curve in [curve for curve in alone.binned.ratios if curve.quantity is Quantity.EDGE_EFFICIENCY]:
+        del alone.binned.ratios[curve]
+    alone.seconds.clear()
+    written = write_plots([*judged(results), *judged({"µ = 40": alone}, "mine")], tmp_path)
+    assert {"samples", "efficiency_pt", "edge_efficiency_pt", "rates_eta"} <= set(written)
+
+
 def test_nothing_counted_draws_no_curves(tmp_path: Path) -> None:
-    assert write_plots({"none": Validation()}, tmp_path) == []
-    write_plots({"a": Validation(), "b": Validation()}, tmp_path)
+    assert write_plots(judged({"none": Validation()}), tmp_path) == {}
+    assert set(write_plots(judged({"a": Validation(), "b": Validation()}), tmp_path)) == {"samples"}
     unseen = one_event([-1, -1], [[0, 1]], pt=[0.2])  # below the bins
-    assert {path.name for path in write_plots({"unseen": unseen}, tmp_path)} >= {"efficiency_pt.png"}
+    assert set(write_plots(judged({"unseen": unseen}), tmp_path)) >= {"efficiency_pt"}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from typing import TYPE_CHECKING, Any, Final
 
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from exatrkx.errors import ExatrkxError
 
@@ -79,10 +81,19 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
-def save(figure: Figure, path: Path, dpi: float = 150.0) -> None:
-    """Write the figure, with so many dots for each inch, into a folder that is made if it is not there."""
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure into a folder that is made if it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=dpi)
+    figure.savefig(path, dpi=150)
+
+
+def save_small(figure: Figure, path: Path, dpi: float = 110.0, colours: int = 64) -> None:
+    """The same for a PNG that a repository keeps: fewer dots, and few colours, in a third of the bytes."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=dpi)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def headline(axes: Axes, text: str) -> None:

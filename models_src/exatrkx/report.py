@@ -45,7 +45,9 @@ def track_table(tracks: TrackMetrics) -> list[str]:
 
 
 def with_interval(ratio: Ratio) -> str:
-    """A fraction and its 95 % interval."""
+    """A fraction and its 95 % interval; a dash where nothing was counted."""
+    if not ratio.denominator:
+        return "–"
     low, high = ratio.interval
     return f"{ratio.value:.4f} [{low:.4f}, {high:.4f}]"
 

@@ -27,6 +27,9 @@ STAGES: Final = ("neighbours", "filter", "GNN")
 NETWORKS: Final = "networks"
 """Name of the pipeline of networks, called here or served."""
 
+SAVED_TIMING: Final = "as saved; by exatrkx.ckf the processor time of one core"
+"""What the seconds in a file of tracks are."""
+
 READY_S: Final = 10.0
 """How long a server may take to be ready."""
 
@@ -136,7 +139,7 @@ def saved(name: str, file: Path) -> Iterator[Finder]:
         asked.add(event.event_id)
         return Found(labels=tracks.labels(event), seconds=tracks.seconds(event))
 
-    yield Finder(find, f"tracks of {file.name}", "as the file says", name)
+    yield Finder(find, f"tracks of {file.name}", SAVED_TIMING, name)
     others = sorted(tracks.rows.keys() - asked)
     if others:
         raise EventFormatError(

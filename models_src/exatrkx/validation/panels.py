@@ -1,10 +1,10 @@
-"""One panel of a plot: sets of points with 95 % intervals, its scales and its legend."""
+"""One panel of a plot, sets of points with 95 % intervals and its scales, and the legend of all."""
 
 from __future__ import annotations
 
 from itertools import cycle
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from exatrkx.intervals import Ratio
     from exatrkx.validation.binning import Axis, BinnedRatio
@@ -84,16 +85,18 @@ def draw_points(panel: Axes, points: Iterable[tuple[float, float, float, Ratio]]
     panel.errorbar(places, values, yerr=vertical, xerr=horizontal, linewidth=1.4, elinewidth=1.1, capsize=0, **how)
 
 
-def legend(panel: Axes, place: Literal["lower left", "upper left", "best"]) -> None:
-    """A legend, unless nothing was drawn: matplotlib warns of an empty one."""
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(loc=place)
+def legend(figure: Figure) -> None:
+    """One legend of all panels, above them; none if nothing was drawn."""
+    known = [panel.get_legend_handles_labels() for panel in figure.axes]
+    named = {label: handle for handles, labels in known for handle, label in zip(handles, labels, strict=True)}
+    if named:
+        figure.legend(named.values(), named.keys(), loc="outside upper right", ncols=len(named))
 
 
 def range_to_one(ratios: Iterable[Ratio]) -> tuple[float, float]:
-    """From below the smallest value to a little above 1, with room for a legend below."""
+    """From below the smallest value to a little above 1."""
     least = min((ratio.value for ratio in ratios if ratio.denominator), default=0.0)
-    return max(0.0, 1.0 - 1.9 * max(1.0 - least, 0.02)), 1.0 + 0.1 * max(1.0 - least, 0.02)
+    return max(0.0, 1.0 - 1.4 * max(1.0 - least, 0.02)), 1.0 + 0.1 * max(1.0 - least, 0.02)
 
 
 def range_from_zero(ratios: Iterable[Ratio]) -> tuple[float, float]:
@@ -104,3 +107,11 @@ def range_from_zero(ratios: Iterable[Ratio]) -> tuple[float, float]:
     most = 2.0 * median(ratio.interval[1] for ratio in counted)
     top = min(1.05, max(most, 1.4 * max(ratio.value for ratio in counted)))
     return -0.03 * top, top
+
+
+def range_of_intervals(ratios: Iterable[Ratio]) -> tuple[float, float]:
+    """All values with their intervals, and a little more."""
+    intervals = [ratio.interval for ratio in ratios if ratio.denominator]
+    low, high = min((low for low, _ in intervals), default=0.0), max((high for _, high in intervals), default=1.0)
+    room = 0.06 * max(high - low, 0.001)
+    return low - room, high + room

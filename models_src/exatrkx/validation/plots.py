@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.plot_style import headline, new_figure, save, style
+from exatrkx.plot_style import headline, new_figure, save_small, style
 from exatrkx.validation.binned import Quantity
 from exatrkx.validation.binning import ETA, PT, RADIUS, BinnedRatio
 from exatrkx.validation.images import RATES, SAMPLES
@@ -37,9 +37,6 @@ WHOSE_ETA: Final = {
     Quantity.DUPLICATE_RATE: "η of the particle",
 }
 
-DPI: Final = 80
-"""Fewer than a plot alone has: a report has several, which a repository keeps for each set of weights."""
-
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -64,7 +61,7 @@ def write_plots(judged: Sequence[Judged], folder: Path) -> dict[str, Path]:
     with style():
         for name, figure in _figures(judged).items():
             written[name] = folder / f"{name}.png"
-            save(figure, written[name], DPI)
+            save_small(figure, written[name])
     return written
 
 
@@ -147,12 +144,13 @@ def _drawn(rows: list[list[Panel]], axis: Axis) -> Figure:
         for place, panel in zip(panels, row, strict=True):
             draw_bins(place, panel.lines, axis)
             place.set_ylim(_range(panel.quantity, row))
+            place.ticklabel_format(axis="y", style="plain")
             headline(place, panel.title)
             if panel.quantity is not before:
                 place.set_ylabel(str(panel.quantity))
             before = panel.quantity
     if any(len(panel.lines) > 1 for row in rows for panel in row):
-        legend(axes[0, 0], "lower left" if _to_one(rows[0][0].quantity) else "upper left")
+        legend(figure)
     return figure
 
 

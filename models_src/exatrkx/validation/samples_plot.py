@@ -6,11 +6,11 @@ from math import isnan
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from exatrkx.plot_style import headline, new_figure
 from exatrkx.validation.judged import finders_of, samples_of
-from exatrkx.validation.panels import draw_points, legend, looks, range_from_zero, range_to_one
+from exatrkx.validation.panels import draw_points, legend, looks, range_of_intervals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,11 @@ def samples_plot(judged: Sequence[Judged]) -> Figure:
     """
     places = _places(samples_of(judged))
     figure, axes = new_figure(13.0, 7.0, 2, 3)
-    for row, names, zoom in ((axes[0], _EFFICIENCIES, range_to_one), (axes[1, :2], _RATES, range_from_zero)):
+    for row, names in ((axes[0], _EFFICIENCIES), (axes[1, :2], _RATES)):
         for panel, (name, title) in zip(row, names.items(), strict=True):
             _draw_ratios(panel, judged, name, places)
-            panel.set_ylim(zoom([getattr(one.result.tracks, name) for one in judged]))
+            panel.set_ylim(range_of_intervals([getattr(one.result.tracks, name) for one in judged]))
+            panel.ticklabel_format(axis="y", style="plain")
             headline(panel, title)
     time = axes[1, 2]
     _draw_times(time, judged, places)
@@ -46,7 +47,7 @@ def samples_plot(judged: Sequence[Judged]) -> Figure:
     for panel in axes.flat:
         _sample_axis(panel, samples_of(judged), places)
     if len(finders_of(judged)) > 1:
-        legend(axes[0, 0], "lower left")
+        legend(figure)
     return figure
 
 
@@ -66,6 +67,9 @@ def _draw_ratios(panel: Axes, judged: Sequence[Judged], name: str, places: dict[
 
 def _draw_times(panel: Axes, judged: Sequence[Judged], places: dict[Sample, float]) -> None:
     panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     for finder, look in zip(finders_of(judged), looks(), strict=False):
         mine = [(places[one.sample], one.result.median_ms) for one in judged if one.finder.name == finder]
         points = sorted(point for point in mine if not isnan(point[1]))
@@ -92,5 +96,5 @@ def _sample_axis(panel: Axes, samples: Sequence[Sample], places: dict[Sample, fl
         panel.set_xlabel("µ, mean number of pile-up collisions")
         panel.set_xlim(least - 0.06 * span, most + 0.06 * span)
         return
-    panel.set_xticks(list(places.values()), [sample.name for sample in samples])
+    panel.set_xticks(list(places.values()), [sample.name for sample in samples], rotation=20, ha="right")
     panel.set_xlim(-0.5, len(samples) - 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exatrkx.report import TRACK_ROWS, track_table, with_interval
 from exatrkx.validation.binned import MATCHINGS
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
     Rows = Sequence[Sequence[str]]
 
+COST_COLUMN: Final = ("multiply-adds per spacepoint",)
+
 
 def summary_table(judged: Sequence[Judged]) -> list[str]:
     """A row for each finder in each sample."""
     rows = []
+    with_cost = any(one.cost for one in judged)
     for one in judged:
         tracks, events = one.result.tracks, max(1, one.result.events)
         ratios = (tracks.efficiency_double_majority, tracks.fake_rate, tracks.duplicate_rate)
         figures = (*map(with_interval, ratios), f"{one.result.spacepoints / events:.0f}", milliseconds(one))
-        rows.append((one.sample.name, one.finder.name, str(one.result.events), *figures))
+        cost = (f"{per_spacepoint(one.cost):,.0f}" if one.cost else "–",) if with_cost else ()
+        rows.append((one.sample.name, one.finder.name, str(one.result.events), *figures, *cost))
     columns = ("efficiency, double majority", "fake rate", "duplicate rate", "spacepoints per event", "ms per event")
-    return table(("sample", "finder", "events", *columns), rows)
+    return table(("sample", "finder", "events", *columns, *(COST_COLUMN if with_cost else ())), rows)
 
 
 def pileup_table(judged: Sequence[Judged]) -> list[str]:
@@ -111,19 +115,23 @@ def cost_table(costs: Sequence[NetworkCost]) -> list[str]:
             "–" if one.per_edge is None else f"{one.per_edge:,.0f}",
             "–" if one.per_edge is None else f"{one.edges:,}",
             _millions(one.event),
-            f"{one.event / max(1, one.spacepoints):,.0f}",
+            f"{per_spacepoint([one]):,.0f}",
             _millions(one.rest),
         )
         for one in costs
     ]
     event = sum(one.event for one in costs)
     numbers = (f"{sum(one.weights for one in costs):,}", f"{sum(one.weight_bytes for one in costs):,}")
-    per_spacepoint = f"{event / max(1, costs[0].spacepoints):,.0f}"
     rest = sum(one.rest for one in costs)
-    rows.append(("all", *numbers, "", "", "", _millions(event), per_spacepoint, _millions(rest)))
+    rows.append(("all", *numbers, "", "", "", _millions(event), f"{per_spacepoint(costs):,.0f}", _millions(rest)))
     marginal = ("a spacepoint costs", "an edge costs")
     whole = ("edges of the event", "the event costs, in millions", "for each of its spacepoints", "rest, in millions")
     return table(("network", "weights", "bytes", *marginal, *whole), rows)
+
+
+def per_spacepoint(costs: Sequence[NetworkCost]) -> float:
+    """Multiply-adds of the networks together in their event, for each of its spacepoints."""
+    return sum(one.event for one in costs) / max(1, costs[0].spacepoints)
 
 
 def milliseconds(one: Judged) -> str:
@@ -133,7 +141,8 @@ def milliseconds(one: Judged) -> str:
 
 def counted(ratio: Ratio) -> str:
     """A fraction, its 95 % interval, and what was counted."""
-    return f"{with_interval(ratio)} ({ratio.numerator} / {ratio.denominator})" if ratio.denominator else "–"
+    value = with_interval(ratio)
+    return f"{value} ({ratio.numerator} / {ratio.denominator})" if ratio.denominator else value
 
 
 def table(header: Sequence[str], rows: Rows) -> list[str]:
