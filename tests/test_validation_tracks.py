@@ -47,9 +47,8 @@ def empty(number: int) -> Event:
     """An event with truth and without spacepoints."""
     event = next(read_events(EVENTS, [0]))
     truth = require_truth(event)
-    nothing = {name: getattr(truth, name)[:0] for name in ("spacepoint", "particle", "order")}
-    places = {name: getattr(event, name)[:0] for name in ("x", "y", "z")}
-    return replace(event, event_id=number, truth=replace(truth, **nothing), **places)
+    truth = replace(truth, spacepoint=truth.spacepoint[:0], particle=truth.particle[:0], order=truth.order[:0])
+    return Event(event_id=number, x=event.x[:0], y=event.y[:0], z=event.z[:0], truth=truth)
 
 
 def write(file: Path, events: Iterable[Event], per: Per = "spacepoint", *, seconds: float | None = 0.25) -> Path:
@@ -90,7 +89,8 @@ def test_tracks_of_other_events_are_refused(tmp_path: Path, events: list[Event])
     file = write(tmp_path / "t.parquet", events)
     first, second = events
     shorter = replace(first, x=first.x[:-1], y=first.y[:-1], z=first.z[:-1])
-    longer = replace(first, **{name: np.append(getattr(first, name), np.float32(1.0)) for name in ("x", "y", "z")})
+    x, y, z = (np.append(place, np.float32(1.0)) for place in (first.x, first.y, first.z))
+    longer = replace(first, x=x, y=y, z=z)
     moved = replace(first, y=first.y[::-1].copy())
     cases: list[tuple[Sequence[Event], str]] = [
         ([first], r"tracks of 1 events that are not in the sample, the first of them event 5"),
@@ -117,6 +117,8 @@ def test_an_error_within_is_not_hidden_by_events_left_over(tmp_path: Path, event
 
 
 def scripted(find: Finder) -> object:
+    """What stands in for `exatrkx.validate.networks_of`."""
+
     def networks_of(_: object) -> AbstractContextManager[Finder]:
         return nullcontext(find)
 
