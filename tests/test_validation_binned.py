@@ -21,6 +21,7 @@ from exatrkx.validation.binned import BinnedFigures, Quantity, candidate_eta
 from exatrkx.validation.binning import ETA, PT, RADIUS, Axis, BinnedRatio
 from exatrkx.validation.finders import STAGES, Finder, Found
 from exatrkx.validation.judged import Judged, Sample
+from exatrkx.validation.panels import range_from_zero, range_of_intervals, range_to_one
 from exatrkx.validation.plots import write_plots
 
 AXIS = Axis("length", "length", "m", (0.0, 1.0, 2.5))
@@ -149,6 +150,17 @@ def test_a_finder_may_lack_samples_and_graphs(tmp_path: Path) -> None:
     alone.seconds.clear()
     written = write_plots([*judged(results), *judged({"µ = 40": alone}, "mine")], tmp_path)
     assert {"samples", "efficiency_pt", "edge_efficiency_pt", "rates_eta"} <= set(written)
+
+
+def test_ranges_hold_what_is_known_and_are_not_set_by_nearly_empty_bins() -> None:
+    many, one = Ratio(900, 1000), Ratio(0, 1)
+    low, high = range_to_one([many, one, Ratio(0, 0)])
+    assert 0.8 < low < 0.9 < 1.0 < high
+    assert range_to_one([one])[0] == 0.0
+    assert range_from_zero([Ratio(1, 100), Ratio(3, 100), one])[1] < 0.5
+    low, high = range_of_intervals([many, Ratio(0, 0)])
+    assert low < many.interval[0] < many.interval[1] < high
+    assert all(low < high for low, high in (range_to_one([]), range_from_zero([]), range_of_intervals([])))
 
 
 def test_nothing_counted_draws_no_curves(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 
+WIDE_INTERVAL: Final = 0.5
+"""An interval as wide as that says nearly nothing."""
+
 _SCALES: Final[dict[str, dict[str, Any]]] = {
     PT.name: {"value": "log"},
     RADIUS.name: {"value": "symlog", "linthresh": RADIUS.edges[1], "linscale": 0.6},
@@ -94,8 +97,10 @@ def legend(figure: Figure) -> None:
 
 
 def range_to_one(ratios: Iterable[Ratio]) -> tuple[float, float]:
-    """From below the smallest value to a little above 1."""
-    least = min((ratio.value for ratio in ratios if ratio.denominator), default=0.0)
+    """From below the smallest value to a little above 1; nearly empty bins would flatten all, and may fall below."""
+    counted = [ratio for ratio in ratios if ratio.denominator]
+    known = [ratio for ratio in counted if ratio.interval[1] - ratio.interval[0] < WIDE_INTERVAL] or counted
+    least = min((ratio.value for ratio in known), default=0.0)
     return max(0.0, 1.0 - 1.4 * max(1.0 - least, 0.02)), 1.0 + 0.1 * max(1.0 - least, 0.02)
 
 
