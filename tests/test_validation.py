@@ -115,6 +115,13 @@ def test_a_missing_file_ends_with_the_reason(tmp_path: Path, capsys: pytest.Capt
     assert "absent.parquet" in capsys.readouterr().err
 
 
+def test_a_report_that_cannot_be_written_is_told_before_the_wait(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "absent.parquet"), "--output", str(tmp_path / "none" / "report.md")]) == 1
+    assert "report.md: no such folder" in capsys.readouterr().err
+
+
 def found_as(labels: Sequence[int]) -> Finder:
     """A finder with one answer to everything, and no graphs."""
     return Finder(lambda _: Found(labels=np.asarray(labels, dtype=np.int64), seconds=0.5), "Nowhere", "made up")

@@ -155,7 +155,8 @@ def test_a_finder_may_lack_samples_and_graphs(tmp_path: Path) -> None:
 def test_ranges_hold_what_is_known_and_are_not_set_by_nearly_empty_bins() -> None:
     many, one = Ratio(900, 1000), Ratio(0, 1)
     low, high = range_to_one([many, one, Ratio(0, 0)])
-    assert 0.8 < low < 0.9 < 1.0 < high
+    assert 0.8 < low < 0.9
+    assert high > 1.0
     assert range_to_one([one])[0] == 0.0
     assert range_from_zero([Ratio(1, 100), Ratio(3, 100), one])[1] < 0.5
     low, high = range_of_intervals([many, Ratio(0, 0)])

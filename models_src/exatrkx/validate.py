@@ -12,18 +12,18 @@ Beside the networks any tracks that were found in the same events, here the CKF'
 
 from __future__ import annotations
 
-import argparse
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ExatrkxError
 from exatrkx.readers import count_events, read_events
 from exatrkx.validation import validate
+from exatrkx.validation.arguments import NO_FILE, TABLE_SUFFIX, named_samples, parse
 from exatrkx.validation.finders import NETWORKS, direct, saved, served
 from exatrkx.validation.images import image_lines
 from exatrkx.validation.judged import Judged, Sample
@@ -32,90 +32,11 @@ from exatrkx.validation.table_file import write_table
 from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from exatrkx.validation.finders import Finder
-
-TABLE_SUFFIX: Final = ".csv"
-NO_FILE: Final = "-"
-
-
-def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options; what contradicts itself ends the program with a message."""
-    lines = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(prog="python -m exatrkx.validate", description=lines[0])
-    add = parser.add_argument
-    add("events", nargs="*", help="files of events with truth, in any format that is read")
-    add(
-        "--sample",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar=("NAME", "EVENTS"),
-        help="a sample with a section of its own: its name, then its files; a name that ends in µ = 40 tells the "
-        "pile-up for the plots. May be given several times",
-    )
-    add(
-        "--tracks",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar=("NAME", "FILE"),
-        help="judge saved tracks, too: what found them, then a file for each sample, in the samples' order, or "
-        f"{NO_FILE} for a sample without. May be given several times",
-    )
-    add("--no-networks", action="store_true", help="judge the saved tracks alone")
-    add("--weights", type=Path, help="folder of networks and working point (default: the committed ones)")
-    add("--device", help="of the direct call (default: cpu)")
-    add("--server", metavar="URL", help="take the tracks from this server; host:port, grpc://… or http://…")
-    add("--model", help=f"of the server: {ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors")
-    add("--output", type=Path, help="append the report to this Markdown file, and write its bins as CSV beside it")
-    add("--plots", type=Path, metavar="FOLDER", help="draw efficiencies and rates as PNG (needs mplhep)")
-    options = parser.parse_args(arguments)
-    _require_sense(parser, options)
-    return options
-
-
-def _require_sense(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if not options.events and not options.sample:
-        parser.error("no events: name files, or samples with --sample NAME EVENTS…")
-    if any(not paths for _, *paths in options.sample):
-        parser.error("--sample needs a name and then files: --sample 'µ = 40' mu40.parquet")
-    names = [sample.name for sample in samples_of(options)]
-    if len(set(names)) < len(names):
-        parser.error(f"samples must have different names, found {', '.join(names)}")
-    _require_sense_of_tracks(parser, options, names)
-    if options.server and (options.weights or options.device):
-        parser.error("--weights and --device are of the direct call: a server has its own")
-    if options.model and not options.server:
-        parser.error("--model is of a server: name it with --server URL")
-    if options.output and options.output.suffix == TABLE_SUFFIX:
-        parser.error(f"--output is the Markdown report; its bins go to the {TABLE_SUFFIX} file of the same name")
-
-
-def _require_sense_of_tracks(
-    parser: argparse.ArgumentParser, options: argparse.Namespace, samples: Sequence[str]
-) -> None:
-    for name, *files in options.tracks:
-        if len(files) != len(samples):
-            parser.error(
-                f"--tracks {name}: expected a file for each of {len(samples)} samples ({', '.join(samples)}), or "
-                f"{NO_FILE} for one without, found {len(files)}"
-            )
-    names = [*([] if options.no_networks else [NETWORKS]), *(name for name, *_ in options.tracks)]
-    if len(set(names)) < len(names):
-        parser.error(f"finders must have different names, found {', '.join(names)}")
-    if options.no_networks and not options.tracks:
-        parser.error("--no-networks leaves nothing to judge: name tracks with --tracks NAME FILE")
-    if options.no_networks and (options.server or options.weights or options.device):
-        parser.error("--server, --weights and --device are of the networks, which --no-networks leaves out")
-
-
-def samples_of(options: argparse.Namespace) -> list[Sample]:
-    """The samples in the order in which they were named; files without a name have those of the files."""
-    unnamed = [Sample(", ".join(Path(path).name for path in options.events), tuple(options.events))]
-    return (unnamed if options.events else []) + [Sample(name, tuple(paths)) for name, *paths in options.sample]
 
 
 def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | None]:
@@ -140,6 +61,8 @@ def judge(options: argparse.Namespace) -> str:
         from exatrkx.plot_style import settings  # noqa: PLC0415
 
         settings()
+    if options.output and not options.output.parent.is_dir():
+        raise FileNotFoundError(f"{options.output}: no such folder")
     judged = judge_all(options)
     report = markdown(judged, _drawn(judged, options))
     if options.output:
@@ -155,7 +78,7 @@ def judge_all(options: argparse.Namespace) -> list[Judged]:
     Raises:
         ExatrkxError, OSError, ValueError: events, networks, server or tracks are not as they should be.
     """
-    samples = samples_of(options)
+    samples = named_samples(options)
     totals = {sample: count_events(sample.paths) for sample in samples}  # a missing file is told before the wait, too
     judged: dict[tuple[Sample, str], Judged] = {}
     with networks_of(options) as networks:
@@ -196,7 +119,7 @@ def _drawn(judged: Sequence[Judged], options: argparse.Namespace) -> dict[str, s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
+    options = parse((__doc__ or "").partition("\n")[0], arguments)
     try:
         report = judge(options)
     except (ExatrkxError, OSError, ValueError) as error:
