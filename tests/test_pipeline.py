@@ -14,7 +14,7 @@ from exatrkx.errors import ContractError, GraphTooLargeError
 from exatrkx.event import FloatArray
 from exatrkx.event_file import read_events
 from exatrkx.features import features
-from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork
+from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork
 from exatrkx.pipeline import Pipeline, Tracks
 from exatrkx.working_point import WorkingPoint, logit
 
@@ -25,7 +25,7 @@ EVENTS = Path(__file__).parents[1] / "data" / "events" / "ttbar_mu0.parquet"
 def pipeline() -> Pipeline:
     """Networks as they are before any training, with cuts in the middle of what they then say."""
     torch.manual_seed(3)
-    embed, edge_filter, gnn = Embedding(dimension=4), EdgeFilter(hidden=16), InteractionNetwork(hidden=16, rounds=2)
+    embed, edge_filter, gnn = Embedding(dimension=4), EdgeFilter(hidden=16), TripletNetwork(hidden=16, rounds=2)
     point = WorkingPoint(radius=0.05, max_neighbors=8, filter_cut=0.4, gnn_cut=0.5, max_edges=2_000_000)
     return Pipeline(embed.eval(), edge_filter.eval(), gnn.eval(), point)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from exatrkx.errors import ContractError
-from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork
+from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork
 from exatrkx.torchscript import probe, prove, save, served_form, trace
 from exatrkx.user_network import load_user_network
 
@@ -45,7 +45,7 @@ class Tuple(nn.Module):
 
 @pytest.mark.parametrize(
     ("kind", "network"),
-    [("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", InteractionNetwork(rounds=2))],
+    [("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork(rounds=2))],
 )
 def test_traced_equals_eager_at_every_size(kind: str, network: nn.Module) -> None:
     proof = prove(kind, trace(kind, network), network)
@@ -60,7 +60,7 @@ def test_a_difference_to_the_eager_network_is_found() -> None:
 
 
 def test_no_device_is_written_into_the_traces() -> None:
-    for kind, network in (("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", InteractionNetwork(rounds=1))):
+    for kind, network in (("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork(rounds=1))):
         assert "torch.device(" not in trace(kind, network).code
 
 

@@ -2,7 +2,7 @@
 
 from exatrkx.networks.edge_filter import EdgeFilter
 from exatrkx.networks.embedding import Embedding
-from exatrkx.networks.interaction import InteractionNetwork
 from exatrkx.networks.storage import Network, load_network, save_network
+from exatrkx.networks.triplet_network import TripletNetwork
 
-__all__ = ["EdgeFilter", "Embedding", "InteractionNetwork", "Network", "load_network", "save_network"]
+__all__ = ["EdgeFilter", "Embedding", "Network", "TripletNetwork", "load_network", "save_network"]

@@ -12,14 +12,14 @@ from torch import nn
 from exatrkx.errors import ContractError
 from exatrkx.networks.edge_filter import EdgeFilter
 from exatrkx.networks.embedding import Embedding
-from exatrkx.networks.interaction import InteractionNetwork
+from exatrkx.networks.triplet_network import TripletNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Network = Embedding | EdgeFilter | InteractionNetwork
+Network = Embedding | EdgeFilter | TripletNetwork
 
-KINDS: Final[dict[str, type[Network]]] = {"embed": Embedding, "filter": EdgeFilter, "gnn": InteractionNetwork}
+KINDS: Final[dict[str, type[Network]]] = {"embed": Embedding, "filter": EdgeFilter, "gnn": TripletNetwork}
 """The network that stands behind each served model."""
 
 

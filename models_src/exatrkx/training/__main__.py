@@ -14,7 +14,7 @@ from torch import nn
 
 from exatrkx.errors import ExatrkxError
 from exatrkx.event_file import read_events
-from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork, load_network, save_network
+from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork, load_network, save_network
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.edge_task import EdgeTask
 from exatrkx.training.embedding_task import EmbeddingTask
@@ -22,6 +22,7 @@ from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
 from exatrkx.training.loop import fit
 from exatrkx.training.recipes import RECIPES, Recipe
 from exatrkx.training.sample import load_samples, sample
+from exatrkx.training.triplet_task import TripletTask
 from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
@@ -69,13 +70,13 @@ class Training:
 
     def _gnn(self) -> None:
         sizes = self.recipe.gnn_sizes
-        gnn = self._new("gnn", InteractionNetwork, sizes)
+        gnn = self._new("gnn", TripletNetwork, sizes)
         edge_filter = load_network(self.folder / "filter.safetensors").to(self.device)
         assert isinstance(edge_filter, EdgeFilter)
         point = self._working_point()
         neighbours = self._neighbours()
         training_graph = FilteredGraph(neighbours, edge_filter, point.filter_cut * self.recipe.gnn_training_cut)
-        self._fit("gnn", EdgeTask(gnn, training_graph), gnn, sizes, self.recipe.gnn)
+        self._fit("gnn", TripletTask(gnn, training_graph), gnn, sizes, self.recipe.gnn)
         graph = FilteredGraph(neighbours, edge_filter, point.filter_cut)
         events = [(event, sample(event).to(self.device)) for event in read_events(self.valid_paths[0])]
         cut, figures = choose_gnn_cut(gnn, graph, events, point)

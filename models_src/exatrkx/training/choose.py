@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from exatrkx.event import Event
-    from exatrkx.networks import EdgeFilter, Embedding, InteractionNetwork
+    from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork
     from exatrkx.training.sample import Sample
     from exatrkx.working_point import WorkingPoint
 
@@ -69,7 +69,7 @@ def choose_filter_cut(
 
 @torch.no_grad()
 def choose_gnn_cut(
-    gnn: InteractionNetwork,
+    gnn: TripletNetwork,
     graph: Callable[[Tensor], Tensor],
     events: Sequence[tuple[Event, Sample]],
     point: WorkingPoint,

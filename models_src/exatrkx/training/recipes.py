@@ -42,13 +42,11 @@ RECIPES: Final[dict[str, Recipe]] = {
         filter=Schedule(epochs=4, learning_rate=2e-3),
         gnn=Schedule(epochs=8, learning_rate=2.5e-3),
     ),
-    # For pile-up, from 500 events at µ = 0, 60 at 40 and 24 at 200; the GNN with --start from one of `laptop`: three
-    # epochs are too few from nothing. What the committed weights were made with: weights/REPORT.md.
+    # For pile-up, from 200 events at µ = 0, 40 at 40 and 32 at 200: weights/REPORT.md.
     "pileup": Recipe(
-        embed=Schedule(epochs=16, learning_rate=3e-3),
-        filter=Schedule(epochs=2, learning_rate=2e-3),
-        gnn=Schedule(epochs=3, learning_rate=1.5e-3),
-        goals=Goals(radius=0.995, filter_cut=0.996),
-        gnn_training_cut=0.75,
+        embed=Schedule(epochs=12, batch=1, learning_rate=4e-3),
+        filter=Schedule(epochs=2, batch=1, learning_rate=3e-3),
+        gnn=Schedule(epochs=4, batch=1, learning_rate=3e-3),
+        goals=Goals(radius=0.993, filter_cut=0.993, max_neighbors=128),
     ),
 }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TARGET_PT: Final = 1.0
 """GeV: what the figures of merit count begins here."""
 
-LOWEST_WEIGHT: Final = 0.1
+LOWEST_WEIGHT: Final = 0.05
 """Soft particles still count: their edges, if lost, become fragments and fakes."""
 
 SKIPPING_WEIGHT: Final = 0.5
@@ -22,7 +22,7 @@ SKIPPING_WEIGHT: Final = 0.5
 
 
 def pt_weight(pt: Tensor) -> Tensor:
-    """Weight of a true edge by its particle's pT in GeV: rising as its square to 1 at 1 GeV, never below 0.1."""
+    """Weight of a true edge by its particle's pT in GeV: rising as its square to 1 at 1 GeV, never below 0.05."""
     return torch.clamp((pt / TARGET_PT).square(), LOWEST_WEIGHT, 1.0)
 
 
