@@ -38,9 +38,9 @@ def continuations(inner: Tensor, outer: Tensor, num_nodes: Tensor, score: Tensor
     leaving = torch.zeros_like(num_nodes, dtype=torch.int64).index_add(0, inner, torch.ones_like(inner))  # [N]
     begin = torch.cumsum(leaving, dim=0) - leaving  # [N] -> place in by_inner
     count = leaving.index_select(0, outer).clamp(max=most)  # [E]
-    first = torch.repeat_interleave(torch.arange(count.size(0), device=count.device), count)  # [T]
+    first = torch.repeat_interleave(_places(count), count)  # [T]
     shift = begin.index_select(0, outer) - (torch.cumsum(count, dim=0) - count)  # [E]
-    place = torch.arange(first.size(0), device=first.device) + shift.index_select(0, first)
+    place = _places(first) + shift.index_select(0, first)
     return first, by_inner.index_select(0, place)
 
 
@@ -72,3 +72,8 @@ def triplet_features(first: Tensor, second: Tensor, radius: Tensor) -> Tensor:
     sine = torch.sin(first[:, POLAR_ANGLE])
     scales = torch.stack((torch.asinh(mean).abs(), torch.log(a), torch.log(b), radius, sine, cosine), dim=1)  # [T,6]
     return torch.cat((differences, differences.abs(), scales), dim=1)
+
+
+def _places(of: Tensor) -> Tensor:
+    """0, 1, 2, … for each entry; unlike `torch.arange`, without a device that tracing would write down."""
+    return torch.cumsum(torch.ones_like(of), dim=0) - 1
