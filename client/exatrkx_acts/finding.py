@@ -76,11 +76,11 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         self,
         client: TrackingClient,
         *,
-        inputSpacePoints: str = "spacepoints",  # noqa: N803 - as ACTS names the options of its own algorithms
-        outputProtoTracks: str = "prototracks",  # noqa: N803
+        inputSpacePoints: str = "spacepoints",
+        outputProtoTracks: str = "prototracks",
         fallback: Literal["direct"] | Finder | None = None,
-        skipFailed: bool = False,  # noqa: N803
-        stripPairs: bool = False,  # noqa: N803
+        skipFailed: bool = False,
+        stripPairs: bool = False,
         level: Any = acts.logging.INFO,
     ) -> None:
         super().__init__("ServedTrackFinding", level)
@@ -113,7 +113,8 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         except ExatrkxError as error:
             if not self._skip_failed:
                 raise
-            self.logger.error(f"{error}; the event is skipped")
+            text = f"{error}; the event is skipped"
+            self.logger.error(text)  # noqa: TRY400 - it is ACTS's, which has no `exception`
             self._count(skipped=1)
             return ex.ProcessCode.SKIP
         found = proto_tracks(labels, event.r, measurements(spacepoints, strip_pairs=self._strip_pairs))
@@ -130,7 +131,8 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
             failure = self._named(event, error)
             if self._fallback is None or isinstance(error, ContractError | RequestRejectedError):
                 raise failure from error
-            self.logger.warning(f"{failure}; the fallback finds its tracks")
+            text = f"{failure}; the fallback finds its tracks"
+            self.logger.warning(text)
             labels = self._fall_back(self._fallback, event, hits)
             self._count(fallen_back=1)
             return labels

@@ -26,9 +26,12 @@ def proto_tracks(labels: IntArray, r: FloatArray, measurements: Sequence[Sequenc
     """
     along = np.lexsort((r, labels))
     along = along[np.searchsorted(labels[along], 0) :]
-    ends = np.cumsum(np.bincount(labels[along]))[:-1] if len(along) else []
-    candidates = np.split(along, ends) if len(along) else []
+    if not len(along):
+        return []
+    candidates = np.split(along, np.cumsum(np.bincount(labels[along]))[:-1])
     return [
-        list(dict.fromkeys(measurement for spacepoint in candidate.tolist() for measurement in measurements[spacepoint]))
+        list(
+            dict.fromkeys(measurement for spacepoint in candidate.tolist() for measurement in measurements[spacepoint])
+        )
         for candidate in candidates
     ]
