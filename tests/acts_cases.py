@@ -29,7 +29,7 @@ def muon(number: int = 1, momentum: tuple[float, float, float] = (5.0, 0.0, 1.0)
 
 
 GRAZING: Final = muon(momentum=(4.777, 1.478, 0.0), position=(955.3, 295.5, 200.0, 0.0))
-"""Made at r = 1000 mm, before the last layer of the barrel, where no two modules overlap: one spacepoint, at 1020 mm."""
+"""Made before the last layer of the barrel, where no two modules overlap: one spacepoint, at r = 1020 mm."""
 
 
 def muons(event: int, count: int = 12) -> Iterator[GeneratedParticle]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
@@ -22,9 +25,9 @@ pytest.importorskip("pythia8mc")
 from acts_cases import Particles, muons, shoot
 
 from exatrkx.simulation.chain import Simulation
-from exatrkx_acts import ServedTrackFinding
 from exatrkx_acts.__main__ import main
 from exatrkx_acts.chain import PROTO_TRACKS, run_chain
+from exatrkx_acts.finding import ServedTrackFinding
 from exatrkx_acts.parameters import PARAMETERS
 from exatrkx_acts.performance import Performance
 from exatrkx_acts.report import report
@@ -34,6 +37,7 @@ pytestmark = [pytest.mark.simulation, pytest.mark.server]
 
 __all__ = ["shoot"]  # a fixture
 
+README: Final = (Path(__file__).resolve().parents[1] / "client" / "exatrkx_acts" / "README.md").read_text()
 SEED = 5
 HARD = range(6)
 GUN_EVENTS = range(25)
@@ -143,6 +147,21 @@ def test_the_command(
         assert (tmp_path / "new" / "chain" / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_readme(trained_server: TritonServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Python example as it stands, and its command with fewer events; only the server's address is another."""
+    monkeypatch.chdir(tmp_path)
+    (python,) = re.findall(r"^```python\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(compile(python.replace("127.0.0.1:8001", trained_server.grpc_url), "README.md", "exec"), names)
+    assert names["finding"].tally.served == 4
+    assert names["finding"].tally.proto_tracks > 100
+    (line,) = re.findall(r"^python -m exatrkx_acts (.*)$", README, flags=re.MULTILINE)
+    assert main([*shlex.split(line), "--events", "1", "--url", trained_server.grpc_url]) == 0
+    names_written = {"tracks.csv", "parameters.csv", "histograms.csv", "efficiency.png", "residuals_and_pulls.png"}
+    assert {file.name for file in (tmp_path / "out" / "acts").iterdir()} == names_written
+    assert all(f"`{name}`" in README for name in names_written)
+
+
 def test_the_command_with_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
     url = f"127.0.0.1:{free_ports('127.0.0.1').grpc}"
     options = ["--events", "2", "--url", url, "--attempts", "1"]
@@ -168,7 +187,7 @@ def test_the_command_tells_at_once_that_nobody_is_there(
         (["--attempts", "many"], "invalid number value: 'many'"),
         (["--timeout", "0"], "must be above 0, found 0"),
         (["--fallback", "best"], "invalid choice: 'best'"),
-        (["--url", "nowhere"], "--url: "),
+        (["--url", "ftp://127.0.0.1:8001"], "--url: "),
         (["--pileup", "-1"], "the mean pile-up must be from 0 to 1000, found -1.0"),
     ],
 )

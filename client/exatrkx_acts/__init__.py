@@ -1,5 +1,7 @@
 """Track finding by a server, as an algorithm of ACTS: spacepoints from the whiteboard, proto-tracks back.
 
+    from exatrkx_acts.finding import ServedTrackFinding
+
     with TrackingClient("127.0.0.1:8001") as client:
         sequencer.addAlgorithm(ServedTrackFinding(client, inputSpacePoints="spacepoints", outputProtoTracks="found"))
         sequencer.run()
@@ -11,8 +13,3 @@ unless the direct pipeline takes a server's place (`fallback`).
 
 Source: ACTS (arXiv:2106.13593).
 """
-
-from exatrkx_acts.fallback import DirectPipeline, Finder
-from exatrkx_acts.finding import ServedTrackFinding, Tally
-
-__all__ = ["DirectPipeline", "Finder", "ServedTrackFinding", "Tally"]

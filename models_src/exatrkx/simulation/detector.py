@@ -105,8 +105,7 @@ class Detector:
         sequencer = ex.Sequencer(
             skip=numbers.start, events=len(numbers), numThreads=threads, trackFpes=False, logLevel=_LEVEL
         )
-        source = _Source(particles)  # by a name: ACTS alone would not keep its Python half alive
-        sequencer.addReader(source)
+        sequencer.addReader(_Source(particles))
         for element in elements:
             if isinstance(element, ex.IWriter):
                 sequencer.addWriter(element)
