@@ -38,6 +38,18 @@ def server(
 
 
 @pytest.fixture(scope="session")
+def trained_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
+    """A server with the ensemble of the committed networks."""
+    repository = ROOT / "model_repository"
+    if not all((repository / name / "1" / "model.pt").is_file() for name in ("embed", "filter", "gnn")):
+        pytest.skip("the trained networks are not exported: make models")
+    log_file = tmp_path_factory.mktemp("trained") / "tritonserver.log"
+    options = ServerOptions(models=("exatrkx_ensemble",), log_file=log_file, custom_backend="python")
+    with TritonServer(repository, options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def call(server: TritonServer) -> Iterator[Caller]:
     """The server over gRPC."""
     caller = Caller(server)

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
+import tritonclient.grpc
 from scripted_server import EDGES_PER_SPACEPOINT, FAIL, GOOD, MODEL, REJECT, SHORT, order, write_scripted_repository
 
 from exatrkx.errors import ContractError
@@ -156,3 +158,25 @@ def test_a_request_outlives_a_restart_of_the_server(scripted_repository: Path, p
         with TritonServer(scripted_repository, options):
             asking.join(timeout=30)
         assert labels == [0, 1, 2, 3, 4]
+
+
+def test_a_model_that_is_unloaded_is_away_for_now(scripted_repository: Path) -> None:
+    """As in a server that goes down, which unloads its models before it stops answering."""
+    options = ServerOptions(models=(MODEL,), stop_timeout_s=1)
+    with (
+        TritonServer(scripted_repository, options) as running,
+        tritonclient.grpc.InferenceServerClient(running.grpc_url) as control,
+    ):
+        clients = [
+            TrackingClient(url_of(running, protocol), MODEL, retry=Retry(attempts=2, first_delay_s=0))
+            for protocol in get_args(Protocol)
+        ]
+        control.unload_model(MODEL)
+        for client in clients:
+            for act in (client.check_contract, lambda client=client: client.find_tracks(order(GOOD))):
+                with pytest.raises(ServerUnavailableError, match=f"'{MODEL}' has no available versions"):
+                    act()
+        control.load_model(MODEL)
+        for client in clients:
+            assert len(client.find_tracks(order(GOOD))) == 5
+            client.close()

@@ -10,10 +10,10 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from exatrkx.contract import ModelSpec, TensorSpec
-from exatrkx.errors import ContractError, ExatrkxError
+from exatrkx.errors import ExatrkxError
 from exatrkx_client.address import Address
 from exatrkx_client.errors import DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import Reply, Request, own
+from exatrkx_client.transport import Reply, Request, model_error, own
 
 _NO_LIMIT: Final = -1
 
@@ -36,7 +36,6 @@ _ERRORS: Final[dict[str, type[ExatrkxError]]] = {
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
-    "StatusCode.NOT_FOUND": ContractError,
 }
 
 
@@ -105,7 +104,10 @@ class GrpcTransport:
         self._client.close()
 
     def _translated(self, error: InferenceServerException) -> ExatrkxError:
-        kind = _ERRORS.get(error.status(), ServerError)
+        if error.status() == "StatusCode.NOT_FOUND":
+            kind = model_error(error.message())
+        else:
+            kind = _ERRORS.get(error.status(), ServerError)
         return kind(f"{self._address}: {error.message()}")
 
 

@@ -20,17 +20,17 @@ import tritonclient.http as triton
 from tritonclient.utils import np_to_triton_dtype
 
 from exatrkx.contract import ModelSpec, TensorSpec
-from exatrkx.errors import ContractError, ExatrkxError
+from exatrkx.errors import ExatrkxError
 from exatrkx_client.address import Address
 from exatrkx_client.errors import DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import Reply, Request, own
+from exatrkx_client.transport import Reply, Request, model_error, own
 
 _HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 
 _OK: Final = 200
+_NOT_FOUND: Final = 404
 _ERRORS: Final[dict[int, type[ExatrkxError]]] = {
     400: RequestRejectedError,
-    404: ContractError,
     413: RequestRejectedError,
     429: ServerUnavailableError,
     502: ServerUnavailableError,
@@ -151,7 +151,9 @@ class HttpTransport:
             reason = json.loads(body)["error"]
         except (ValueError, KeyError, TypeError):
             reason = f"{response.status} {response.reason}"
-        raise _ERRORS.get(response.status, ServerError)(f"{self._address}: {reason}")
+        known = response.status != _NOT_FOUND
+        kind = _ERRORS.get(response.status, ServerError) if known else model_error(str(reason))
+        raise kind(f"{self._address}: {reason}")
 
 
 def _specs(tensors: list[dict[str, Any]]) -> tuple[TensorSpec, ...]:

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from tritonclient.utils import triton_to_np_dtype
 
 from exatrkx.contract import ModelSpec
+from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx_client.address import Address
+from exatrkx_client.errors import ServerUnavailableError
 
 Array = npt.NDArray[Any]
 
@@ -79,3 +81,12 @@ def own(array: Array | None, datatype: str) -> Array:
         datatype: Triton's name for the tensor's type.
     """
     return np.array(array, dtype=triton_to_np_dtype(datatype))
+
+
+def model_error(reason: str) -> type[ExatrkxError]:
+    """What is wrong when a server says that a model is not found.
+
+    A model that it knows but has not loaded is there soon, or was there until now: a server that goes down unloads its
+    models first, and says so to requests that still come.
+    """
+    return ServerUnavailableError if "has no available versions" in reason else ContractError

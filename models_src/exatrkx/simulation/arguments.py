@@ -9,13 +9,18 @@ from exatrkx.simulation.settings import PROCESSES, Settings
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that every such command has."""
+    """Add the options of a command that simulates events in processes of their own."""
+    add_sample_arguments(parser)
+    parser.add_argument("--workers", type=number, default=1, metavar="W", help="processes")
+
+
+def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which events."""
     parser.add_argument("--events", type=number, default=10, metavar="N", help="how many")
     parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
     parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same events")
     parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
-    parser.add_argument("--workers", type=number, default=1, metavar="W", help="processes")
 
 
 def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:

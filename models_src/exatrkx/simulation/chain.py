@@ -13,7 +13,7 @@ class Simulation:
 
     Args:
         settings: which events.
-        further: algorithms of ACTS that run on each event after its simulation.
+        further: algorithms and writers of ACTS that run on each event after its simulation.
     """
 
     def __init__(self, settings: Settings, further: Further = no_more) -> None:
@@ -27,3 +27,11 @@ class Simulation:
             SimulationError: the generator or the detector simulation failed.
         """
         return self._detector.event(number, self._generator.event(number))
+
+    def run(self, numbers: range, threads: int = 1) -> None:
+        """Simulate the events of these numbers in one run of ACTS, for the sake of what follows the simulation.
+
+        Raises:
+            SimulationError: the generator or the detector simulation failed; besides, what a Python algorithm raised.
+        """
+        self._detector.run(numbers, self._generator.event, threads)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +30,19 @@ MEASUREMENTS: Final = "measurement_subset"
 SPACEPOINTS: Final = "spacepoints"
 """Names under which ACTS's whiteboard has every measurement, and the one spacepoint of each."""
 
+MEASUREMENT_CONTAINER: Final = "measurements"
+"""The same measurements in a container of their own, which is what indices of measurements refer to."""
+
+PARTICLES: Final = "particles_simulated"
+PARTICLE_MEASUREMENTS: Final = "particle_measurements"
+MEASUREMENT_PARTICLES: Final = "measurement_particles"
+"""Names of the particles, those of the detector's material included, and of the maps between them and measurements."""
+
 Further = Callable[[Any, Any], Iterable[Any]]
-"""Makes ACTS algorithms that are to follow the digitisation, of the tracking geometry and the magnetic field."""
+"""Makes ACTS algorithms and writers that are to follow the digitisation, of tracking geometry and magnetic field."""
+
+ParticlesOf = Callable[[int], Iterable[GeneratedParticle]]
+"""The particles of the event of a number."""
 
 _LEVEL: Final = acts.logging.ERROR
 # Fatras gives up on one looping particle in some 100,000 and calls it an error; the hits up to there are kept.
@@ -52,11 +64,12 @@ class Detector:
 
     def __init__(self, seed: int, further: Further = no_more) -> None:
         self._detector = ex.GenericDetector(logLevel=_LEVEL)
-        self._source, self._sink = _Source(), _Sink()
+        self._sink = _Sink()
         geometry = self._detector.trackingGeometry()
         field = acts.ConstantBField(acts.Vector3(0, 0, FIELD * acts.UnitConstants.T))
         random = ex.RandomNumbers(seed=detector_seed(seed))
-        self._chain = [*_algorithms(geometry, field, random), self._sink, *further(geometry, field)]
+        self._simulation = [*_algorithms(geometry, field, random)]
+        self._further = [*further(geometry, field)]
 
     def event(self, number: int, particles: Iterable[GeneratedParticle]) -> Event:
         """Simulate the event of this number, which selects its random numbers, and of these particles.
@@ -64,27 +77,52 @@ class Detector:
         Raises:
             SimulationError: a step of the chain failed.
         """
-        self._source.particles = particles
-        # Trapping floating-point exceptions would end the run at harmless ones in the propagation.
-        sequencer = ex.Sequencer(skip=number, events=1, numThreads=1, trackFpes=False, logLevel=_LEVEL)
-        sequencer.addReader(self._source)
-        for algorithm in self._chain:
-            sequencer.addAlgorithm(algorithm)
-        try:
-            sequencer.run()
-        except RuntimeError as error:
-            raise SimulationError(f"event {number}: ACTS: {error}") from error
+        numbers = range(number, number + 1)
+        self._sequence(numbers, lambda _: particles, [*self._simulation, self._sink, *self._further], threads=1)
         event = self._sink.take()
         if event is None:
             raise SimulationError(f"event {number}: ACTS ended without an event and without saying why")
         return event
+
+    def run(self, numbers: range, particles: ParticlesOf, threads: int = 1) -> None:
+        """Simulate the same events in one run of ACTS, for what follows the simulation; no `Event` is made of them.
+
+        Args:
+            numbers: of the events, one after the other.
+            particles: of each event; called by one thread at a time, in no order.
+            threads: of ACTS, each with an event of its own.
+
+        Raises:
+            SimulationError: a step of the chain failed; besides, what a Python algorithm raised. Events that other
+                threads were at are finished, and no further ones begun.
+        """
+        if numbers.step != 1:
+            raise ValueError(f"the events must follow one another, found {numbers}")
+        self._sequence(numbers, particles, [*self._simulation, *self._further], threads)
+
+    def _sequence(self, numbers: range, particles: ParticlesOf, elements: list[Any], threads: int) -> None:
+        # Trapping floating-point exceptions would end the run at harmless ones in the propagation.
+        sequencer = ex.Sequencer(
+            skip=numbers.start, events=len(numbers), numThreads=threads, trackFpes=False, logLevel=_LEVEL
+        )
+        sequencer.addReader(_Source(particles))
+        for element in elements:
+            if isinstance(element, ex.IWriter):
+                sequencer.addWriter(element)
+            else:
+                sequencer.addAlgorithm(element)
+        try:
+            sequencer.run()
+        except RuntimeError as error:
+            which = f"event {numbers.start}" if len(numbers) == 1 else f"events {numbers.start} … {numbers.stop - 1}"
+            raise SimulationError(f"{which}: ACTS: {error}") from error
 
 
 def _algorithms(geometry: Any, field: Any, random: Any) -> Iterator[Any]:
     yield ex.FatrasSimulation(
         level=_FATRAS_LEVEL,
         inputParticles="particles_generated",
-        outputParticles="particles_simulated",
+        outputParticles=PARTICLES,
         outputSimHits="simhits",
         randomNumbers=random,
         trackingGeometry=geometry,
@@ -104,12 +142,12 @@ def _algorithms(geometry: Any, field: Any, random: Any) -> Iterator[Any]:
         surfaceByIdentifier=geometry.geoIdSurfaceMap(),
         randomNumbers=random,
         inputSimHits="simhits",
-        outputMeasurements="measurements",
+        outputMeasurements=MEASUREMENT_CONTAINER,
         outputMeasurementSubset=MEASUREMENTS,
         outputClusters="clusters",
-        outputMeasurementParticlesMap="measurement_particles",
+        outputMeasurementParticlesMap=MEASUREMENT_PARTICLES,
         outputMeasurementSimHitsMap="measurement_simhits",
-        outputParticleMeasurementsMap="particle_measurements",
+        outputParticleMeasurementsMap=PARTICLE_MEASUREMENTS,
         outputSimHitMeasurementsMap="simhit_measurements",
     )
     yield ex.SpacePointMaker(
@@ -131,9 +169,10 @@ def _smearing() -> Any:
 class _Source(ex.IReader):  # type: ignore[misc]  # acts ships no types
     """Puts generated particles on ACTS's whiteboard."""
 
-    def __init__(self) -> None:
+    def __init__(self, particles: ParticlesOf) -> None:
         super().__init__("Source", _LEVEL)
-        self.particles: Iterable[GeneratedParticle] = ()
+        self._particles = particles
+        self._one_at_a_time = threading.Lock()  # threads would mix their events in the generator, which has one state
         self._output = ex.WriteDataHandle(self, ex.SimParticleContainer, "OutputParticles")
         self._output.initialize("particles_generated")
 
@@ -142,8 +181,9 @@ class _Source(ex.IReader):  # type: ignore[misc]  # acts ships no types
 
     def read(self, context: Any) -> Any:
         container = ex.SimParticleContainer()
-        for particle in self.particles:
-            container.insert(_acts_particle(particle))
+        with self._one_at_a_time:
+            for particle in self._particles(context.eventNumber):
+                container.insert(_acts_particle(particle))
         self._output(context, container)
         return ex.ProcessCode.SUCCESS
 
@@ -152,7 +192,7 @@ class _Sink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
     """Makes an `Event` of what is on the whiteboard at the end of the chain."""
 
     _INPUTS: Final = {
-        "particles_simulated": ex.SimParticleContainer,
+        PARTICLES: ex.SimParticleContainer,
         "simhits": ex.SimHitContainer,
         "measurement_simhits": ex.MeasurementSimHitsMap,
         SPACEPOINTS: acts.SpacePointContainer,

@@ -1,0 +1,139 @@
+"""`python -m exatrkx_acts`: simulate, find the tracks on a server, fit them with ACTS, and let ACTS judge them.
+
+Exit codes: 0 done, 1 simulation or output failed, 2 bad options, 3 the server cannot be reached or fails,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, get_args
+
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.errors import ExatrkxError, SimulationError
+from exatrkx.plot_style import settings as plot_settings
+from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
+from exatrkx_client import Retry, TrackingClient
+from exatrkx_client.address import Address, Protocol
+
+try:
+    from exatrkx.simulation.detector import SPACEPOINTS
+    from exatrkx_acts.chain import PROTO_TRACKS, run_chain
+    from exatrkx_acts.finding import ServedTrackFinding
+    from exatrkx_acts.plots import write_plots
+    from exatrkx_acts.report import report
+    from exatrkx_acts.tables import write_tables
+except ModuleNotFoundError as missing:
+    raise SystemExit(f"exatrkx_acts: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
+
+DONE: Final = 0
+FAILED: Final = 1
+NO_SERVER: Final = 3
+INTERRUPTED: Final = 130
+
+READY_S: Final = 10.0
+"""How long a server may take to be ready, in s, where nothing takes its place."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = parse(arguments)
+    try:
+        run(options)
+    except SimulationError as error:
+        return _failed(str(error), FAILED)
+    except ExatrkxError as error:  # before OSError, which a server that is away is, too
+        return _failed(str(error), NO_SERVER)
+    except OSError as error:
+        return _failed(str(error), FAILED)
+    except KeyboardInterrupt:
+        return _failed("interrupted", INTERRUPTED)
+    return DONE
+
+
+def run(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError: a step failed; the text gives the reason.
+    """
+    if options.output is not None:
+        plot_settings()  # that plots cannot be drawn is told before the events are made
+        options.output.mkdir(parents=True, exist_ok=True)
+    retry = Retry(attempts=options.attempts)
+    with TrackingClient(options.url, options.model, options.protocol, options.timeout, retry) as client:
+        if options.fallback is None and not options.skip_failed:
+            client.wait_until_ready(READY_S)
+            client.check_contract()
+        finding = ServedTrackFinding(
+            client,
+            inputSpacePoints=SPACEPOINTS,
+            outputProtoTracks=PROTO_TRACKS,
+            fallback=options.fallback,
+            skipFailed=options.skip_failed,
+        )
+        performance = run_chain(options.settings, finding, event_numbers(options), options.threads)
+    print(report(performance, finding.tally))
+    if options.output is not None:
+        title = f"{options.process}, µ = {options.pileup:g}, {options.events} events, {options.model}"
+        written = [*write_tables(performance, options.output), *write_plots(performance, options.output, title)]
+        print(f"written:     {', '.join(map(str, written))}")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m exatrkx_acts",
+        description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
+        "tracks on a server, fit these with the Kalman filter of ACTS, and print efficiency, residuals and pulls as "
+        "ACTS counts them.",
+        epilog="Exit codes: 0 done, 1 simulation or output failed, 2 bad options, 3 the server cannot be reached or "
+        "fails, 130 interrupted.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_sample_arguments(parser)
+    add = parser.add_argument
+    add("--threads", type=_at_least_one, default=1, metavar="T", help="of ACTS; as many events are in flight")
+    add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://…")
+    add("--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name}, {CUSTOM.name}, or one with the same tensors")
+    add("--protocol", choices=get_args(Protocol), help="by the URL; without a scheme HTTP on port 8000, else gRPC")
+    add("--timeout", type=_positive, default=60.0, metavar="S", help="seconds for one event")
+    add("--attempts", type=_at_least_one, default=Retry().attempts, metavar="A", help="for a server that is away")
+    add("--fallback", choices=("direct",), help="what finds the tracks of an event that the server does not")
+    add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
+    add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
+    options = parse_with_settings(parser, arguments)
+    try:
+        Address.parse(options.url, options.protocol)
+    except ValueError as error:
+        parser.error(f"--url: {error}")
+    return options
+
+
+def _at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, found {value}")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, found {text}")
+    return value
+
+
+_at_least_one.__name__ = _positive.__name__ = "number"  # what argparse calls a text that is none
+
+
+def _failed(reason: str, code: int) -> int:
+    print(f"exatrkx_acts: {reason}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

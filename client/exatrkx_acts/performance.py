@@ -1,0 +1,172 @@
+"""How good the fitted tracks are, as ACTS counts and histograms it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import acts
+import acts.examples as ex
+import numpy as np
+
+from exatrkx.intervals import Ratio
+from exatrkx.selection import TARGET
+from exatrkx_acts.distribution import Distribution
+from exatrkx_acts.fitting import PARTICLE_TRACKS, TRACK_PARTICLES, TRACKS
+from exatrkx_acts.parameters import PARAMETERS
+
+MAX_PROMPT_R: Final = 0.1
+"""Distance in mm from the z axis up to which a particle that residuals and pulls count was produced.
+
+ACTS takes the truth from the production vertex to the perigee on a straight line. A particle of 1 GeV turns by 0.6 mrad
+in each mm of its way, half of the resolution in φ.
+"""
+
+ETA_EDGES: Final = tuple(np.linspace(-3.0, 3.0, 13).tolist())
+PT_EDGES: Final = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+"""Bins of the efficiency; pT in GeV."""
+
+_BINS: Final = 200
+_SELECTED: Final = "particles_to_find"
+_PROMPT: Final = "prompt_particles_to_find"
+_LEVEL: Final = acts.logging.ERROR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binned:
+    """A ratio in bins.
+
+    Attributes:
+        edges: of the B bins.
+        ratios: B of them.
+    """
+
+    edges: tuple[float, ...]
+    ratios: tuple[Ratio, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performance:
+    """The figures of ACTS's performance writers.
+
+    Attributes:
+        tracks: fitted tracks.
+        efficiency: particles to be found that have a track, of all of them.
+        fake_ratio: tracks that match no particle whatsoever, of all tracks.
+        duplicate_ratio: tracks whose particle has a better one, of all tracks.
+        efficiency_eta, efficiency_pt: the efficiency in bins of the particle's η, and of its pT in GeV.
+        residuals, pulls: of each parameter, by its key: fitted − true in its unit, and that over the fit's error; of
+            tracks that match a prompt particle to be found.
+    """
+
+    tracks: int
+    efficiency: Ratio
+    fake_ratio: Ratio
+    duplicate_ratio: Ratio
+    efficiency_eta: Binned
+    efficiency_pt: Binned
+    residuals: dict[str, Distribution]
+    pulls: dict[str, Distribution]
+
+
+class PerformanceWriters:
+    """ACTS's performance writers and what they need, for one run of a sequencer.
+
+    Args:
+        particles: name of the `SimParticleContainer`.
+        particle_measurements: name of the map from particles to their measurements.
+    """
+
+    def __init__(self, particles: str, particle_measurements: str) -> None:
+        self._particles, self._particle_measurements = particles, particle_measurements
+        self._finding: Any = None
+        self._fit: Any = None
+
+    def elements(self) -> Iterator[Any]:
+        """The algorithms and writers, to be added to the sequencer."""
+        yield self._selector(_SELECTED)
+        yield self._selector(_PROMPT, rhoMax=MAX_PROMPT_R * acts.UnitConstants.mm)
+        self._finding = ex.PythonPatternRecognitionPerformanceWriter(
+            level=_LEVEL,
+            inputTracks=TRACKS,
+            inputParticles=_SELECTED,
+            inputTrackParticleMatching=TRACK_PARTICLES,
+            inputParticleTrackMatching=PARTICLE_TRACKS,
+            inputParticleMeasurementsMap=self._particle_measurements,
+            effPlotToolConfig=_efficiency_bins(),
+        )
+        yield self._finding
+        self._fit = ex.PythonTrackParameterPerformanceWriter(
+            level=_LEVEL,
+            inputTracks=TRACKS,
+            inputParticles=_PROMPT,
+            inputTrackParticleMatching=TRACK_PARTICLES,
+            resPlotToolConfig=_residual_bins(),
+        )
+        yield self._fit
+
+    def result(self) -> Performance:
+        """What they counted, after the run."""
+        counted = self._finding.stats()
+        found, fitted = self._finding.histograms(), self._fit.histograms()
+        # This one has an entry of every track that the writer looked at, as far as |η| < 3; the others end somewhere.
+        compared = round(float(fitted["nMeasurements_vs_eta"].histogram.counts().sum()))
+        tracks = counted["nTotalTracks"]
+        return Performance(
+            tracks=tracks,
+            efficiency=Ratio(counted["nTotalMatchedParticles"], counted["nTotalParticles"]),
+            fake_ratio=Ratio(counted["nTotalFakeTracks"], tracks),
+            duplicate_ratio=Ratio(counted["nTotalDuplicateTracks"], tracks),
+            efficiency_eta=_binned(found["trackeff_vs_eta"]),
+            efficiency_pt=_binned(found["trackeff_vs_pT"]),
+            residuals={p.key: _distribution(fitted[f"res_{p.key}"], compared, p.scale) for p in PARAMETERS},
+            pulls={p.key: _distribution(fitted[f"pull_{p.key}"], compared) for p in PARAMETERS},
+        )
+
+    def _selector(self, output: str, **more: float) -> Any:
+        """ACTS's own selection of the particles of `exatrkx.selection.TARGET`."""
+        return ex.ParticleSelector(
+            level=_LEVEL,
+            inputParticles=self._particles,
+            inputParticleMeasurementsMap=self._particle_measurements,
+            outputParticles=output,
+            ptMin=TARGET.min_pt * acts.UnitConstants.GeV,
+            absEtaMax=TARGET.max_abs_eta,
+            measurementsMin=TARGET.min_spacepoints,
+            removeNeutral=TARGET.charged,
+            removeSecondaries=TARGET.primary,
+            **more,
+        )
+
+
+def _efficiency_bins() -> Any:
+    config = ex.EffPlotToolConfig()
+    bins = config.varBinning
+    bins["Eta"] = acts.Axis.variable(ETA_EDGES, "η")
+    bins["Pt"] = acts.Axis.variable(PT_EDGES, "pT [GeV]")
+    config.varBinning = bins
+    return config
+
+
+def _residual_bins() -> Any:
+    config = ex.ResPlotToolConfig()
+    bins = config.varBinning
+    bins["Eta"] = acts.Axis.variable(ETA_EDGES, "η")
+    bins["Pull"] = acts.Axis.regular(_BINS, -5.0, 5.0, "pull")
+    for parameter in PARAMETERS:
+        reach = parameter.reach / parameter.scale
+        bins[f"Residual_{parameter.key}"] = acts.Axis.regular(_BINS, -reach, reach, parameter.key)
+    config.varBinning = bins
+    return config
+
+
+def _distribution(histogram: Any, total: int, scale: float = 1.0) -> Distribution:
+    edges = scale * np.asarray(histogram.histogram.axis(0).edges)
+    return Distribution(edges=edges, counts=np.asarray(histogram.histogram.values()), total=total)
+
+
+def _binned(efficiency: Any) -> Binned:
+    counts = (efficiency.accepted.values().tolist(), efficiency.total.values().tolist())
+    ratios = tuple(Ratio(round(accepted), round(total)) for accepted, total in zip(*counts, strict=True))
+    return Binned(edges=tuple(efficiency.total.axis(0).edges), ratios=ratios)

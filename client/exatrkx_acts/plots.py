@@ -1,0 +1,121 @@
+"""The result of the chain, as plots."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from exatrkx.plot_style import COLOURS, FAINT, INK, headline, new_figure, save, style
+from exatrkx.selection import TARGET
+from exatrkx_acts.parameters import PARAMETERS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from exatrkx_acts.distribution import Distribution
+    from exatrkx_acts.performance import Binned, Performance
+
+_SHOWN_BINS: Final = 40
+_RESIDUAL_WIDTHS: Final = 5.0
+"""A residual is drawn up to this many of its widths."""
+
+_PT_TICKS: Final = (1, 2, 5, 10, 20, 50, 100)
+
+
+def write_plots(performance: Performance, folder: Path, title: str) -> list[Path]:
+    """Draw efficiency, residuals and pulls as PNG. Returns the files.
+
+    Raises:
+        ExatrkxError: mplhep is not installed.
+    """
+    efficiency, parameters = folder / "efficiency.png", folder / "residuals_and_pulls.png"
+    with style():
+        figure, axes = new_figure(11.0, 4.4, 1, 2, sharey=True)
+        _efficiency(axes[0, 0], performance.efficiency_eta)
+        axes[0, 0].set_xlabel("η of the particle")
+        axes[0, 0].set_ylabel("efficiency, fitted tracks")
+        headline(axes[0, 0], title)
+        _efficiency(axes[0, 1], performance.efficiency_pt)
+        axes[0, 1].set_xscale("log")
+        axes[0, 1].set_xlabel("pT of the particle [GeV]")
+        axes[0, 1].xaxis.set_major_locator(FixedLocator(_PT_TICKS))
+        axes[0, 1].xaxis.set_minor_locator(NullLocator())
+        axes[0, 1].xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:g}"))
+        headline(axes[0, 1], str(TARGET))
+        save(figure, efficiency)
+
+        figure, axes = new_figure(16.0, 6.6, 2, len(PARAMETERS))
+        for column, parameter in enumerate(PARAMETERS):
+            residual, pull = performance.residuals[parameter.key], performance.pulls[parameter.key]
+            reach = min(_RESIDUAL_WIDTHS * residual.width, parameter.reach) if residual.within else parameter.reach
+            _histogram(axes[0, column], residual, reach, COLOURS[0])
+            axes[0, column].set_xlabel(f"{parameter.symbol} fitted − true [{parameter.unit}]")
+            headline(axes[0, column], f"width {residual.width:.3g} {parameter.unit}")
+            _histogram(axes[1, column], pull, float(pull.edges[-1]), COLOURS[1], unit_gaussian=True)
+            axes[1, column].set_xlabel(f"pull of {parameter.symbol}")
+            headline(axes[1, column], f"width {pull.width:.2f} ± {pull.width_error:.2f}")
+        for row in axes:
+            row[0].set_ylabel("tracks")
+        figure.suptitle(title, x=0.01, ha="left", color=FAINT, fontsize=11)
+        save(figure, parameters)
+    return [efficiency, parameters]
+
+
+def _efficiency(panel: Axes, binned: Binned) -> None:
+    counted = [
+        (low, high, ratio)
+        for low, high, ratio in zip(binned.edges, binned.edges[1:], binned.ratios, strict=False)
+        if ratio.denominator
+    ]
+    logarithmic = binned.edges[0] > 0
+    lowest = 1.0
+    for low, high, ratio in counted:
+        middle = math.sqrt(low * high) if logarithmic else (low + high) / 2.0
+        down, up = ratio.interval
+        panel.errorbar(
+            middle,
+            ratio.value,
+            xerr=[[middle - low], [high - middle]],
+            yerr=[[ratio.value - down], [up - ratio.value]],
+            fmt="o",
+            color=COLOURS[0],
+        )
+        lowest = min(lowest, ratio.value)  # not the interval's end: a bin of a few particles would set the scale
+    panel.set_xlim(binned.edges[0], binned.edges[-1])
+    panel.set_ylim(max(0.0, min(0.9, lowest - 0.05)), 1.01)
+    panel.axhline(1.0, color=FAINT, linewidth=0.8, zorder=0)
+    panel.grid(axis="y")
+
+
+def _histogram(
+    panel: Axes, distribution: Distribution, reach: float, colour: str, *, unit_gaussian: bool = False
+) -> None:
+    edges, counts = _rebinned(distribution, reach)
+    panel.stairs(counts, edges, color=colour, fill=True, alpha=0.25)
+    panel.stairs(counts, edges, color=colour, linewidth=1.4)
+    if unit_gaussian:
+        x = np.linspace(edges[0], edges[-1], 201)
+        step = edges[1] - edges[0]
+        density = np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi)
+        panel.plot(x, distribution.within * step * density, color=INK, linewidth=1.2, label="σ = 1")
+        panel.legend(loc="upper right", handlelength=1.2)
+    panel.set_xlim(edges[0], edges[-1])
+    panel.set_ylim(0.0, 1.25 * max(float(counts.max(initial=0.0)), 1.0))
+    panel.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+
+
+def _rebinned(distribution: Distribution, reach: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Edges [C+1] and counts [C] of the bins up to about ±`reach`, with so many joined that there are about 40."""
+    step = distribution.edges[1] - distribution.edges[0]
+    half = len(distribution.counts) // 2
+    joined = max(1, round(2.0 * reach / _SHOWN_BINS / step))
+    each_side = max(1, min(round(reach / step), half) // joined)
+    first, last = half - each_side * joined, half + each_side * joined
+    counts = distribution.counts[first:last].reshape(-1, joined).sum(axis=1)
+    return distribution.edges[first : last + 1 : joined], counts
