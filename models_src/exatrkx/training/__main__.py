@@ -78,9 +78,10 @@ class Training:
         training_graph = FilteredGraph(neighbours, edge_filter, point.filter_cut * self.recipe.gnn_training_cut)
         self._fit("gnn", TripletTask(gnn, training_graph), gnn, sizes, self.recipe.gnn)
         graph = FilteredGraph(neighbours, edge_filter, point.filter_cut)
-        events = [(event, sample(event).to(self.device)) for event in read_events(self.valid_paths[0])]
-        cut, figures = choose_gnn_cut(gnn, graph, events, point)
-        print(f"at the chosen GNN cut {cut}, on the held-out events: {figures}")
+        samples = [[(event, sample(event).to(self.device)) for event in read_events(path)] for path in self.valid_paths]
+        cut, figures = choose_gnn_cut(gnn, graph, samples, point)
+        for path, of_sample in zip(self.valid_paths, figures, strict=True):
+            print(f"at the chosen GNN cut {cut}, on {path.name}: {of_sample}")
         self._note(gnn_cut=cut)
 
     def _new(self, name: str, kind: type[N], sizes: dict[str, int]) -> N:
@@ -124,7 +125,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m exatrkx.training", description=__doc__)
     parser.add_argument("stage", choices=(*STAGES, "all"), help="the network to train, or all in their order")
     parser.add_argument("--train", type=Path, nargs="+", required=True, help="event files to learn from")
-    parser.add_argument("--valid", type=Path, nargs="+", required=True, help="event files to choose on")
+    parser.add_argument(
+        "--valid", type=Path, nargs="+", required=True, help="event files to choose on, each as weighty as the others"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for weights, checkpoints and logs")
     parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
     parser.add_argument("--limit", type=int, help="use this many events of each training file")

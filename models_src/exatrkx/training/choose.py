@@ -71,23 +71,34 @@ def choose_filter_cut(
 def choose_gnn_cut(
     gnn: TripletNetwork,
     graph: Callable[[Tensor], Tensor],
-    events: Sequence[tuple[Event, Sample]],
+    samples: Sequence[Sequence[tuple[Event, Sample]]],
     point: WorkingPoint,
-) -> tuple[float, TrackMetrics]:
-    """The cut with the best balance of tracks found and tracks invented, and the figures there.
+) -> tuple[float, list[TrackMetrics]]:
+    """The cut with the best balance of tracks found and tracks invented, and the figures of each sample there.
 
-    The balance is efficiency (double majority) − fake rate − duplicate rate.
+    The balance is efficiency (double majority) − fake rate − duplicate rate; each sample, such as one for each µ,
+    counts the same.
     """
-    scored: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = []
-    for _, event in events:
-        edge_index = graph(event.features)
-        scored.append((edge_index.cpu().numpy(), gnn(event.features, edge_index).cpu().numpy()))
-    best = (-np.inf, 0.5, TrackMetrics.zero())
+    scored = [[_scored(gnn, graph, event) for _, event in events] for events in samples]
+    best: tuple[float, float, list[TrackMetrics]] = (-np.inf, 0.5, [])
     for cut in CUT_SCAN:
-        total = TrackMetrics.zero()
-        for (truth, _), (edges, logits) in zip(events, scored, strict=True):
-            labels = label_tracks(edges, logits, len(truth), replace(point, gnn_cut=cut))
-            total += track_metrics(labels, truth)
-        balance = total.efficiency_double_majority.value - total.fake_rate.value - total.duplicate_rate.value
-        best = max(best, (balance, cut, total), key=lambda candidate: candidate[0])
+        figures = []
+        for events, graphs in zip(samples, scored, strict=True):
+            total = TrackMetrics.zero()
+            for (truth, _), (edges, logits) in zip(events, graphs, strict=True):
+                labels = label_tracks(edges, logits, len(truth), replace(point, gnn_cut=cut))
+                total += track_metrics(labels, truth)
+            figures.append(total)
+        best = max(best, (sum(map(_balance, figures)), cut, figures), key=lambda candidate: candidate[0])
     return best[1], best[2]
+
+
+def _scored(
+    gnn: TripletNetwork, graph: Callable[[Tensor], Tensor], event: Sample
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    edge_index = graph(event.features)
+    return edge_index.cpu().numpy(), gnn(event.features, edge_index).cpu().numpy()
+
+
+def _balance(figures: TrackMetrics) -> float:
+    return figures.efficiency_double_majority.value - figures.fake_rate.value - figures.duplicate_rate.value

@@ -27,7 +27,7 @@ class Recipe:
     gnn: Schedule
     embed_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 128, "layers": 4, "dimension": 8})
     filter_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 64, "layers": 3})
-    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 48, "rounds": 5})
+    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 32, "rounds": 4})
     goals: Goals = field(default_factory=Goals)
     gnn_training_cut: float = 0.5
     track_building: str = "contraction"
@@ -45,7 +45,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     # For pile-up, from 200 events at µ = 0, 40 at 40 and 32 at 200: weights/REPORT.md.
     "pileup": Recipe(
         embed=Schedule(epochs=12, batch=1, learning_rate=4e-3),
-        filter=Schedule(epochs=2, batch=1, learning_rate=3e-3),
+        filter=Schedule(epochs=1, batch=1, learning_rate=3e-3),
         gnn=Schedule(epochs=4, batch=1, learning_rate=3e-3),
         goals=Goals(radius=0.993, filter_cut=0.993, max_neighbors=128),
     ),
