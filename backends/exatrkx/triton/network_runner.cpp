@@ -2,11 +2,13 @@
 // backends/pytorch/model.py in C++: the same parameters, the same checks, the same words.
 #include <strings.h>
 
+#include <optional>
 #include <string>
 
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
 #include "../engine/network.hpp"
+#include "../engine/turns.hpp"
 #include "runner.hpp"
 
 namespace exatrkx::triton {
@@ -38,7 +40,8 @@ class NetworkRunner final : public Runner {
       : form_(form_of(model.name())),
         lane_(device),
         network_(model.version_directory() / "model.pt", lane_.device()),
-        optimized_(optimized(model)) {}
+        optimized_(optimized(model)),
+        threads_(model.threads()) {}
 
   const Lane& lane() const noexcept override { return lane_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return form_.inputs; }
@@ -47,6 +50,8 @@ class NetworkRunner final : public Runner {
     const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
+    std::optional<Turn> turn;  // a GPU's own queues see to its order
+    if (lane_.device().is_cpu()) turn.emplace(process_turns(), threads_);
     const NetworkScope scope(optimized_);
     const at::Tensor output = network_({tensors.begin(), tensors.end()});
     return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};
@@ -75,6 +80,7 @@ class NetworkRunner final : public Runner {
   Lane lane_;
   Network network_;
   bool optimized_;
+  int threads_;
 };
 
 }  // namespace
