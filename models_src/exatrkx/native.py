@@ -65,8 +65,7 @@ def fixed_radius_edges(
 ) -> IntArray:
     """[2,E] edges; see `exatrkx.neighbours.fixed_radius_edges`, which has looked at type and shape."""
     points = np.ascontiguousarray(embedding)
-    output = _EdgeIndex()
-    _call(
+    return _edges(
         "exatrkx_fixed_radius_edges",
         points.ctypes.data,
         *points.shape,
@@ -74,9 +73,7 @@ def fixed_radius_edges(
         _int64(max_neighbors),
         _int64(max_edges),
         threads or default_threads(),
-        output.allocate,
     )
-    return output.array
 
 
 def select_edges(
@@ -84,17 +81,14 @@ def select_edges(
 ) -> IntArray:
     """[2,E'] edges; see `exatrkx.edges.select_edges`, which has looked at types and shapes."""
     index, values = np.ascontiguousarray(edge_index), np.ascontiguousarray(scores)
-    output = _EdgeIndex()
-    _call(
+    return _edges(
         "exatrkx_select_edges",
         index.ctypes.data,
         values.ctypes.data,
         len(values),
         threshold,
         threads or default_threads(),
-        output.allocate,
     )
-    return output.array
 
 
 def label_components(
@@ -129,19 +123,22 @@ def _labels(
     return labels
 
 
-class _EdgeIndex:
+def _edges(function: str, *arguments: object) -> IntArray:
     """A [2,E] array that is made when the compiled code knows E, which writes it in place."""
+    made: list[IntArray] = []
 
-    def __init__(self) -> None:
-        self.array: IntArray = np.empty((2, 0), dtype=np.int64)
-        self.allocate = _Allocate(self._allocate)
-
-    def _allocate(self, edges: int) -> int | None:
+    # Refers to the list alone: an object that held both this and the array would be a cycle, and the array would keep
+    # its memory, and the next event would need other, until Python looks for cycles.
+    @_Allocate
+    def allocate(edges: int) -> int | None:
         try:
-            self.array = np.empty((2, edges), dtype=np.int64)
+            made.append(np.empty((2, edges), dtype=np.int64))
         except MemoryError:
             return None
-        return int(self.array.ctypes.data)
+        return int(made[0].ctypes.data)
+
+    _call(function, *arguments, allocate)
+    return made[0]
 
 
 def _call(function: str, *arguments: object) -> None:
