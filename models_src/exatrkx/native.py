@@ -129,7 +129,6 @@ def _edges(function: str, *arguments: object) -> IntArray:
 
     # Refers to the list alone: an object that held both this and the array would be a cycle, and the array would keep
     # its memory, and the next event would need other, until Python looks for cycles.
-    @_Allocate
     def allocate(edges: int) -> int | None:
         try:
             made.append(np.empty((2, edges), dtype=np.int64))
@@ -137,7 +136,7 @@ def _edges(function: str, *arguments: object) -> IntArray:
             return None
         return int(made[0].ctypes.data)
 
-    _call(function, *arguments, allocate)
+    _call(function, *arguments, _Allocate(allocate))
     return made[0]
 
 

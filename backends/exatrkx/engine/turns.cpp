@@ -1,37 +1,31 @@
 #include "turns.hpp"
 
-#include <algorithm>
-
 #include "process.hpp"
 
 namespace exatrkx {
 
-void Turns::take(int threads) {
+void Turns::take() {
   std::unique_lock lock(mutex_);
-  Waiting self{threads};
+  if (free_ > 0) {
+    --free_;
+    return;
+  }
+  Waiting self;
   queue_.push_back(&self);
-  admit();
   self.changed.wait(lock, [&] { return self.admitted; });
 }
 
-void Turns::give_back(int threads) noexcept {
+void Turns::give_back() noexcept {
   const std::lock_guard lock(mutex_);
-  free_ += threads;
-  admit();
-}
-
-void Turns::admit() {
-  while (!queue_.empty() && queue_.front()->threads <= free_) {
-    Waiting& first = *queue_.front();
-    queue_.pop_front();
-    free_ -= first.threads;
-    first.admitted = true;
-    first.changed.notify_one();
+  if (queue_.empty()) {
+    ++free_;
+    return;
   }
-}
-
-Turn::Turn(Turns& turns, int threads) : turns_(turns), threads_(std::clamp(threads, 1, turns.processors_)) {
-  turns_.take(threads_);
+  // Handed on, so that nobody who comes now is faster. With the lock held: what waits may be gone once it is let go.
+  Waiting& first = *queue_.front();
+  queue_.pop_front();
+  first.admitted = true;
+  first.changed.notify_one();
 }
 
 Turns& process_turns() {

@@ -2,7 +2,7 @@
 //
 // Each step of an ensemble has threads of its own, so more of them can be ready than there are processors. The kernel then
 // gives each a few milliseconds at a time, and each finds its layers' results gone from the caches when its turn comes
-// again. Here a network has its processors from beginning to end, and the others wait in order of arrival.
+// again. Here a network runs from beginning to end, and those beyond the number of processors wait in order of arrival.
 #pragma once
 
 #include <condition_variable>
@@ -13,42 +13,37 @@ namespace exatrkx {
 
 class Turns {
  public:
-  explicit Turns(int processors) : free_(processors), processors_(processors) {}
+  explicit Turns(int at_once) : free_(at_once) {}
 
  private:
   friend class Turn;
 
   struct Waiting {
-    int threads;
     bool admitted = false;
     std::condition_variable changed;
   };
 
-  void take(int threads);
-  void give_back(int threads) noexcept;
-  void admit();  // with mutex_ held: from the head of the queue all who find room
+  void take();
+  void give_back() noexcept;
 
   std::mutex mutex_;
-  std::deque<Waiting*> queue_;
+  std::deque<Waiting*> queue_;  // nobody waits while a turn is free
   int free_;
-  int processors_;
 };
 
-// While it lives, this thread has a turn. Made where all processors are taken, it waits for one.
+// While it lives, this thread has a turn; making one waits until there is one.
 class Turn {
  public:
-  // `threads`: how many the work uses; more than there are processors count as all of them.
-  Turn(Turns& turns, int threads);
-  ~Turn() { turns_.give_back(threads_); }
+  explicit Turn(Turns& turns) : turns_(turns) { turns_.take(); }
+  ~Turn() { turns_.give_back(); }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
  private:
   Turns& turns_;
-  int threads_;
 };
 
-// Those of this process, on the processors that it may use.
+// Those of this process, one for each processor that it may use.
 [[nodiscard]] Turns& process_turns();
 
 }  // namespace exatrkx

@@ -40,8 +40,7 @@ class NetworkRunner final : public Runner {
       : form_(form_of(model.name())),
         lane_(device),
         network_(model.version_directory() / "model.pt", lane_.device()),
-        optimized_(optimized(model)),
-        threads_(model.threads()) {}
+        optimized_(optimized(model)) {}
 
   const Lane& lane() const noexcept override { return lane_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return form_.inputs; }
@@ -51,7 +50,7 @@ class NetworkRunner final : public Runner {
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
     std::optional<Turn> turn;  // a GPU's own queues see to its order
-    if (lane_.device().is_cpu()) turn.emplace(process_turns(), threads_);
+    if (lane_.device().is_cpu()) turn.emplace(process_turns());
     const NetworkScope scope(optimized_);
     const at::Tensor output = network_({tensors.begin(), tensors.end()});
     return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};
@@ -80,7 +79,6 @@ class NetworkRunner final : public Runner {
   Lane lane_;
   Network network_;
   bool optimized_;
-  int threads_;
 };
 
 }  // namespace
