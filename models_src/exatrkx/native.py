@@ -30,6 +30,7 @@ FloatArray = npt.NDArray[np.float32]
 _MESSAGE_SIZE: Final = 512
 _ERRORS: Final[dict[int, type[Exception]]] = {1: ContractError, 2: GraphTooLargeError, 3: MemoryError, 4: ExatrkxError}
 
+_Message = ctypes.c_char * _MESSAGE_SIZE
 _Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)
 _POINTER, _INT64, _DOUBLE, _FLOAT, _INT = (
     ctypes.c_void_p,
@@ -67,7 +68,7 @@ def fixed_radius_edges(
     points = np.ascontiguousarray(embedding)
     return _edges(
         "exatrkx_fixed_radius_edges",
-        points.ctypes.data,
+        _address(points),
         *points.shape,
         radius,
         _int64(max_neighbors),
@@ -83,8 +84,8 @@ def select_edges(
     index, values = np.ascontiguousarray(edge_index), np.ascontiguousarray(scores)
     return _edges(
         "exatrkx_select_edges",
-        index.ctypes.data,
-        values.ctypes.data,
+        _address(index),
+        _address(values),
         len(values),
         threshold,
         threads or default_threads(),
@@ -112,13 +113,13 @@ def _labels(
     labels = np.empty(num_nodes, dtype=np.int64)
     _call(
         function,
-        index.ctypes.data,
-        values.ctypes.data,
+        _address(index),
+        _address(values),
         len(values),
         num_nodes,
         threshold,
         _int64(min_hits),
-        labels.ctypes.data,
+        _address(labels),
     )
     return labels
 
@@ -134,7 +135,7 @@ def _edges(function: str, *arguments: object) -> IntArray:
             made.append(np.empty((2, edges), dtype=np.int64))
         except MemoryError:
             return None
-        return int(made[0].ctypes.data)
+        return _address(made[0])
 
     _call(function, *arguments, _Allocate(allocate))
     return made[0]
@@ -144,10 +145,16 @@ def _call(function: str, *arguments: object) -> None:
     library = _library()
     if library is None:
         raise ExatrkxError("the compiled stages are not built: install the package where there is a C++20 compiler")
-    message = ctypes.create_string_buffer(_MESSAGE_SIZE)
+    message = _Message()
     status = getattr(library, function)(*arguments, message, _MESSAGE_SIZE)
     if status != 0:
         raise _ERRORS.get(status, ExatrkxError)(message.value.decode())
+
+
+def _address(array: IntArray | FloatArray) -> int:
+    """Where the array's entries begin; `array.ctypes.data` is the same, by way of an import and an object."""
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _int64(value: int) -> int:
