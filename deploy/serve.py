@@ -58,7 +58,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         choices=("auto", "compiled", "python"),
         default="auto",
         help="what serves exatrkx_custom and, where the server has no LibTorch backend, the networks; "
-        "auto: what is compiled, where it is built",
+        "auto: what is compiled, where it is built; compiled: nothing else",
     )
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"

@@ -2,221 +2,116 @@
 
 From the events, those nearest to --sizes are taken; without events, generated points stand in for their embeddings, and
 no network is timed. Peak memory includes what a library loads when it is first called. Nothing else should run on the
-machine: the load average is in every row, so that a reader can tell.
+machine: the load average is in every row, so that a reader can tell. Beside the CSV file there will be a Markdown file
+of the same name, with what was measured, how it grows, and whether it is what the stages are asked to reach.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-import platform
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
-from stage_benchmarks import graph_methods, neighbour_methods, network_methods
-from stage_benchmarks.graph_methods import MIN_HITS
-from stage_benchmarks.graphs import NO_CAP, EventGraphs, graphs_of
-from stage_benchmarks.inputs import Input, from_events, stand_in
-from stage_benchmarks.network_methods import NetworkCall
-from stage_benchmarks.stopwatch import Measurement, measure
+from stage_benchmarks.comparisons import Settings, rows_for
+from stage_benchmarks.growth import with_growth
+from stage_benchmarks.inputs import EDGES_OF_STAND_IN, from_events, stand_in
+from stage_benchmarks.report import growth_text, report, requirements_text
+from stage_benchmarks.rows import HEADER, Circumstances, show, write_csv
 
 from exatrkx import native
 from exatrkx.errors import ExatrkxError
 from exatrkx.working_point import WEIGHTS_DIR
+from exatrkx_perf.arguments import positive
+from exatrkx_perf.machine import commit, this_machine
 
-IntArray = npt.NDArray[np.int64]
-AnyArray = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stage_benchmarks.inputs import Input
 
 SIZES: Final = (1_300, 10_000, 100_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table and of the CSV file."""
-
-    stage: str
-    method: str
-    threads: int
-    spacepoints: int
-    dims: int
-    radius: float
-    edges: int
-    repeats: int
-    wall_ms: float
-    cpu_ms: float
-    best_ms: float
-    peak_mib: float
-    same_answer: bool
-    speed_up: float
-    input: str
-    cpu: str
-    load: float
-
-
-class Comparison:
-    """The methods of one stage on one event, each beside the first."""
-
-    def __init__(self, event: Input, stage: str, same: Callable[[Any, Any], bool]) -> None:
-        self.event = event
-        self.stage = stage
-        self.same = same
-        self.reference: tuple[Measurement, AnyArray] | None = None
-
-    def row(self, method: str, threads: int, edges: int, measured: Measurement, answer: AnyArray) -> Row:
-        self.reference = self.reference or (measured, answer)
-        return Row(
-            stage=self.stage,
-            method=method,
-            threads=threads,
-            spacepoints=len(self.event.embedding),
-            dims=self.event.embedding.shape[1],
-            radius=round(self.event.radius, 5),
-            edges=edges,
-            **{name: round(value, 4) for name, value in asdict(measured).items()},
-            same_answer=self.same(answer, self.reference[1]),
-            speed_up=round(self.reference[0].wall_ms / measured.wall_ms, 2),
-            input=self.event.source,
-            cpu=f"{platform.machine()}, {os.cpu_count()} processors",
-            load=round(os.getloadavg()[0], 2),
-        )
-
-
-def rows_for(event: Input, options: argparse.Namespace) -> Iterator[Row]:
-    """Every stage and method on one event; the first method of a stage is what the others are compared with."""
-    yield from _neighbour_rows(event, options)
-    graphs = graphs_of(event, options.weights, options.threads, options.seed)
-    yield from _network_rows(event, graphs, options)
-    for comparison, methods, graph in (
-        (Comparison(event, "edges", np.array_equal), graph_methods.selections(), graphs.neighbours),
-        (Comparison(event, "components", same_candidates), graph_methods.components(), graphs.filtered),
-        (Comparison(event, "contraction", same_candidates), graph_methods.contractions(), graphs.filtered),
-    ):
-        for name, method in methods.items():
-            for threads in sorted({1, options.threads} if method in graph_methods.THREADED else {1}):
-                call = (graph.edge_index, graph.scores, len(event.embedding), graph.cut, threads)
-                yield comparison.row(name, threads, graph.edge_index.shape[1], *measure(options.repeats, method, *call))
-
-
-def _neighbour_rows(event: Input, options: argparse.Namespace) -> Iterator[Row]:
-    comparison = Comparison(event, "neighbours", np.array_equal)
-    for name, method in neighbour_methods.methods().items():
-        if len(event.embedding) > options.largest_for_others and not name.startswith(("exatrkx", "cKDTree")):
-            continue
-        for threads in sorted({1, options.threads} if name in neighbour_methods.THREADED else {1}):
-            measured, pairs = measure(options.repeats, method, event.embedding, event.radius, NO_CAP, threads)
-            keys = np.sort(pairs.max(axis=0) * len(event.embedding) + pairs.min(axis=0))
-            yield comparison.row(name, threads, pairs.shape[1], measured, keys)
-
-
-def _network_rows(event: Input, graphs: EventGraphs, options: argparse.Namespace) -> Iterator[Row]:
-    """The networks on the graphs that they see in the pipeline; with one thread, also with products for every edge."""
-    if event.features is None:
-        return
-    seen = {"embed": None, "filter": graphs.neighbours.edge_index, "gnn": graphs.filtered.edge_index}
-    for stage, graph in seen.items():
-        comparison = Comparison(event, stage, network_methods.same_scores)
-        count = 0 if graph is None else graph.shape[1]
-        ways = [("products per edge", 1, True)] if graph is not None else []
-        for method, threads, per_edge in [*ways, *(("network", n, False) for n in sorted({1, options.threads}))]:
-            call = NetworkCall(options.weights, stage, threads, per_edge)
-            done = measure(options.repeats, network_methods.run, call, event.features, graph)
-            yield comparison.row(method, threads, count, *done)
-
-
-def same_candidates(one: IntArray, other: IntArray) -> bool:
-    """Whether two labellings have the same candidates of `MIN_HITS` or more spacepoints, whatever their names."""
-
-    def renamed(labels: IntArray) -> IntArray:
-        _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
-        names: IntArray = np.where((size >= MIN_HITS)[inverse] & (labels >= 0), first[inverse], -1)
-        return names
-
-    return np.array_equal(renamed(one), renamed(other))
-
-
-def growth(rows: Sequence[Row]) -> Iterator[str]:
-    """For each stage and method the powers of N by which its time and the edges grow, smallest event to largest."""
-    for key in dict.fromkeys((row.stage, row.method, row.threads) for row in rows):
-        own = [row for row in rows if (row.stage, row.method, row.threads) == key]
-        few, many = (choose(own, key=lambda row: row.spacepoints) for choose in (min, max))
-        if many.spacepoints > few.spacepoints:
-            span = np.log(many.spacepoints / few.spacepoints)
-            time, edges = np.log(many.wall_ms / few.wall_ms), np.log(max(1, many.edges) / max(1, few.edges))
-            yield (
-                f"{key[0]}, {key[1]}, {key[2]} threads: from {few.spacepoints:,} to {many.spacepoints:,} spacepoints "
-                f"time grows as N^{time / span:.2f}, edges as N^{edges / span:.2f}"
-            )
-
-
-def show(row: Row) -> str:
-    """One line of the printed table."""
-    return (
-        f"{row.stage:11} {row.method:21} {row.threads:7d} {row.spacepoints:11,d} {row.edges:10,d} {row.wall_ms:10.2f} "
-        f"{row.cpu_ms:10.2f} {row.peak_mib:9.1f} {row.speed_up:8.2f} {'yes' if row.same_answer else 'NO':>5}"
-    )
-
-
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """The rows as tidy CSV: one measurement a line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=[*Row.__slots__])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 1 when two methods disagree."""
+    """The command line; returns the exit code: 1 when two methods disagree, 2 without usable events."""
     options = _parser().parse_args(arguments)
     try:
-        events = (
-            from_events(options.events, options.sizes, options.weights)
-            if options.events
-            else [stand_in(size, options.edges_per_spacepoint, options.seed) for size in options.sizes]
-        )
+        events = events_of(options)
     except (ExatrkxError, OSError) as error:
         print(f"stages.py: {error}", file=sys.stderr)
         return 2
-    print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors")
-    print(
-        f"{'stage':11} {'method':21} {'threads':>7} {'spacepoints':>11} {'edges':>10} {'wall ms':>10} {'cpu ms':>10} "
-        f"{'peak MiB':>9} {'speed-up':>8} {'same':>5}"
+    settings = Settings(
+        weights=options.weights,
+        threads=options.threads,
+        repeats=options.repeats,
+        seed=options.seed,
+        largest_for_others=options.largest_for_others,
+        where=circumstances(),
     )
-    rows: list[Row] = []
+    print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {settings.where.machine}")
+    print(HEADER)
+    rows = []
     for event in events:
-        for row in rows_for(event, options):
+        for row in rows_for(event, settings):
             print(show(row), flush=True)
             rows.append(row)
-    print(*growth(rows), sep="\n")
+    rows = with_growth(rows)
+    print("", growth_text(rows), requirements_text(rows), sep="\n\n")
     if options.output is not None:
         write_csv(rows, options.output)
+        options.output.with_suffix(".md").write_text(f"# Stages\n\n{report(rows)}")
     return 0 if all(row.same_answer for row in rows) else 1
+
+
+def events_of(options: argparse.Namespace) -> list[Input]:
+    """The events that the command line asks for, the smallest first.
+
+    Raises:
+        ExatrkxError: there are no events, or they or the weights cannot be read.
+    """
+    edges = options.edges_per_spacepoint
+    if options.events:
+        events = from_events(options.events, options.sizes, options.weights, edges)
+    else:
+        events = [stand_in(size, edges or EDGES_OF_STAND_IN, options.seed) for size in options.sizes]
+    return sorted(events, key=lambda event: len(event.embedding))
+
+
+def circumstances() -> Circumstances:
+    """This machine and this source; what is written here is no change of the source."""
+    machine = this_machine()
+    versions = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    return Circumstances(
+        machine=str(machine),
+        versions=f"Python {machine.python}, {versions}",
+        commit=commit(ignore=("out", "perf/baseline")),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("events", type=Path, nargs="*", help="files of simulated events; else a stand-in")
-    parser.add_argument("--weights", type=Path, default=WEIGHTS_DIR, help="folder of networks and working point")
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="spacepoints (default: %(default)s)")
-    parser.add_argument(
-        "--edges-per-spacepoint", type=float, default=34.0, help="of the stand-in; default: %(default)s"
+    add = parser.add_argument
+    add("events", type=Path, nargs="*", help="files of simulated events; else a stand-in")
+    add("--weights", type=Path, default=WEIGHTS_DIR, help="folder of networks and working point")
+    add("--sizes", type=positive, nargs="+", default=SIZES, help="spacepoints (default: %(default)s)")
+    add(
+        "--edges-per-spacepoint",
+        type=float,
+        help="choose for each event the radius that gives so many, so that the graph grows as the event does (default: "
+        f"the working point's radius; of the stand-in {EDGES_OF_STAND_IN:g} edges)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=native.default_threads(), help="default: %(default)s")
-    parser.add_argument("--repeats", type=int, default=30, help="at most; default: %(default)s")
-    parser.add_argument(
+    add("--seed", type=int, default=1, help="default: %(default)s")
+    add("--threads", type=positive, default=native.default_threads(), help="default: %(default)s")
+    add("--repeats", type=positive, default=30, help="at most; default: %(default)s")
+    add(
         "--largest-for-others",
         type=int,
         default=100_000,
         help="spacepoints above which scikit-learn and faiss are left out; default: %(default)s",
     )
-    parser.add_argument("--output", type=Path, help="CSV file")
+    add("--output", type=Path, help="CSV file; a Markdown file is written beside it")
     return parser
 
 

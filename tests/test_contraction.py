@@ -17,7 +17,7 @@ from exatrkx.components import label_components
 from exatrkx.contraction import label_clusters
 from exatrkx.errors import ContractError
 from exatrkx.track_building import label_tracks
-from exatrkx.working_point import WorkingPoint, logit
+from exatrkx.working_point import TRACK_BUILDING, WorkingPoint, logit
 
 in_each = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 often = settings(max_examples=150, derandomize=True, deadline=None)
@@ -213,7 +213,9 @@ def test_the_working_point_chooses() -> None:
     edges = np.array([*TWO_TRACKS, (4, 2), (3, 1)], dtype=np.int64).T
     scores = np.array([5.0] * 6 + [1.0, -2.0, -2.0], dtype=np.float32)
     point = {"radius": 1.0, "max_neighbors": 5, "filter_cut": 0.5, "gnn_cut": 0.5}
-    for method, expected in {"components": [0] * 6, "contraction": [0, 0, 0, 1, 1, 1]}.items():
+    answers = {"components": [0] * 6, "contraction": [0, 0, 0, 1, 1, 1]}
+    assert set(answers) == set(TRACK_BUILDING)
+    for method, expected in answers.items():
         cuts = WorkingPoint.from_mapping({**point, "track_building": method}, "test")
         assert label_tracks(edges, scores, 6, cuts).tolist() == expected
     with pytest.raises(ContractError, match="track_building must be components or contraction, found walk"):

@@ -24,11 +24,10 @@ from exatrkx.event_file import read_events
 from exatrkx.features import features
 from exatrkx.model_config import read_working_point
 from exatrkx.pipeline import Pipeline
+from exatrkx.working_point import TRACK_BUILDING, WorkingPoint
 
 if TYPE_CHECKING:
     import numpy.typing as npt
-
-    from exatrkx.working_point import WorkingPoint
 
     Array = npt.NDArray[Any]
 
@@ -265,6 +264,18 @@ def test_working_point_out_of_range(spoiled: Engine, field: str, value: float | 
     path = Path(spoiled.options["--working-point"])
     path.write_text(json.dumps(asdict(WORKING_POINT) | {field: value}))
     assert spoiled.refusal() == f"{path}: {reason}"
+
+
+def test_the_engine_knows_the_methods_of_track_building_that_python_knows(spoiled: Engine) -> None:
+    path = Path(spoiled.options["--working-point"])
+    for method in TRACK_BUILDING:
+        path.write_text(json.dumps(asdict(replace(WORKING_POINT, track_building=method))))
+        assert spoiled.run().returncode == 0
+    path.write_text(json.dumps(asdict(WORKING_POINT) | {"track_building": "walk"}))
+    with pytest.raises(ExatrkxError) as caught:
+        WorkingPoint.load(path)
+    # The engine looks for the name in the list that it prints, so the same words are the same methods.
+    assert spoiled.refusal() == str(caught.value)
 
 
 def test_working_point_with_escapes_and_a_cap_beyond_64_bits(spoiled: Engine) -> None:

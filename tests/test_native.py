@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import logging
 import os
 import shutil
 import subprocess
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -117,6 +119,20 @@ def test_threshold_in_both_languages(cut: float) -> None:
     library = native._library()
     assert library is not None
     assert library.exatrkx_score_threshold(cut) == score_threshold(cut)
+
+
+@needs_native
+def test_edges_that_nobody_holds_give_their_memory_back_at_once() -> None:
+    gc.disable()  # which would come sooner or later
+    try:
+        edge_index, scores = random_graph(50, 200)
+        selected = weakref.ref(native.select_edges(edge_index, scores, threshold=np.float32(0)))
+        found = weakref.ref(
+            native.fixed_radius_edges(tracks_embedding(50), radius=0.2, max_neighbors=20, max_edges=10**6)
+        )
+        assert (selected(), found()) == (None, None)
+    finally:
+        gc.enable()
 
 
 @needs_native

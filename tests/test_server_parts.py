@@ -151,19 +151,32 @@ class TestBackends:
         preference: Any,
         implementation: str,
     ) -> None:
-        executable(project / "exatrkx" / "build" / "libtriton_exatrkx.so")
+        for name in ("exatrkx", "pytorch"):
+            executable(project / name / "build" / f"libtriton_{name}.so")
         chosen = {backend.name: backend for backend in assemble(target, installed("python"), preference)}
         assert chosen["exatrkx"].implementation == implementation
-        assert chosen["pytorch"].implementation == "python"
+        assert chosen["pytorch"].implementation == implementation
         assert (target / "exatrkx" / "libtriton_exatrkx.so").exists() is (implementation == "compiled")
         assert (target / "exatrkx" / "model.py").exists() is (implementation == "python")
 
-    @pytest.mark.usefixtures("project")
-    def test_a_compiled_custom_backend_that_is_not_built(
-        self, target: Path, installed: Callable[..., TritonInstallation]
+    @pytest.mark.parametrize("missing", ["exatrkx", "pytorch"])
+    def test_compiled_backends_of_which_one_is_not_built(
+        self, project: Path, target: Path, installed: Callable[..., TritonInstallation], missing: str
     ) -> None:
-        with pytest.raises(ServerSetupError, match="make custom-backend builds it"):
+        (built,) = {"exatrkx", "pytorch"} - {missing}
+        executable(project / built / "lib" / f"libtriton_{built}.so")
+        with pytest.raises(ServerSetupError, match=rf"/{missing}: libtriton_{missing}\.so is not built; make custom-"):
             assemble(target, installed("python"), "compiled")
+        assert list(target.iterdir()) == [], "refused before anything is placed"
+        chosen = {str(backend) for backend in assemble(target, installed("python"), "auto")}
+        assert chosen == {"python (bundled)", f"{built} (compiled)", f"{missing} (python)"}
+
+    def test_compiled_needs_no_runner_where_the_server_has_libtorch(
+        self, project: Path, target: Path, installed: Callable[..., TritonInstallation]
+    ) -> None:
+        executable(project / "exatrkx" / "lib" / "libtriton_exatrkx.so")
+        chosen = {str(backend) for backend in assemble(target, installed("python", "pytorch"), "compiled")}
+        assert chosen == {"python (bundled)", "pytorch (bundled)", "exatrkx (compiled)"}
 
 
 class TestPorts:

@@ -16,7 +16,7 @@ PROJECT_BACKENDS = Path(__file__).parents[2] / "backends"
 """The project's backends: a directory each, with a `model.py`, a built `libtriton_<name>.so`, or both."""
 
 Preference = Literal["auto", "compiled", "python"]
-"""Which of two implementations of one backend to serve: the compiled one where it is built, or a certain one."""
+"""Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def assemble(target: Path, installation: TritonInstallation, custom: Preference 
         custom: which implementation of the project's backends to take.
 
     Raises:
-        ServerSetupError: `custom` is "compiled" and the custom backend is not built.
+        ServerSetupError: `custom` is "compiled" and one that is taken of the project's is not built.
     """
     chosen = [Backend(name, "bundled", path) for name, path in installation.backends.items()]
     chosen += [
@@ -68,7 +68,7 @@ def assemble(target: Path, installation: TritonInstallation, custom: Preference 
 def _choose(directory: Path, preference: Preference) -> Backend:
     name, model = directory.name, directory / "model.py"
     library = next(iter(sorted(directory.glob(f"**/libtriton_{name}.so"))), None)
-    if preference == "compiled" and library is None and name == "exatrkx":
+    if preference == "compiled" and library is None:
         raise ServerSetupError(f"{directory}: libtriton_{name}.so is not built; make custom-backend builds it")
     if library is not None and (preference != "python" or not model.is_file()):
         return Backend(name, "compiled", library.parent)

@@ -22,7 +22,8 @@ class ServerOptions:
         models: the only models to load (an ensemble brings its steps); none for all of the repository.
         threads: computing threads of each process; None for the usable cores.
         log_file: where the server's output goes; None for a temporary file.
-        custom_backend: which implementation of this project's backends to serve: the pipeline and the networks' runner.
+        custom_backend: which implementation of this project's backends to serve: the pipeline and, where the server has
+            no LibTorch backend, the networks' runner.
         cuda_memory_pool_mb: MiB of each GPU for tensors between an ensemble's steps.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from exatrkx import checks, native
@@ -10,6 +12,7 @@ from exatrkx.contract import APPLYFILTER
 from exatrkx.working_point import logit
 
 
+@functools.lru_cache(maxsize=64)  # asked for with every event, and always of the same few cuts
 def score_threshold(cut: float) -> np.float32:
     """The largest FP32 number not above logit(cut): an FP32 score exceeds the logit if and only if it exceeds this.
 

@@ -30,6 +30,7 @@ FloatArray = npt.NDArray[np.float32]
 _MESSAGE_SIZE: Final = 512
 _ERRORS: Final[dict[int, type[Exception]]] = {1: ContractError, 2: GraphTooLargeError, 3: MemoryError, 4: ExatrkxError}
 
+_Message = ctypes.c_char * _MESSAGE_SIZE
 _Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int64)
 _POINTER, _INT64, _DOUBLE, _FLOAT, _INT = (
     ctypes.c_void_p,
@@ -65,18 +66,15 @@ def fixed_radius_edges(
 ) -> IntArray:
     """[2,E] edges; see `exatrkx.neighbours.fixed_radius_edges`, which has looked at type and shape."""
     points = np.ascontiguousarray(embedding)
-    output = _EdgeIndex()
-    _call(
+    return _edges(
         "exatrkx_fixed_radius_edges",
-        points.ctypes.data,
+        _address(points),
         *points.shape,
         radius,
         _int64(max_neighbors),
         _int64(max_edges),
         threads or default_threads(),
-        output.allocate,
     )
-    return output.array
 
 
 def select_edges(
@@ -84,17 +82,14 @@ def select_edges(
 ) -> IntArray:
     """[2,E'] edges; see `exatrkx.edges.select_edges`, which has looked at types and shapes."""
     index, values = np.ascontiguousarray(edge_index), np.ascontiguousarray(scores)
-    output = _EdgeIndex()
-    _call(
+    return _edges(
         "exatrkx_select_edges",
-        index.ctypes.data,
-        values.ctypes.data,
+        _address(index),
+        _address(values),
         len(values),
         threshold,
         threads or default_threads(),
-        output.allocate,
     )
-    return output.array
 
 
 def label_components(
@@ -118,40 +113,48 @@ def _labels(
     labels = np.empty(num_nodes, dtype=np.int64)
     _call(
         function,
-        index.ctypes.data,
-        values.ctypes.data,
+        _address(index),
+        _address(values),
         len(values),
         num_nodes,
         threshold,
         _int64(min_hits),
-        labels.ctypes.data,
+        _address(labels),
     )
     return labels
 
 
-class _EdgeIndex:
+def _edges(function: str, *arguments: object) -> IntArray:
     """A [2,E] array that is made when the compiled code knows E, which writes it in place."""
+    made: list[IntArray] = []
 
-    def __init__(self) -> None:
-        self.array: IntArray = np.empty((2, 0), dtype=np.int64)
-        self.allocate = _Allocate(self._allocate)
-
-    def _allocate(self, edges: int) -> int | None:
+    # Refers to the list alone: an object that held both this and the array would be a cycle, and the array would keep
+    # its memory, and the next event would need other, until Python looks for cycles.
+    def allocate(edges: int) -> int | None:
         try:
-            self.array = np.empty((2, edges), dtype=np.int64)
+            made.append(np.empty((2, edges), dtype=np.int64))
         except MemoryError:
             return None
-        return int(self.array.ctypes.data)
+        return _address(made[0])
+
+    _call(function, *arguments, _Allocate(allocate))
+    return made[0]
 
 
 def _call(function: str, *arguments: object) -> None:
     library = _library()
     if library is None:
         raise ExatrkxError("the compiled stages are not built: install the package where there is a C++20 compiler")
-    message = ctypes.create_string_buffer(_MESSAGE_SIZE)
+    message = _Message()
     status = getattr(library, function)(*arguments, message, _MESSAGE_SIZE)
     if status != 0:
         raise _ERRORS.get(status, ExatrkxError)(message.value.decode())
+
+
+def _address(array: IntArray | FloatArray) -> int:
+    """Where the array's entries begin; `array.ctypes.data` is the same, by way of an import and an object."""
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _int64(value: int) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exatrkx.components import label_components
 from exatrkx.contraction import label_clusters
+from exatrkx.working_point import COMPONENTS, CONTRACTION
 
 if TYPE_CHECKING:
     from exatrkx.arrays import Array
     from exatrkx.working_point import WorkingPoint
 
-_METHODS = {"components": label_components, "contraction": label_clusters}
+_METHODS: Final = {COMPONENTS: label_components, CONTRACTION: label_clusters}
 
 
 def label_tracks(edge_index: Array, scores: Array, num_nodes: int, cuts: WorkingPoint) -> Array:

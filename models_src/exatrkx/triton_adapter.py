@@ -151,7 +151,8 @@ class Step(ABC):
 
     def _answer(self, request: Any) -> Any:
         try:
-            outputs = self._outputs({tensor.name: self._input(request, tensor) for tensor in self.spec.inputs})
+            given = {tensor.name(): tensor for tensor in request.inputs()}
+            outputs = self._outputs({spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs})
             wanted = set(request.requested_output_names())
             tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except ExatrkxError as error:
@@ -162,8 +163,7 @@ class Step(ABC):
             return _error(text, pb_utils.TritonError.INTERNAL)
         return pb_utils.InferenceResponse(output_tensors=tensors)
 
-    def _input(self, request: Any, spec: TensorSpec) -> Any:
-        tensor = pb_utils.get_input_tensor_by_name(request, spec.name)
+    def _input(self, tensor: Any, spec: TensorSpec) -> Any:
         if tensor is None:
             raise ContractError(f"{spec.name}: expected {spec}, found no such input")
         array = self.from_triton(tensor, spec)

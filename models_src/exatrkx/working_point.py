@@ -14,8 +14,10 @@ WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 """The trained networks and their working point, as committed."""
 
 
-TRACK_BUILDING: Final = ("components", "contraction")
-"""Methods of the last stage."""
+COMPONENTS: Final = "components"
+CONTRACTION: Final = "contraction"
+TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
+"""Methods of the last stage; `kTrackBuilding` of the C++ engine has the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ class WorkingPoint:
     gnn_cut: float
     min_hits: int = 3
     max_edges: int = 5_000_000
-    track_building: str = "components"
+    track_building: str = COMPONENTS
 
     def __post_init__(self) -> None:
         problems = []

@@ -20,7 +20,16 @@ from exatrkx_server.resources import usable_cores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PACKAGES: Final = ("torch", "torch-geometric", "numpy", "scipy", "tritonclient", "nvidia-pytriton")
+PACKAGES: Final = (
+    "torch",
+    "torch-geometric",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "faiss-cpu",
+    "tritonclient",
+    "nvidia-pytriton",
+)
 _GIB: Final = 1 << 30
 
 

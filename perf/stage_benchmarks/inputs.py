@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 
+EDGES_OF_STAND_IN: Final = 34.0
+"""For each spacepoint."""
+
 SPREAD: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
 """Standard deviations along the axes: as in trained embeddings, most of the variance is in three or four of eight."""
 
@@ -67,8 +70,16 @@ def radius_for(embedding: npt.NDArray[np.float32], edges_per_spacepoint: float) 
     return high
 
 
-def from_events(paths: Sequence[Path], sizes: Sequence[int], weights: Path) -> list[Input]:
-    """Of these events the nearest in size to each of `sizes`, in the committed or another embedding, at its radius.
+def from_events(
+    paths: Sequence[Path], sizes: Sequence[int], weights: Path, edges_per_spacepoint: float | None = None
+) -> list[Input]:
+    """Of these events the nearest in size to each of `sizes`, each once, in the embedding of `weights`.
+
+    Args:
+        paths: files of events.
+        sizes: numbers of spacepoints.
+        weights: folder of the networks and the working point.
+        edges_per_spacepoint: choose the radius of each event accordingly; None for the working point's radius.
 
     Raises:
         ExatrkxError: there are no events, or they or the weights cannot be read.
@@ -81,9 +92,11 @@ def from_events(paths: Sequence[Path], sizes: Sequence[int], weights: Path) -> l
     embed = load_network(weights / "embed.safetensors")
     radius = WorkingPoint.load(weights / "working_point.json").radius
     names = ", ".join(path.name for path in paths)
-    with torch.inference_mode():
-        return [
-            Input(f"event {event.event_id} of {names}", embed(torch.from_numpy(found)).numpy(), radius, found)
-            for event in nearest.values()
-            for found in [features(event)]
-        ]
+    inputs = []
+    for event in {id(event): event for event in nearest.values()}.values():  # one may be the nearest to two sizes
+        found = features(event)
+        with torch.inference_mode():
+            embedding = embed(torch.from_numpy(found)).numpy()
+        own = radius if edges_per_spacepoint is None else radius_for(embedding, edges_per_spacepoint)
+        inputs.append(Input(f"event {event.event_id} of {names}", embedding, own, found))
+    return inputs

@@ -75,5 +75,8 @@ def methods() -> dict[str, Search]:
     return every
 
 
-THREADED: Final = frozenset({"exatrkx native", "scikit-learn kd_tree", "faiss IndexFlatL2"})
+OTHERS: Final = frozenset({"scikit-learn kd_tree", "faiss IndexFlatL2"})
+"""Those that take minutes with large events."""
+
+THREADED: Final = OTHERS | {"exatrkx native"}
 """Those that use more than one thread when told to."""

@@ -75,7 +75,7 @@ at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, 
 at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                         const WorkingPoint& cuts) {
   const float threshold = stages::score_threshold(cuts.gnn_cut);
-  const bool clusters = cuts.track_building == "contraction";
+  const bool clusters = cuts.track_building == WorkingPoint::kContraction;
   if (by_kernels(scores) && !clusters) {
     return gpu::label_components(edge_index, scores, num_nodes, threshold, cuts.min_hits);
   }

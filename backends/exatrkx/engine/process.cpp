@@ -4,6 +4,7 @@
 #include <malloc.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -11,16 +12,12 @@
 
 namespace exatrkx {
 
-namespace {
-
 int usable_processors() {
   cpu_set_t processors;
   CPU_ZERO(&processors);
   if (sched_getaffinity(0, sizeof(processors), &processors) == 0) return CPU_COUNT(&processors);
-  return static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
-
-}  // namespace
 
 int default_threads() {
   const char* variable = std::getenv("OMP_NUM_THREADS");
@@ -30,7 +27,7 @@ int default_threads() {
   // One number for each level of nested parallel regions may be given; the first is for the outermost.
   const bool whole = result.ptr == asked.data() + asked.size() || *result.ptr == ',';
   if (result.ec == std::errc() && whole && threads > 0) return threads;
-  return usable_processors() > 0 ? usable_processors() : 1;
+  return usable_processors();
 }
 
 void use_threads(int threads) { at::set_num_threads(threads); }

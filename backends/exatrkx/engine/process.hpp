@@ -3,6 +3,9 @@
 
 namespace exatrkx {
 
+// Processors that this process may use; at least 1.
+[[nodiscard]] int usable_processors();
+
 // `OMP_NUM_THREADS` where it is set to a number, else the processors that this process may use.
 [[nodiscard]] int default_threads();
 

@@ -1,5 +1,6 @@
 #include "working_point.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -76,8 +77,11 @@ void check(const WorkingPoint& cuts) {
   at_least_one("max_neighbors", cuts.max_neighbors);
   at_least_one("min_hits", cuts.min_hits);
   at_least_one("max_edges", cuts.max_edges);
-  if (cuts.track_building != "components" && cuts.track_building != "contraction") {
-    problems.push_back("track_building must be components or contraction, found " + cuts.track_building);
+  const auto& methods = WorkingPoint::kTrackBuilding;
+  if (std::find(methods.begin(), methods.end(), cuts.track_building) == methods.end()) {
+    std::string known;
+    for (const char* method : methods) known += (known.empty() ? "" : " or ") + std::string(method);
+    problems.push_back("track_building must be " + known + ", found " + cuts.track_building);
   }
   if (problems.empty()) return;
   std::string text = "working point: " + problems.front();

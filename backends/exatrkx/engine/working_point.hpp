@@ -10,13 +10,18 @@
 namespace exatrkx {
 
 struct WorkingPoint {
+  // Methods of the last stage, TRACK_BUILDING of working_point.py.
+  static constexpr const char* kComponents = "components";
+  static constexpr const char* kContraction = "contraction";
+  static constexpr std::array kTrackBuilding{kComponents, kContraction};
+
   double radius = 0.0;
   std::int64_t max_neighbors = 0;
   double filter_cut = 0.0;
   double gnn_cut = 0.0;
   std::int64_t min_hits = 3;
   std::int64_t max_edges = 5'000'000;
-  std::string track_building = "components";
+  std::string track_building = kComponents;
 
   static constexpr std::array<const char*, 7> kFields{"radius",   "max_neighbors", "filter_cut",    "gnn_cut",
                                                       "min_hits", "max_edges",     "track_building"};

@@ -2,11 +2,13 @@
 // backends/pytorch/model.py in C++: the same parameters, the same checks, the same words.
 #include <strings.h>
 
+#include <optional>
 #include <string>
 
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
 #include "../engine/network.hpp"
+#include "../engine/turns.hpp"
 #include "runner.hpp"
 
 namespace exatrkx::triton {
@@ -47,6 +49,8 @@ class NetworkRunner final : public Runner {
     const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
+    std::optional<Turn> turn;  // a GPU's own queues see to its order
+    if (lane_.device().is_cpu()) turn.emplace(process_turns());
     const NetworkScope scope(optimized_);
     const at::Tensor output = network_({tensors.begin(), tensors.end()});
     return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};

@@ -7,6 +7,7 @@ from typing import Final
 
 from exatrkx.training.choose import Goals
 from exatrkx.training.loop import Schedule
+from exatrkx.working_point import CONTRACTION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class Recipe:
     gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 32, "rounds": 4})
     goals: Goals = field(default_factory=Goals)
     gnn_training_cut: float = 0.5
-    track_building: str = "contraction"
+    track_building: str = CONTRACTION
 
 
 RECIPES: Final[dict[str, Recipe]] = {
