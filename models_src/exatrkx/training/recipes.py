@@ -28,7 +28,7 @@ class Recipe:
     gnn: Schedule
     embed_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 128, "layers": 4, "dimension": 8})
     filter_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 64, "layers": 3})
-    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 32, "rounds": 4})
+    gnn_sizes: dict[str, int] = field(default_factory=lambda: {"hidden": 32, "rounds": 5})
     goals: Goals = field(default_factory=Goals)
     gnn_training_cut: float = 0.5
     track_building: str = CONTRACTION
@@ -47,7 +47,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "pileup": Recipe(
         embed=Schedule(epochs=12, batch=1, learning_rate=4e-3),
         filter=Schedule(epochs=1, batch=1, learning_rate=3e-3),
-        gnn=Schedule(epochs=4, batch=1, learning_rate=3e-3),
+        gnn=Schedule(epochs=8, batch=1, learning_rate=3e-3),
         goals=Goals(radius=0.993, filter_cut=0.993, max_neighbors=128),
+        gnn_training_cut=0.8,
     ),
 }
