@@ -126,7 +126,7 @@ class TripletNetwork(nn.Module):
         self.edge_encoder = mlp([hidden, hidden], final_activation=True)
         self.rank = nn.Linear(hidden, 1)
         self.triplet = nn.Sequential(
-            nn.Linear(NUM_TRIPLET_FEATURES, triplet_hidden), nn.ReLU(), nn.Linear(triplet_hidden, 1)
+            nn.Linear(NUM_TRIPLET_FEATURES, triplet_hidden), nn.ReLU(inplace=True), nn.Linear(triplet_hidden, 1)
         )
         self.rounds = nn.ModuleList([Round(hidden) for _ in range(rounds)])
         self.score = mlp([hidden + NUM_CONTEXT, hidden, 1], final_activation=False)
