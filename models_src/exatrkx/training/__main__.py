@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 N = TypeVar("N", bound=nn.Module)
 
 STAGES: Final = ("embed", "filter", "gnn")
+CHOOSE: Final = "choose"
 PROVISIONAL_CUT: Final = 0.5
 
 
@@ -42,7 +43,7 @@ class Training:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.folder: Path = arguments.output
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.recipe: Recipe = RECIPES[arguments.recipe]
+        self.recipe = _recipe(arguments)
         self.seed: int = arguments.seed
         self.start: Path | None = arguments.start
         self.device = torch.device(arguments.device)
@@ -52,7 +53,7 @@ class Training:
 
     def run(self, stage: str) -> None:
         """Train the network of one stage, after those before it, and add its numbers to the working point."""
-        {"embed": self._embed, "filter": self._filter, "gnn": self._gnn}[stage]()
+        {"embed": self._embed, "filter": self._filter, "gnn": self._gnn, CHOOSE: self._choose}[stage]()
 
     def _embed(self) -> None:
         sizes = self.recipe.embed_sizes
@@ -77,9 +78,23 @@ class Training:
         neighbours = self._neighbours()
         training_graph = FilteredGraph(neighbours, edge_filter, point.filter_cut * self.recipe.gnn_training_cut)
         self._fit("gnn", TripletTask(gnn, training_graph), gnn, sizes, self.recipe.gnn)
-        graph = FilteredGraph(neighbours, edge_filter, point.filter_cut)
+        self._choose_gnn_cut(gnn, FilteredGraph(neighbours, edge_filter, point.filter_cut))
+
+    def _choose(self) -> None:
+        """The working point anew, for networks that are trained."""
+        embed, edge_filter, gnn = (load_network(self.folder / f"{name}.safetensors").to(self.device) for name in STAGES)
+        assert isinstance(embed, Embedding)
+        assert isinstance(edge_filter, EdgeFilter)
+        assert isinstance(gnn, TripletNetwork)
+        goals = self.recipe.goals
+        self._note(radius=choose_radius(embed, self.valid, goals), max_neighbors=goals.max_neighbors)
+        neighbours = self._neighbours()
+        self._note(filter_cut=choose_filter_cut(edge_filter, neighbours, self.valid, goals))
+        self._choose_gnn_cut(gnn, FilteredGraph(neighbours, edge_filter, self._working_point().filter_cut))
+
+    def _choose_gnn_cut(self, gnn: TripletNetwork, graph: FilteredGraph) -> None:
         samples = [[(event, sample(event).to(self.device)) for event in read_events(path)] for path in self.valid_paths]
-        cut, figures = choose_gnn_cut(gnn, graph, samples, point)
+        cut, figures = choose_gnn_cut(gnn, graph, samples, self._working_point())
         for path, of_sample in zip(self.valid_paths, figures, strict=True):
             print(f"at the chosen GNN cut {cut}, on {path.name}: {of_sample}")
         self._note(gnn_cut=cut)
@@ -123,19 +138,36 @@ class Training:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m exatrkx.training", description=__doc__)
-    parser.add_argument("stage", choices=(*STAGES, "all"), help="the network to train, or all in their order")
-    parser.add_argument("--train", type=Path, nargs="+", required=True, help="event files to learn from")
+    parser.add_argument(
+        "stage",
+        choices=(*STAGES, "all", CHOOSE),
+        help=f"the network to train, or all in their order; {CHOOSE}: only the working point, for trained networks",
+    )
+    parser.add_argument("--train", type=Path, nargs="+", default=[], help="event files to learn from")
     parser.add_argument(
         "--valid", type=Path, nargs="+", required=True, help="event files to choose on, each as weighty as the others"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for weights, checkpoints and logs")
     parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
+    parser.add_argument("--keep-radius", type=float, metavar="PART", help="of true edges within the radius")
+    parser.add_argument("--keep-filter", type=float, metavar="PART", help="of those above the filter's cut")
     parser.add_argument("--limit", type=int, help="use this many events of each training file")
     parser.add_argument("--start", type=Path, help="folder of weights of the same sizes to start from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, help="CPU threads; fewer than the cores where others use them too")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.stage != CHOOSE and not options.train:
+        parser.error("--train: event files to learn from")
+    return options
+
+
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe, with the goals that the options name in place of its own."""
+    recipe = RECIPES[options.recipe]
+    goals = {"radius": options.keep_radius, "filter_cut": options.keep_filter}
+    changed = {name: part for name, part in goals.items() if part is not None}
+    return replace(recipe, goals=replace(recipe.goals, **changed))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
