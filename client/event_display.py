@@ -91,9 +91,9 @@ def draw(event: Event, labels: IntArray) -> Figure:
 
     Args:
         event: N spacepoints.
-        labels: [N] −1, or the number of the spacepoint's track.
+        labels: [N] the number of the spacepoint's track, or a negative one for none.
     """
-    tracks, on_a_track = int(labels.max(initial=NOISE_LABEL)) + 1, np.count_nonzero(labels != NOISE_LABEL)
+    tracks, on_a_track = int(labels.max(initial=NOISE_LABEL)) + 1, np.count_nonzero(labels > NOISE_LABEL)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(16, 7), layout="constrained")
         FigureCanvasAgg(figure)
@@ -144,7 +144,7 @@ def _panel(axes: Axes, points: Points, event: Event, labels: IntArray) -> None:
     """One projection; `points` is [2,N]."""
     axes.set_axisbelow(True)
     axes.grid(color=_GRID, linewidth=0.8)
-    noise_x, noise_y = points[:, labels == NOISE_LABEL]
+    noise_x, noise_y = points[:, labels <= NOISE_LABEL]
     axes.scatter(noise_x, noise_y, s=6, color=_NOISE, linewidths=0)
     _, groups = group_by_label(labels)
     if groups:

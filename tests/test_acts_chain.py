@@ -204,6 +204,15 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.Capture
     assert "exatrkx_acts: " in capsys.readouterr().err
 
 
+def test_plots_that_cannot_be_drawn_are_told_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mplhep", None)
+    assert main(["--output", str(tmp_path / "none")]) == 1
+    assert "exatrkx_acts: plots need mplhep" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 def test_without_the_simulation_packages_the_command_says_what_to_install() -> None:
     code = "import sys, runpy; sys.modules['acts'] = None; runpy.run_module('exatrkx_acts', run_name='__main__')"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

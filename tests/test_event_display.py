@@ -54,6 +54,15 @@ def test_every_spacepoint_and_every_track_is_drawn_in_both_panels() -> None:
         assert [len(segment) for segment in lines.get_segments()] == [10] * 4
 
 
+def test_any_negative_label_is_of_no_track() -> None:
+    labels = labels_of(60, 4)
+    labels[labels < 0] = np.arange(-20, 0)
+    across, _ = event_display.draw(spiral(), labels).axes
+    assert across.get_title(loc="left") == "Event 7: 4 track candidates with 40 of 60 spacepoints"
+    noise, _ = (c for c in across.collections if isinstance(c, PathCollection))
+    assert len(np.asarray(noise.get_offsets())) == 20
+
+
 def test_lines_go_outwards() -> None:
     event = spiral()
     mixed = np.random.default_rng(0).permutation(60)

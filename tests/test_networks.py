@@ -47,7 +47,7 @@ def test_scores_do_not_depend_on_the_order_of_spacepoints_edges_or_ends(
 ) -> None:
     network = kind().eval()
     features, edge_index = probe(60, 220)
-    edge_index = edge_index.unique(dim=1)[:, :160]
+    edge_index = torch.unique(edge_index, dim=1)[:, :160]
     order = torch.randperm(60)
     place = torch.empty_like(order)
     place[order] = torch.arange(60)

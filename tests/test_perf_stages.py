@@ -236,6 +236,11 @@ class TestRequirements:
         assert found["gnn, 9,000 edges: products for every edge / for every node, time"].met == "yes"
         assert found["most memory of any stage of ours, MiB"].measured == 300.0
 
+    def test_events_of_one_size_do_not_tell_how_time_grows(self) -> None:
+        found = requirements(with_growth([row()]))
+        assert [one.met for one in found] == ["yes", "yes", "–"]
+        assert not any("to the power" in one.name for one in found)
+
     def test_without_rows_of_a_stage_nothing_is_said_of_it(self) -> None:
         names = [one.name for one in requirements([row(stage="edges")])]
         assert names == ["answers that differ from the reference", "most memory of any stage of ours, MiB"]

@@ -20,6 +20,8 @@ from exatrkx.event import IntArray as Labels
 from exatrkx.saved_tracks import SavedTracks, read_labels
 from exatrkx.tracks_file import Per, TracksWriter, group_by_label
 
+COLUMNS = {"event_id": [7, 7, 7], "spacepoint": [0, 2, 1], "label": [4, 4, 0]}
+
 every_form = pytest.mark.parametrize("per", ["spacepoint", "track"])
 every_format = pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 
@@ -116,6 +118,31 @@ def test_labels_must_be_whole_numbers(tmp_path: Path) -> None:
         SavedTracks.read(tmp_path / "t.parquet")
 
 
+def test_integers_of_any_type(tmp_path: Path) -> None:
+    for kind in (pa.uint8(), pa.int32(), pa.uint64()):
+        table = pa.table({name: pa.array(values, kind) for name, values in COLUMNS.items()})
+        pq.write_table(table, tmp_path / "t.parquet")
+        assert read_labels(tmp_path / "t.parquet", event_of(7, 3)).tolist() == [4, 0, 4]
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("spacepoint", pa.array([0, 1, 2**64 - 1], pa.uint64()), "cannot be read: Integer value 18446744073709551615"),
+        ("label", pa.array([0, 1, 2**64 - 1], pa.uint64()), "cannot be read: Integer value 18446744073709551615"),
+        ("spacepoints", [[0], [1, None], [2]], "event 7: column 'spacepoints' has lists with nulls"),
+        ("spacepoints", [[0], None, [2]], "column 'spacepoints' has nulls"),
+    ],
+)
+def test_columns_that_no_writer_of_ours_makes(tmp_path: Path, column: str, values: object, reason: str) -> None:
+    columns: dict[str, object] = {**COLUMNS, column: values}
+    if column == "spacepoints":
+        del columns["spacepoint"]
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(EventFormatError, match=rf"t\.parquet: {reason}"):
+        read_labels(tmp_path / "t.parquet", event_of(7, 3))
+
+
 @every_format
 def test_what_was_found_before_an_error_is_kept(tmp_path: Path, suffix: str) -> None:
     def interrupted() -> None:
@@ -183,10 +210,10 @@ def test_a_file_that_is_not_there_or_no_parquet(tmp_path: Path) -> None:
         read_labels(tmp_path / "text.parquet", handmade.event(5, []))
 
 
-@given(st.lists(st.integers(-1, 5), max_size=20))
+@given(st.lists(st.integers(-3, 5), max_size=20))
 @settings(derandomize=True, deadline=None)
 def test_groups_are_the_spacepoints_of_each_label(values: list[int]) -> None:
     names, groups = group_by_label(labels_of(*values))
     assert {int(name): group.tolist() for name, group in zip(names, groups, strict=True)} == {
-        label: [i for i, value in enumerate(values) if value == label] for label in sorted(set(values) - {-1})
+        label: [i for i, value in enumerate(values) if value == label] for label in sorted(set(values)) if label >= 0
     }

@@ -211,6 +211,7 @@ def test_plots_without_mplhep_are_refused_before_anything_runs(
         ),
         (["x.csv", "--tracks", "networks", "a.csv"], "finders must have different names"),
         (["x.csv", "--no-networks"], "leaves nothing to judge"),
+        (["x.csv", "--no-networks", "--tracks", "CKF", "-"], "leaves nothing to judge"),
         (["x.csv", "--no-networks", "--tracks", "CKF", "a.csv", "--weights", "."], "which --no-networks leaves out"),
     ],
 )

@@ -51,16 +51,19 @@ std::string order_of_arrival() {
   Turns turns(1);
   std::string order;
   std::mutex mutex;
+  std::atomic<std::size_t> arrived = 0;
   std::vector<std::thread> threads;
   {
     const Turn first(turns);
     for (const char name : {'a', 'b', 'c', 'd'}) {
       threads.emplace_back([&, name] {
+        ++arrived;
         const Turn turn(turns);
         const std::lock_guard lock(mutex);
         order += name;
       });
-      std::this_thread::sleep_for(50ms);  // so that it is known who came first
+      while (arrived < threads.size()) std::this_thread::yield();  // on a busy machine a thread may start late
+      std::this_thread::sleep_for(50ms);  // from having arrived to waiting it is one step
     }
     const std::lock_guard lock(mutex);
     expect(order.empty(), "they wait while another has the turn");

@@ -1,6 +1,6 @@
 """`python -m exatrkx_acts`: simulate, find the tracks on a server, fit them with ACTS, and let ACTS judge them.
 
-Exit codes: 0 done, 1 simulation or output failed, 2 bad options, 3 the server cannot be reached or fails,
+Exit codes: 0 done, 1 simulation, fallback or output failed, 2 bad options, 3 the server cannot be reached or fails,
 130 interrupted.
 """
 
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Final, get_args
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.errors import ExatrkxError, SimulationError
+from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.plot_style import settings as plot_settings
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
-from exatrkx_client import Retry, TrackingClient
+from exatrkx_client import ClientError, Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol
 
 try:
@@ -43,11 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     try:
         run(options)
-    except SimulationError as error:
-        return _failed(str(error), FAILED)
-    except ExatrkxError as error:  # before OSError, which a server that is away is, too
+    except (ClientError, ContractError) as error:  # before OSError, which a server that is away is, too
         return _failed(str(error), NO_SERVER)
-    except OSError as error:
+    except (ExatrkxError, OSError) as error:
         return _failed(str(error), FAILED)
     except KeyboardInterrupt:
         return _failed("interrupted", INTERRUPTED)
@@ -58,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     """Do what the command line asks for.
 
     Raises:
-        ExatrkxError: a step failed; the text gives the reason.
+        ExatrkxError, OSError: a step failed, or the folder cannot be written to; the text gives the reason.
     """
     if options.output is not None:
         plot_settings()  # that plots cannot be drawn is told before the events are made
@@ -90,8 +88,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks on a server, fit these with the Kalman filter of ACTS, and print efficiency, residuals and pulls as "
         "ACTS counts them.",
-        epilog="Exit codes: 0 done, 1 simulation or output failed, 2 bad options, 3 the server cannot be reached or "
-        "fails, 130 interrupted.",
+        epilog="Exit codes: 0 done, 1 simulation, fallback or output failed, 2 bad options, 3 the server cannot be "
+        "reached or fails, 130 interrupted.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_sample_arguments(parser)

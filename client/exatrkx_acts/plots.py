@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from exatrkx.plot_style import COLOURS, FAINT, INK, headline, new_figure, save, style
 from exatrkx.selection import TARGET
+from exatrkx.validation.panels import draw_points
 from exatrkx_acts.parameters import PARAMETERS
 
 if TYPE_CHECKING:
@@ -68,25 +69,14 @@ def write_plots(performance: Performance, folder: Path, title: str) -> list[Path
 
 
 def _efficiency(panel: Axes, binned: Binned) -> None:
-    counted = [
-        (low, high, ratio)
-        for low, high, ratio in zip(binned.edges, binned.edges[1:], binned.ratios, strict=False)
-        if ratio.denominator
-    ]
     logarithmic = binned.edges[0] > 0
-    lowest = 1.0
-    for low, high, ratio in counted:
+    points = []
+    for low, high, ratio in zip(binned.edges, binned.edges[1:], binned.ratios, strict=False):
         middle = math.sqrt(low * high) if logarithmic else (low + high) / 2.0
-        down, up = ratio.interval
-        panel.errorbar(
-            middle,
-            ratio.value,
-            xerr=[[middle - low], [high - middle]],
-            yerr=[[ratio.value - down], [up - ratio.value]],
-            fmt="o",
-            color=COLOURS[0],
-        )
-        lowest = min(lowest, ratio.value)  # not the interval's end: a bin of a few particles would set the scale
+        points.append((middle, middle - low, high - middle, ratio))
+    draw_points(panel, points, color=COLOURS[0], marker="o", linestyle="")
+    # Not the intervals' ends: a bin of a few particles would set the scale.
+    lowest = min((ratio.value for ratio in binned.ratios if ratio.denominator), default=1.0)
     panel.set_xlim(binned.edges[0], binned.edges[-1])
     panel.set_ylim(max(0.0, min(0.9, lowest - 0.05)), 1.01)
     panel.axhline(1.0, color=FAINT, linewidth=0.8, zorder=0)

@@ -90,16 +90,18 @@ class SavedTracks:
         if not size and len(event):
             hint = "" if self._per_spacepoint else "; one in which none was found needs a row for each spacepoint"
             raise EventFormatError(f"{self.file}: no tracks of event {event.event_id} in it{hint}")
-        labels = rows["label"].to_numpy()
+        labels = _whole(rows["label"])
         if self._per_spacepoint:
             self._check_places(event, rows)
-            return rows["spacepoint"].to_numpy(), labels
+            return _whole(rows["spacepoint"]), labels
         column = rows["spacepoints"].combine_chunks()
         if pa.types.is_string(column.type):
             column = pc.split_pattern(column, " ")
         sizes = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-        spacepoints = pc.cast(pc.list_flatten(column), pa.int64()).to_numpy(zero_copy_only=False)
-        return spacepoints, np.repeat(labels, sizes)
+        spacepoints = pc.list_flatten(column)
+        if spacepoints.null_count:
+            raise EventFormatError(f"{self.file}: event {event.event_id}: column 'spacepoints' has lists with nulls")
+        return _whole(spacepoints), np.repeat(labels, sizes)
 
     @property
     def _per_spacepoint(self) -> bool:
@@ -118,7 +120,7 @@ class SavedTracks:
 
     def _check_places(self, event: Event, rows: Any) -> None:
         """Refuse spacepoints that are elsewhere than the event's: they are of another event with the same number."""
-        spacepoint = rows["spacepoint"].to_numpy()
+        spacepoint = _whole(rows["spacepoint"])
         known = (spacepoint >= 0) & (spacepoint < len(event))  # the others are refused with a better word
         for name in POSITIONS:
             if name not in rows.column_names:
@@ -163,6 +165,12 @@ def _read_csv(file: Path) -> Any:
     whole = dict.fromkeys(("event_id", "spacepoint", "label"), pa.int64())
     types = whole | {"spacepoints": pa.string()} | dict.fromkeys((*POSITIONS, "seconds"), pa.float32())
     return pa_csv.read_csv(file, convert_options=pa_csv.ConvertOptions(column_types=types))
+
+
+def _whole(column: Any) -> IntArray:
+    """[R] the column's entries, of any type of integers or text of them; an `ArrowException` if one is too large."""
+    whole: IntArray = np.asarray(pc.cast(column, pa.int64()))
+    return whole
 
 
 def _unreadable(file: Path, error: Exception) -> EventFormatError:

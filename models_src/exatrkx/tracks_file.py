@@ -78,8 +78,10 @@ class TracksWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._flush()
-        self._writer.close()
+        try:
+            self._flush()
+        finally:
+            self._writer.close()
 
     def write(self, event: Event, labels: IntArray, seconds: float | None = None) -> None:
         """Add one event.
@@ -111,7 +113,7 @@ class TracksWriter:
 
 def group_by_label(labels: IntArray) -> tuple[IntArray, list[IntArray]]:
     """The labels ≥ 0 in rising order, and for each the indices of its spacepoints in rising order."""
-    found = np.flatnonzero(labels != NOISE_LABEL)
+    found = np.flatnonzero(labels > NOISE_LABEL)
     in_order = found[np.argsort(labels[found], kind="stable")]
     names, starts = np.unique(labels[in_order], return_index=True)
     return names, np.split(in_order, starts[1:]) if len(names) else []

@@ -39,7 +39,7 @@ class Requirement:
 
 
 def requirements(rows: Sequence[Row]) -> list[Requirement]:
-    """The figures of the largest event, of the rows that there are; every answer that differs is a figure not met."""
+    """The figures of the largest event that the rows tell; every answer that differs is a figure not met."""
     last = {row.series: row for row in largest(rows)}
     threads = max((row.threads for row in last.values()), default=1)
     differing = sum(not row.same_answer for row in rows)
@@ -60,7 +60,8 @@ def requirements(rows: Sequence[Row]) -> list[Requirement]:
             name = f"{stage}, {network.edges:,} edges: products for every edge / for every node, time"
             found.append(Requirement(name, network.speed_up, _AT_LEAST, 1.0))
     peak = max((row.peak_mib for row in last.values() if row.method in (OURS, "network")), default=math.nan)
-    return [*found, Requirement("most memory of any stage of ours, MiB", peak, _STATED)]
+    found.append(Requirement("most memory of any stage of ours, MiB", peak, _STATED))
+    return [one for one in found if not math.isnan(one.measured)]
 
 
 def _size_growth(rows: Sequence[Row], search: Row) -> float:

@@ -23,19 +23,19 @@ INTERCEPT_STEP: Final = 0.001
 """Differences, in 1/m, rad and m, at which the scale turns from linear to logarithmic: the resolution at best."""
 
 
-def continuations(inner: Tensor, outer: Tensor, num_nodes: Tensor, score: Tensor, most: int) -> tuple[Tensor, Tensor]:
+def continuations(inner: Tensor, outer: Tensor, nodes: Tensor, score: Tensor, most: int) -> tuple[Tensor, Tensor]:
     """Every edge with the edges that go on from its outer spacepoint, at most `most`, those with the highest score.
 
     The bound keeps memory in proportion to the edges, whatever the graph.
 
     Shapes:
         inner, outer, score: [E].
-        num_nodes: [N], of any type; only its length counts.
+        nodes: [N], of any type; only its length counts.
         returns: ([T], [T]) INT64: indices of the first and of the second edge of each triplet.
     """
     best = torch.argsort(score, descending=True)
     by_inner = best.index_select(0, torch.argsort(inner.index_select(0, best), stable=True))
-    leaving = torch.zeros_like(num_nodes, dtype=torch.int64).index_add(0, inner, torch.ones_like(inner))  # [N]
+    leaving = torch.zeros_like(nodes, dtype=torch.int64).index_add(0, inner, torch.ones_like(inner))  # [N]
     begin = torch.cumsum(leaving, dim=0) - leaving  # [N] -> place in by_inner
     count = leaving.index_select(0, outer).clamp(max=most)  # [E]
     first = torch.repeat_interleave(_places(count), count)  # [T]

@@ -77,10 +77,17 @@ def choose_gnn_cut(
     """The cut with the best balance of tracks found and tracks invented, and the figures of each sample there.
 
     The balance is efficiency (double majority) − fake rate − duplicate rate; each sample, such as one for each µ,
-    counts the same.
+    counts the same. A cut without a balance, because a sample has no candidates or no particles to be found, is not
+    chosen; if none has one, it is 0.5, and the figures are of nothing.
+
+    Args:
+        gnn: what scores the edges.
+        graph: features [N,3] to edge_index [2,E], what the stages before the GNN make of an event.
+        samples: of each the events, as they are and as tensors.
+        point: the working point, of which the GNN's cut is to be chosen.
     """
     scored = [[_scored(gnn, graph, event) for _, event in events] for events in samples]
-    best: tuple[float, float, list[TrackMetrics]] = (-np.inf, 0.5, [])
+    best = (-np.inf, 0.5, [TrackMetrics.zero() for _ in samples])
     for cut in CUT_SCAN:
         figures = []
         for events, graphs in zip(samples, scored, strict=True):

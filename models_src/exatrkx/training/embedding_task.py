@@ -26,7 +26,7 @@ NEGATIVE_RADIUS: Final = 1.25
 """Distance within which wrong pairs are looked for: those beyond are told apart well enough."""
 
 NEGATIVE_NEIGHBORS: Final = 100
-"""Most wrong pairs of one spacepoint, and of those the nearest."""
+"""Among so many nearest of a spacepoint wrong pairs are looked for."""
 
 TRUE_WEIGHT: Final = 300.0
 """Of one true edge beside one wrong pair. So large that the surface of equal odds, at a distance of 1, has nearly every

@@ -2,7 +2,7 @@
 
 `arguments` are the command's options. `finders` gives the tracks, `sums` counts them in all and by stage, `binned` says
 what is counted in bins, `cost` counts what the networks compute; `judged` holds these of each finder in each sample.
-`report` with its `tables`, `table_file`, and `plots` with `samples_plot` and `panels` show them.
+`report` with its `tables` and `images`, `table_file`, and `plots` with `samples_plot` and `panels` show them.
 """
 
 from exatrkx.validation.sums import Validation, validate

@@ -86,7 +86,7 @@ def _require_sense_of_tracks(
     names = [*([] if options.no_networks else [NETWORKS]), *(name for name, *_ in options.tracks)]
     if len(set(names)) < len(names):
         parser.error(f"finders must have different names, found {', '.join(names)}")
-    if options.no_networks and not options.tracks:
+    if options.no_networks and all(file == NO_FILE for _, *files in options.tracks for file in files):
         parser.error("--no-networks leaves nothing to judge: name tracks with --tracks NAME FILE")
     if options.no_networks and (options.server or options.weights or options.device):
         parser.error("--server, --weights and --device are of the networks, which --no-networks leaves out")

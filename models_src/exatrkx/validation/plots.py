@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from exatrkx.validation.binning import Axis
-    from exatrkx.validation.images import RATES, SAMPLES
-from exatrkx.validation.judged import Judged
+    from exatrkx.validation.judged import Judged
 
 BINNED: Final = {
     "efficiency_pt": (Quantity.EFFICIENCY, PT),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from exatrkx.report import TRACK_ROWS, track_table, with_interval
 from exatrkx.validation.binned import MATCHINGS
+from exatrkx.validation.judged import finders_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def pileup_table(judged: Sequence[Judged]) -> list[str]:
     known = [(one.sample.pileup, one) for one in judged if one.sample.pileup is not None]
     if len(known) < len(judged):
         return []
-    finders = list(dict.fromkeys(one.finder.name for one in judged))
+    finders = finders_of(judged)
     known.sort(key=lambda pair: (finders.index(pair[1].finder.name), pair[0]))
     rows = [
         (one.finder.name, f"{pileup:g}", *(counted(getattr(one.result.tracks, name)) for name in names))
