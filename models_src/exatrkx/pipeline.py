@@ -62,15 +62,18 @@ class Pipeline:
         self.device = torch.device(device)
 
     @classmethod
-    def from_weights(cls, directory: Path = WEIGHTS_DIR, device: str = "cpu") -> Pipeline:
-        """The networks in eager mode from `{embed,filter,gnn}.safetensors` and `working_point.json`."""
+    def from_weights(
+        cls, directory: Path = WEIGHTS_DIR, device: str = "cpu", working_point: Path | None = None
+    ) -> Pipeline:
+        """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another."""
         # Here, because TorchScript needs none of it and PyG takes some seconds to import.
         from exatrkx.networks import load_network  # noqa: PLC0415
 
         embed, edge_filter, gnn = (
             load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
         )
-        return cls(embed, edge_filter, gnn, WorkingPoint.load(directory / "working_point.json"), device)
+        cuts = WorkingPoint.load(working_point or directory / "working_point.json")
+        return cls(embed, edge_filter, gnn, cuts, device)
 
     @classmethod
     def from_torchscript(

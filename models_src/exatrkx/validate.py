@@ -47,7 +47,8 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
         return served(options.server, options.model or ENSEMBLE.name)
     from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - judging other tracks needs no torch
 
-    return nullcontext(direct(Pipeline.from_weights(options.weights or WEIGHTS_DIR, options.device or "cpu")))
+    networks = options.weights or WEIGHTS_DIR
+    return nullcontext(direct(Pipeline.from_weights(networks, options.device or "cpu", options.working_point)))
 
 
 def judge(options: argparse.Namespace) -> str:

@@ -42,6 +42,9 @@ def parse(description: str, arguments: Sequence[str] | None = None) -> argparse.
     )
     add("--no-networks", action="store_true", help="judge the saved tracks alone")
     add("--weights", type=Path, help="folder of networks and working point (default: the committed ones)")
+    add(
+        "--working-point", type=Path, metavar="FILE", help="another one than the folder's, such as one for high pile-up"
+    )
     add("--device", help="of the direct call (default: cpu)")
     add("--server", metavar="URL", help="take the tracks from this server; host:port, grpc://… or http://…")
     add("--model", help=f"of the server: {ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors")
@@ -66,12 +69,16 @@ def _require_sense(parser: argparse.ArgumentParser, options: argparse.Namespace)
     if len(set(names)) < len(names):
         parser.error(f"samples must have different names, found {', '.join(names)}")
     _require_sense_of_tracks(parser, options, names)
-    if options.server and (options.weights or options.device):
-        parser.error("--weights and --device are of the direct call: a server has its own")
+    if options.server and _of_direct_call(options):
+        parser.error("--weights, --working-point and --device are of the direct call: a server has its own")
     if options.model and not options.server:
         parser.error("--model is of a server: name it with --server URL")
     if options.output and options.output.suffix == TABLE_SUFFIX:
         parser.error(f"--output is the Markdown report; its bins go to the {TABLE_SUFFIX} file of the same name")
+
+
+def _of_direct_call(options: argparse.Namespace) -> bool:
+    return bool(options.weights or options.device or options.working_point)
 
 
 def _require_sense_of_tracks(
@@ -88,8 +95,10 @@ def _require_sense_of_tracks(
         parser.error(f"finders must have different names, found {', '.join(names)}")
     if options.no_networks and all(file == NO_FILE for _, *files in options.tracks for file in files):
         parser.error("--no-networks leaves nothing to judge: name tracks with --tracks NAME FILE")
-    if options.no_networks and (options.server or options.weights or options.device):
-        parser.error("--server, --weights and --device are of the networks, which --no-networks leaves out")
+    if options.no_networks and (options.server or _of_direct_call(options)):
+        parser.error(
+            "--server, --weights, --working-point and --device are of the networks, which --no-networks leaves out"
+        )
 
 
 def named_samples(options: argparse.Namespace) -> list[Sample]:
