@@ -21,7 +21,7 @@ from exatrkx.training.graphs import NeighbourGraph
 from exatrkx.training.loop import Schedule, fit
 from exatrkx.training.sample import Sample, augment, load_samples, sectors
 from exatrkx.validation import validate
-from exatrkx.working_point import WEIGHTS_DIR
+from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,6 +152,15 @@ def test_the_command_trains_all_three_and_the_pipeline_takes_them(
     for kind in ("embed", "filter", "gnn"):
         load_network(output / f"{kind}.safetensors")
         assert json.loads((output / f"{kind}.history.json").read_text())
+    chosen = WorkingPoint.load(output / "working_point.json")
+    choose = ["choose", "--valid", str(valid), "--output", str(output), "--device", "cpu", "--recipe", "quick"]
+    assert main(choose) == 0
+    assert WorkingPoint.load(output / "working_point.json") == chosen
+    assert main([*choose, "--keep-radius", "0.9", "--keep-filter", "0.9"]) == 0
+    tighter = WorkingPoint.load(output / "working_point.json")
+    assert tighter.radius < chosen.radius
+    assert tighter.filter_cut > chosen.filter_cut
+    chosen.save(output / "working_point.json")
     result = validate(Pipeline.from_weights(output), read_events(EVENTS, [0, 1]))
     assert result.events == 2
     assert result.stages["neighbours"].count >= result.stages["filter"].count >= result.stages["GNN"].count
@@ -165,6 +174,12 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> No
     start, end = (load_network(folder / "embed.safetensors").state_dict() for folder in (WEIGHTS_DIR, tmp_path))
     for name, weight in start.items():
         assert torch.equal(weight, end[name]), name
+
+
+def test_training_needs_events_to_learn_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["embed", "--valid", str(EVENTS), "--output", str(tmp_path)])
+    assert "--train" in capsys.readouterr().err
 
 
 def test_a_missing_file_of_events_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
