@@ -243,7 +243,9 @@ def test_model_that_is_not_there(repository: Path, tmp_path: Path) -> None:
 )
 def test_broken_configuration(repository: Path, tmp_path: Path, old: str, new: str, reason: str) -> None:
     path = repository / "frnn" / "config.pbtxt"
-    text = re.sub(r'(key: "radius"  value \{ string_value: )"[^"]*"', r'\1"0.1"', path.read_text())
+    text = path.read_text()
+    for name, number in (("radius", "0.1"), ("max_neighbors", "64")):  # whatever the working point is
+        text = re.sub(rf'(key: "{name}"  value \{{ string_value: )"[^"]*"', rf'\1"{number}"', text)
     assert old in text
     path.write_text(text.replace(old, new))
     assert reason in refused(repository, tmp_path, "--free-ports")
