@@ -18,7 +18,6 @@ CHORD: Final = 2
 CURVATURE: Final = 3
 POLAR_ANGLE: Final = 4
 INTERCEPT: Final = 5
-NUM_SEGMENT_COLUMNS: Final = 6
 
 SHORTEST_CHORD: Final = 1e-4
 """0.1 mm in m: what shorter chords are taken for, so that none has an infinite curvature."""
