@@ -61,6 +61,12 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "auto: what is compiled, where it is built; compiled: nothing else",
     )
     parser.add_argument(
+        "--stages",
+        choices=("python", "compiled"),
+        default="python",
+        help="what serves frnn, applyfilter and wcc: the Python models of the repository, or the compiled backend",
+    )
+    parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
     )
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
@@ -82,6 +88,7 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         threads=arguments.threads,
         log_file=arguments.log_file,
         custom_backend=arguments.custom_backend,
+        stages=arguments.stages,
         cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
         start_timeout_s=arguments.start_timeout,
         extra_arguments=tuple(arguments.tritonserver_arguments),

@@ -20,8 +20,8 @@ from exatrkx_perf.grid import Grid, interleaved
 from exatrkx_perf.input_file import write_input_file
 from exatrkx_perf.paths import MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.plans import full_plan, quick_plan
-from exatrkx_perf.point import MODELS, Configuration
-from exatrkx_perf.servers import ServerSettings, backends_of
+from exatrkx_perf.point import Configuration
+from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models
 from exatrkx_perf.sweeping import Sweep
 from exatrkx_server import ServerError
 from exatrkx_server.resources import usable_cores
@@ -40,7 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--output", type=Path, default=OUTPUT, help="folder of the results (default: %(default)s)")
     add("--plan", choices=("quick", "full"), help="the points of `make perf` or `make perf-full`, and not the lists")
     add("--fresh", action="store_true", help="forget what --output has of an earlier sweep")
-    add("--models", type=list_of(str), default=MODELS, help="direct, or served models (default: all three)")
+    add("--models", type=list_of(str), default=(), help="direct, or served models (default: all that can be served)")
     add("--concurrency", type=list_of(positive), default=(1, 2, 4, 8, 16), help="default: 1,2,4,8,16")
     add("--instances", type=list_of(positive), default=(1, 2, 3, 4, 5), help="default: 1,2,3,4,5")
     add("--threads", type=list_of(positive), default=(1, 2), help="of each process (default: 1,2)")
@@ -57,16 +57,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def grids(options: argparse.Namespace) -> list[Grid]:
-    """What the command line asks for."""
+def grids(options: argparse.Namespace, models: Sequence[str]) -> list[Grid]:
+    """What the command line asks for, of these models."""
     if options.plan == "quick":
-        return quick_plan(usable_cores())
+        return quick_plan(usable_cores(), models)
     if options.plan == "full":
-        return full_plan()
+        return full_plan(models)
     pairs = product(options.instances, options.threads)
     return [
         Grid(
-            models=options.models,
+            models=models,
             configurations=[Configuration(instances=instances, threads=threads) for instances, threads in pairs],
             concurrencies=options.concurrency,
             protocols=options.protocol,
@@ -86,8 +86,9 @@ def sweep(options: argparse.Namespace) -> list[str]:
     input_file = options.output / "events.json"
     write_input_file(sample, input_file)
     servers = ServerSettings(options.model_repository, options.custom_backend, log_folder=options.output)
-    backends = backends_of(MODELS if options.plan else options.models, servers)
-    points = [point for grid in grids(options) for point in grid.points(backends, sample.name)]
+    models = measurable_models(servers) if options.plan or not options.models else options.models
+    backends = backends_of(models, servers)
+    points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]
     return Sweep(sample, input_file, options.output, servers, options.rounds).run(interleaved(points, options.repeats))
 
 

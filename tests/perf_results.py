@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exatrkx_perf.point import DIRECT, Point
+from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, Point
 from exatrkx_perf.results import Circumstances, Figures, Result, ResultsFile
 from exatrkx_perf.step_file import add_steps
 from exatrkx_perf.step_times import UNEXPLAINED, StepTime
@@ -16,6 +16,7 @@ BACKENDS = {
     DIRECT: "torchscript",
     "exatrkx_custom": "exatrkx (compiled)",
     "exatrkx_ensemble": "python (bundled), pytorch (python)",
+    COMPILED_ENSEMBLE: "exatrkx (compiled), pytorch (compiled)",
 }
 EVENT_MS = {DIRECT: 20.0, "exatrkx_custom": 25.0, "exatrkx_ensemble": 50.0}
 

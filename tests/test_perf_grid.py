@@ -53,7 +53,7 @@ def test_the_direct_pipeline_has_workers_and_no_protocol() -> None:
 
 
 def test_models_are_measured_in_turn_and_servers_started_once() -> None:
-    points = [point for grid in quick_plan(2) for point in grid.points(BACKENDS, "tt")]
+    points = [point for grid in quick_plan(2, MODELS) for point in grid.points(BACKENDS, "tt")]
     order = interleaved(points + points, 3)
     assert Counter(order) == Counter(point.at_repeat(repeat) for point in set(points) for repeat in range(3))
     groups = [key for key, _ in groupby(order, key=group)]
@@ -68,14 +68,14 @@ def test_models_are_measured_in_turn_and_servers_started_once() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 64])
 def test_the_quick_plan_stays_quick_on_any_machine(cores: int) -> None:
-    points = {point for grid in quick_plan(cores) for point in grid.points(BACKENDS, "tt")}
-    assert len(points) <= 20
+    points = {point for grid in quick_plan(cores, MODELS) for point in grid.points(BACKENDS, "tt")}
+    assert len(points) <= 27
     assert {point.model for point in points} == set(MODELS)
     assert max(point.concurrency for point in points) <= 16
 
 
 def test_the_full_plan_has_all_that_is_asked_for() -> None:
-    points = {point for grid in full_plan() for point in grid.points(BACKENDS, "tt")}
+    points = {point for grid in full_plan(MODELS) for point in grid.points(BACKENDS, "tt")}
     for model in ("exatrkx_custom", "exatrkx_ensemble"):
         mine = [point for point in points if point.model == model]
         assert {p.concurrency for p in mine} >= {1, 2, 4, 8, 16}

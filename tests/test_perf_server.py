@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import compare
+import compiled
 import figures
 import numpy as np
 import pytest
@@ -28,9 +29,10 @@ from exatrkx_perf.events import Sample, read_sample
 from exatrkx_perf.goals import Stopwatch
 from exatrkx_perf.input_file import write_input_file
 from exatrkx_perf.paths import EVENTS
+from exatrkx_perf.point import COMPILED_ENSEMBLE, MODELS
 from exatrkx_perf.results import read_results
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_perf.servers import addresses_of
+from exatrkx_perf.servers import ServerSettings, addresses_of, measurable_models
 from exatrkx_perf.step_file import read_steps
 from exatrkx_perf.step_times import UNEXPLAINED
 
@@ -138,6 +140,28 @@ def test_a_sweep_goes_on_where_it_was(
     assert [result.row() for result in second[:2]] == [result.row() for result in first], "not measured again"
     assert [(result.point.model, result.point.repeat) for result in second[2:]] == [("direct", 1)]
     assert "results.csv" in capsys.readouterr().out
+
+
+def test_the_compiled_ensemble_is_measured_where_it_can_be(tiny_repository: Path, tmp_path: Path) -> None:
+    """Beside the one with Python stages, as a model of its own, with one process for all of it."""
+    compiled.build()
+    in_python = ServerSettings(tiny_repository, "python")
+    assert COMPILED_ENSEMBLE not in measurable_models(in_python)
+    assert set(measurable_models(ServerSettings(tiny_repository))) == set(MODELS)
+    options = ["--limit", "1", "--model-repository", str(tiny_repository), "--output", str(tmp_path), "--repeats", "1"]
+    options += ["--instances", "1", "--threads", "1", "--concurrency", "1", "--custom-backend", "compiled"]
+    assert sweep.main([*options, "--models", f"exatrkx_ensemble,{COMPILED_ENSEMBLE}"]) == 0
+    found = {result.point.model: result for result in read_results(tmp_path / "results.csv")}
+    assert {model: result.point.backends for model, result in found.items()} == {
+        "exatrkx_ensemble": "python (bundled), pytorch (compiled)",
+        COMPILED_ENSEMBLE: "exatrkx (compiled), pytorch (compiled)",
+    }
+    assert {model: result.figures.processes for model, result in found.items()} == {
+        "exatrkx_ensemble": 1 + 3,
+        COMPILED_ENSEMBLE: 1,
+    }
+    steps = {(entry.point.model, entry.time.step) for entry in read_steps(tmp_path / "steps.csv")}
+    assert {(model, step) for model in found for step in STAGES} <= steps
 
 
 def test_a_model_that_does_not_load_is_said_and_the_others_are_measured(

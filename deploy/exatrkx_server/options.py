@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx_server.backends import Preference
     from exatrkx_server.ports import Ports
+
+Stages = Literal["python", "compiled"]
+"""What serves the steps between the networks: the repository's Python models, or the compiled backend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class ServerOptions:
         log_file: where the server's output goes; None for a temporary file.
         custom_backend: which implementation of this project's backends to serve: the pipeline and, where the server has
             no LibTorch backend, the networks' runner.
+        stages: what serves the ensemble's steps between the networks.
         cuda_memory_pool_mb: MiB of each GPU for tensors between an ensemble's steps.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.
@@ -36,6 +40,7 @@ class ServerOptions:
     threads: int | None = None
     log_file: Path | None = None
     custom_backend: Preference = "auto"
+    stages: Stages = "python"
     cuda_memory_pool_mb: int = 512
     start_timeout_s: float = 120.0
     stop_timeout_s: int = 10

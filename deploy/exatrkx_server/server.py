@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from exatrkx_server import health, log
 from exatrkx_server.backends import Backend, assemble
 from exatrkx_server.command import command_line, environment
+from exatrkx_server.compiled_stages import compile_stages
 from exatrkx_server.errors import ServerStartError, StartCancelledError
 from exatrkx_server.installation import find_triton
 from exatrkx_server.options import ServerOptions
@@ -130,6 +131,10 @@ class TritonServer:
         installation = find_triton()
         backend_directory = Path(self._resources.enter_context(scratch_directory()))
         self.backends = assemble(backend_directory, installation, self.options.custom_backend)
+        repository = self.model_repository
+        if self.options.stages == "compiled":
+            repository = Path(self._resources.enter_context(scratch_directory())) / repository.name
+            compile_stages(self.model_repository, repository, self.backends)
         if self._log is None:
             handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
             os.close(handle)
@@ -140,7 +145,7 @@ class TritonServer:
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
                 installation,
-                self.model_repository,
+                repository,
                 backend_directory,
                 options=self.options,
                 ports=self.ports,

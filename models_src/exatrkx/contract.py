@@ -109,6 +109,9 @@ CUSTOM: Final = ModelSpec("exatrkx_custom", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
 STEPS: Final = (EMBED, FRNN, FILTER, APPLYFILTER, GNN, WCC)
 """The ensemble's steps, in the order in which an event passes them."""
 
+STAGES: Final = (FRNN, APPLYFILTER, WCC)
+"""Those between the networks: Python models of the repository, which the compiled backend can serve instead."""
+
 MODELS: Final[dict[str, ModelSpec]] = {spec.name: spec for spec in (*STEPS, ENSEMBLE, CUSTOM)}
 
 NOISE_LABEL: Final = -1

@@ -1,6 +1,6 @@
-"""The working point in a model repository: which number belongs to which model's config.pbtxt.
+"""What is written into a model repository: the working point, number by number, and the backend of a model.
 
-The files are edited as text, value by value, so that what a person wrote around the numbers stays.
+The files are edited as text, value by value, so that what a person wrote around the values stays.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "exatrkx_custom": tuple(field.name for field in fields(WorkingPoint)),
 }
 """The working point's fields that each model reads from its `parameters`."""
+
+_BACKEND: Final = re.compile(r'^(\s*backend\s*:\s*)"[^"]*"', re.MULTILINE)
 
 # A step reads only its own fields; these stand for the others, so that one class checks them all.
 _UNREAD: Final = WorkingPoint(radius=1.0, max_neighbors=1, filter_cut=0.5, gnn_cut=0.5)
@@ -81,6 +83,18 @@ def read_working_point(repository: Path) -> WorkingPoint:
             if values.setdefault(name, found) != found:
                 raise ContractError(f"{path}: {name} is {found}, and {values[name]} in another model's config.pbtxt")
     return WorkingPoint.from_mapping(values, str(repository))
+
+
+def with_backend(text: str, backend: str, path: Path) -> str:
+    """The text of a config.pbtxt, `path`, with another backend in it.
+
+    Raises:
+        ContractError: it does not name exactly one backend.
+    """
+    changed, count = _BACKEND.subn(rf'\g<1>"{backend}"', text)
+    if count != 1:
+        raise ContractError(f"{path}: expected one line with a backend, found {count}")
+    return changed
 
 
 def _find(text: str, name: str, path: Path) -> re.Match[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx_perf.point import DIRECT, Configuration, Point
+from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, Configuration, Point
 from exatrkx_perf.spread import Spread, ratio
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from exatrkx_perf.results import Result
 
-ORDER: Final = (DIRECT, CUSTOM.name, ENSEMBLE.name)
+ORDER: Final = (DIRECT, CUSTOM.name, COMPILED_ENSEMBLE, ENSEMBLE.name)
 """In which models are listed; others follow."""
 
 

@@ -10,7 +10,10 @@ from exatrkx.contract import CUSTOM, ENSEMBLE
 DIRECT: Final = "direct"
 """The model's name of the pipeline as a function call, without a server."""
 
-MODELS: Final = (DIRECT, ENSEMBLE.name, CUSTOM.name)
+COMPILED_ENSEMBLE: Final = f"{ENSEMBLE.name}:compiled"
+"""The model's name of the ensemble on a server whose stages between the networks are compiled, too."""
+
+MODELS: Final = (DIRECT, ENSEMBLE.name, COMPILED_ENSEMBLE, CUSTOM.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +38,7 @@ class Point:
     """One point, and which time it is measured; the names are columns of the results.
 
     Attributes:
-        model: `direct`, or a served model.
+        model: `direct`, a served model, or `COMPILED_ENSEMBLE`.
         backends: which implementation of which backends runs the model.
         protocol: grpc or http; none without a server.
         mode: sync or async clients; threads or processes without a server.

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.contract import ENSEMBLE, STAGES
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.model_copies import copy_with_instances, models_backends
-from exatrkx_perf.point import DIRECT
+from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import Addresses, ServedPipeline
 from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
 from exatrkx_server.backends import assemble
+from exatrkx_server.compiled_stages import BACKEND as COMPILED_STAGES
+from exatrkx_server.compiled_stages import can_compile_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from exatrkx_perf.events import Sample
     from exatrkx_perf.point import Configuration
     from exatrkx_server.backends import Backend, Preference
+    from exatrkx_server.options import Stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,10 @@ def serve(
         repository = Path(scratch) / "model_repository"
         copy_with_instances(settings.repository, repository, configuration.instances)
         log = f"{model}-i{configuration.instances}-t{configuration.threads}.log"
+        name, stages = _served_as(model)
         options = ServerOptions(
-            models=(model,),
+            models=(name,),
+            stages=stages,
             threads=configuration.threads,
             custom_backend=settings.custom_backend,
             log_file=settings.log_folder / log,
@@ -68,7 +74,7 @@ def serve(
             server = stack.enter_context(TritonServer(repository, options))
         except ServerError as error:
             raise MeasurementError(f"{model}: {error}") from error
-        pipeline = ServedPipeline(model, addresses_of(server), sample, input_file)
+        pipeline = ServedPipeline(name, addresses_of(server), sample, input_file)
         stack.callback(pipeline.close)
         pipeline.warm_up(configuration.instances)
         yield pipeline
@@ -92,15 +98,37 @@ def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, st
         ServerSetupError: there is no server, or the wanted backend is not built.
         PerfError: the model repository cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
-        known = assemble(Path(scratch), find_triton(), settings.custom_backend)
+    known = _backends(settings)
     return {
         model: "torchscript" if model == DIRECT else describe(model, known, settings.repository) for model in models
     }
 
 
+def measurable_models(settings: ServerSettings) -> list[str]:
+    """Those of `MODELS` that can be served here: the compiled ensemble needs the compiled backend.
+
+    Raises:
+        ServerSetupError: there is no server, or the wanted backend is not built.
+    """
+    compiled = can_compile_stages(_backends(settings))
+    return [model for model in MODELS if compiled or model != COMPILED_ENSEMBLE]
+
+
 def describe(model: str, known: Sequence[Backend], repository: Path) -> str:
     """The backends of one served model, by name."""
-    needed = set(models_backends(repository, model).values())
+    name, stages = _served_as(model)
+    needed = models_backends(repository, name)
+    if stages == "compiled":
+        needed |= {stage.name: COMPILED_STAGES for stage in STAGES}
     by_name = {backend.name: str(backend) for backend in known}
-    return ", ".join(sorted(by_name.get(name, f"{name} (missing)") for name in needed))
+    return ", ".join(sorted(by_name.get(backend, f"{backend} (missing)") for backend in set(needed.values())))
+
+
+def _served_as(model: str) -> tuple[str, Stages]:
+    """The name that a server knows a model of a `Point` by, and what its stages run in."""
+    return (ENSEMBLE.name, "compiled") if model == COMPILED_ENSEMBLE else (model, "python")
+
+
+def _backends(settings: ServerSettings) -> list[Backend]:
+    with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
+        return assemble(Path(scratch), find_triton(), settings.custom_backend)

@@ -12,14 +12,19 @@ from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import ExatrkxError
 from exatrkx.plot_style import settings
 from exatrkx_perf.errors import ToolMissingError
-from exatrkx_perf.point import DIRECT
+from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODEL_COLOURS: Final = {DIRECT: "#5b6470", CUSTOM.name: "#0072b2", ENSEMBLE.name: "#d55e00"}
-OTHER_COLOURS: Final = ("#009e73", "#cc79a7", "#56b4e9", "#e69f00")
-MODEL_MARKERS: Final = {DIRECT: "s", CUSTOM.name: "D", ENSEMBLE.name: "o"}
+MODEL_COLOURS: Final = {
+    DIRECT: "#5b6470",
+    CUSTOM.name: "#0072b2",
+    COMPILED_ENSEMBLE: "#e69f00",
+    ENSEMBLE.name: "#d55e00",
+}
+OTHER_COLOURS: Final = ("#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+MODEL_MARKERS: Final = {DIRECT: "s", CUSTOM.name: "D", COMPILED_ENSEMBLE: "^", ENSEMBLE.name: "o"}
 
 # One colour for each step, in the order in which an event passes them: networks warm or blue, graph steps green.
 STEP_COLOURS: Final = {

@@ -17,6 +17,7 @@ from exatrkx_perf.comparison import (
     saturation,
     single_client,
 )
+from exatrkx_perf.point import COMPILED_ENSEMBLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -154,6 +155,8 @@ def ratio_lines(series: Sequence[Series], value: Callable[[Series, Series], Spre
 def short(series: Series) -> str:
     """The model's name; for one of ours with the implementation of its backend, for the ensemble of the networks'."""
     name = series.model.removeprefix("exatrkx_")
+    if series.model == COMPILED_ENSEMBLE:
+        return name
     implementation = series.backends.rpartition("(")[2].rstrip(")")
     return f"{name} ({implementation})" if name != series.model else name
 

@@ -86,6 +86,12 @@ void check_embedding(const at::Tensor& embedding, std::int64_t num_nodes) {
   }
 }
 
+void check_num_nodes(std::int64_t num_nodes, const char* name) {
+  if (num_nodes >= 0 && num_nodes <= kMaxNodes) return;
+  throw ContractError(std::string(name) + ": must be in [0, " + std::to_string(kMaxNodes) + "], found " +
+                      std::to_string(num_nodes));
+}
+
 at::Tensor one_score_each(const at::Tensor& scores, std::int64_t edges) {
   const TensorSpec& spec = edge_scores_spec();
   const at::Tensor flat = scores.dim() == 2 && scores.size(1) == 1 ? scores.reshape({-1}) : scores;

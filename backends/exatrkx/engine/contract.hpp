@@ -35,6 +35,9 @@ void check_form(const at::Tensor& tensor, const TensorSpec& spec);
 // ContractError.
 void check_embedding(const at::Tensor& embedding, std::int64_t num_nodes);
 
+// A number of spacepoints: not negative, and no more than INT32 indices and memory allow. Throws ContractError.
+void check_num_nodes(std::int64_t num_nodes, const char* name);
+
 // The scores as [E], from [E] or [E,1]. Throws ContractError: not FP32, or not one for each of `edges`.
 [[nodiscard]] at::Tensor one_score_each(const at::Tensor& scores, std::int64_t edges);
 

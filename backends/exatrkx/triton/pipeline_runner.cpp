@@ -1,26 +1,18 @@
-// The backend `exatrkx`: the whole pipeline.
+// The backend `exatrkx`: the whole pipeline, or one of the ensemble's stages between the networks.
 #include <array>
 
 #include "../engine/engine.hpp"
-#include "../engine/errors.hpp"
+#include "parameters.hpp"
 #include "runner.hpp"
+#include "stage_runner.hpp"
 
 namespace exatrkx::triton {
 
 namespace {
 
-template <class Names>
-void require(const Parameters& parameters, const Names& names) {
-  std::string missing;
-  for (const char* name : names) {
-    if (!parameters.contains(name)) missing += (missing.empty() ? "" : ", ") + std::string(name);
-  }
-  if (!missing.empty()) throw ContractError("config.pbtxt has no parameter " + missing);
-}
-
 WorkingPoint cuts_of(const Model& model) {
   require(model.parameters(), WorkingPoint::kFields);
-  return WorkingPoint::from_texts(model.parameters(), "parameters of config.pbtxt");
+  return WorkingPoint::from_texts(model.parameters(), kParametersOfConfig);
 }
 
 NetworkFiles networks_of(const Model& model) {
@@ -56,6 +48,7 @@ class PipelineRunner final : public Runner {
 const char* const kBackend = "exatrkx";
 
 std::unique_ptr<Runner> make_runner(const Model& model, c10::Device device) {
+  if (is_stage(model)) return make_stage_runner(model, device);
   return std::make_unique<PipelineRunner>(model, device);
 }
 
