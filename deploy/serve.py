@@ -130,7 +130,7 @@ def ready_line(server: TritonServer) -> str:
     backends = ", ".join(str(backend) for backend in server.backends)
     return (
         f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
-        f"metrics {server.metrics_url}; backends: {backends}; log: {server.log_file}"
+        f"metrics {server.metrics_url}; backends: {backends}; stages: {server.options.stages}; log: {server.log_file}"
     )
 
 

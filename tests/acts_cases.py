@@ -16,8 +16,8 @@ from exatrkx.event import Event
 from exatrkx.simulation.chain import Simulation
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx.simulation.detector import MEASUREMENT_PARTICLES, SPACEPOINTS
-from exatrkx.simulation.generator import BEAM_SPOT, GeneratedParticle
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.generator import GeneratedParticle
+from exatrkx.simulation.settings import BEAM_SPOT, Settings
 
 MUON_MASS: Final = 0.10566
 

@@ -228,6 +228,18 @@ def test_a_fallback_that_fails_fails_the_event(nobody: TrackingClient, shoot: Sh
     assert (finding.tally.fallen_back, finding.tally.skipped) == (0, 2)
 
 
+def test_an_event_that_the_fallback_refuses_can_be_skipped(nobody: TrackingClient, shoot: Shoot) -> None:
+    def strict(_hits: FeatureArray) -> IntArray:
+        raise ContractError("FEATURES: entries must be finite")
+
+    shoot(lambda _number: [GRAZING])
+    finding = ServedTrackFinding(nobody, fallback=strict, skipFailed=True)
+    assert watched(finding, range(2)) == {}
+    assert finding.tally.skipped == 2
+    with pytest.raises(RequestRejectedError, match=r"^event 0: the fallback: FEATURES: entries must be finite"):
+        watched(ServedTrackFinding(nobody, fallback=strict), range(1))
+
+
 def test_an_event_that_is_refused_is_not_for_the_fallback(
     tmp_path: Path, shoot: Shoot, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ import pytest
 from exatrkx.errors import SimulationError
 from exatrkx.event import Event, Truth
 from exatrkx.event_file import count_events, read_events
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import BEAM_SPOT, Settings
 
 pytest.importorskip("acts")
 pytest.importorskip("pythia8mc")
@@ -26,7 +26,7 @@ from exatrkx.simulation.__main__ import main
 from exatrkx.simulation.chain import Simulation
 from exatrkx.simulation.collect import KEPT_MIN_PT
 from exatrkx.simulation.detector import FIELD, Detector
-from exatrkx.simulation.generator import BEAM_SPOT, MAX_ABS_ETA, MIN_PT, GeneratedParticle
+from exatrkx.simulation.generator import MAX_ABS_ETA, MIN_PT, GeneratedParticle
 from exatrkx.simulation.resolution import CELLS, write_smearing
 from exatrkx.simulation.workers import simulate
 
@@ -334,7 +334,19 @@ def test_options_that_make_no_sense(options: list[str], message: str, capsys: py
     assert message in capsys.readouterr().err
 
 
+def test_the_beam_spot_is_as_long_as_asked_for() -> None:
+    """The same collisions, farther from each other."""
+    spreads = []
+    for length in (0.0, BEAM_SPOT[2], 2 * BEAM_SPOT[2]):
+        p = truth(Simulation(Settings(seed=5, pileup=PILE_UP, beam_spot_z=length)).event(0)).particles
+        spreads.append(np.ptp(p.vz[p.primary & (p.vr < 0.1)]))
+    assert spreads[0] < 1.0
+    assert spreads[2] == pytest.approx(2 * spreads[1], rel=0.01)
+
+
 def test_settings_refuse_what_they_do_not_know() -> None:
+    with pytest.raises(ValueError, match="the beam spot's length must be from 0 to 1000 mm, found -1"):
+        Settings(beam_spot_z=-1)
     with pytest.raises(ValueError, match="must be one of ttbar, zmumu, minbias, found 'susy'"):
         Settings(process="susy")
 

@@ -174,6 +174,19 @@ def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
         TracksWriter(tmp_path / "file" / "tracks.csv")
 
 
+@every_format
+def test_a_disk_that_is_full(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"tracks{suffix}"
+    file.symlink_to("/dev/full")
+    with pytest.raises(EventFormatError, match=rf"tracks\{suffix}: cannot be written: .*No space left"):
+        write_one(file)
+
+
+def write_one(file: Path) -> None:
+    with TracksWriter(file) as writer:
+        writer.write(event_of(1, 3), labels_of(0, 0, 0))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -182,6 +182,14 @@ def test_training_needs_events_to_learn_from(tmp_path: Path, capsys: pytest.Capt
     assert "--train" in capsys.readouterr().err
 
 
+def test_there_must_be_events_to_choose_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty.parquet"
+    write_events(empty, [])
+    arguments = ["embed", "--train", str(EVENTS), "--valid", str(EVENTS), str(empty), "--output", str(tmp_path / "out")]
+    assert main(arguments) == 1
+    assert "empty.parquet: has no events to choose on" in capsys.readouterr().err
+
+
 def test_a_missing_file_of_events_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     absent = str(tmp_path / "absent.parquet")
     assert main(["embed", "--train", absent, "--valid", absent, "--output", str(tmp_path)]) == 1

@@ -142,9 +142,14 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
     def _fall_back(self, fallback: Finder, event: Event, hits: FeatureArray) -> IntArray:
         try:
             labels = fallback(hits)
-            check_tensor(labels, ENSEMBLE.output("LABELS"))
+        except ContractError as error:  # the event's fault, as it is where the server says so
+            raise RequestRejectedError(f"event {event.event_id}: the fallback: {error}") from error
         except ExatrkxError as error:
             raise type(error)(f"event {event.event_id}: the fallback: {error}") from error
+        try:
+            check_tensor(labels, ENSEMBLE.output("LABELS"))
+        except ContractError as error:
+            raise ContractError(f"event {event.event_id}: the fallback: {error}") from error
         if len(labels) != len(event):
             raise ContractError(
                 f"event {event.event_id}: the fallback: {len(labels)} labels for {len(event)} spacepoints"

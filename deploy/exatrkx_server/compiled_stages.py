@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.contract import CUSTOM, STAGES
 from exatrkx.errors import ContractError
 from exatrkx.model_config import with_backend
 from exatrkx_server.errors import ServerSetupError
+from exatrkx_server.linked_copy import linked_copy, replace_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from exatrkx_server.backends import Backend
 
@@ -26,10 +26,7 @@ def can_compile_stages(backends: Iterable[Backend]) -> bool:
 
 
 def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) -> None:
-    """Copy a model repository as links, with another backend for each stage that it has.
-
-    Files that are written anew in `repository` are found through the links when a model is loaded again; models that
-    are added to it later are not.
+    """Make a `linked_copy` of a model repository, with another backend for each stage that it has.
 
     Args:
         repository: an existing directory.
@@ -44,7 +41,7 @@ def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) 
             f"compiled stages: libtriton_{BACKEND}.so, which serves {CUSTOM.name} too, is not built or not wanted; "
             "make custom-backend builds it"
         )
-    shutil.copytree(repository, target, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
+    linked_copy(repository, target)
     for stage in STAGES:
         path = target / stage.name / "config.pbtxt"
         if path.is_file():
@@ -52,9 +49,4 @@ def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) 
                 text = with_backend(path.read_text(), BACKEND, path.resolve())
             except ContractError as error:
                 raise ServerSetupError(str(error)) from error
-            path.unlink()  # a link to the original until now
-            path.write_text(text)
-
-
-def _link(source: str, target: str) -> None:
-    Path(target).symlink_to(Path(source).resolve())
+            replace_link(path, text)

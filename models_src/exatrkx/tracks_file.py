@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -52,12 +54,13 @@ class TracksWriter:
     Either has a column `seconds` more where `timed`: the time that the event took, in each of its rows. An event
     without rows has none.
 
-    Raises:
+    Raises (on making, on writing and at the end):
         EventFormatError: the file's name ends in neither `.parquet` nor `.csv`, or it cannot be written.
     """
 
     def __init__(self, file: Path, per: Per = "spacepoint", *, timed: bool = False) -> None:
         require_suffix(file)
+        self._file = file
         self._per = per
         self._timed = timed
         self._as_text = file.suffix == ".csv"
@@ -66,11 +69,9 @@ class TracksWriter:
             schema = schema.set(2, pa.field("spacepoints", pa.string()))
         self._schema = schema.append(_SECONDS) if timed else schema
         self._waiting: list[pa.Table] = []
-        try:
+        with self._named_failures():
             file.parent.mkdir(parents=True, exist_ok=True)
             self._writer: Any = (pa_csv.CSVWriter if self._as_text else pq.ParquetWriter)(str(file), self._schema)
-        except OSError as error:
-            raise EventFormatError(f"{file}: cannot be written: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -78,10 +79,11 @@ class TracksWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            self._flush()
-        finally:
-            self._writer.close()
+        with self._named_failures():
+            try:
+                self._flush()
+            finally:
+                self._writer.close()
 
     def write(self, event: Event, labels: IntArray, seconds: float | None = None) -> None:
         """Add one event.
@@ -98,7 +100,15 @@ class TracksWriter:
             columns["seconds"] = np.full(len(columns["label"]), seconds, dtype=np.float32)
         self._waiting.append(pa.table(columns, schema=self._schema))
         if sum(table.num_rows for table in self._waiting) >= _ROWS_AT_ONCE:
-            self._flush()
+            with self._named_failures():
+                self._flush()
+
+    @contextmanager
+    def _named_failures(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as failure:  # such as a full disk
+            raise EventFormatError(f"{self._file}: cannot be written: {failure}") from failure
 
     def _flush(self) -> None:
         if self._waiting:

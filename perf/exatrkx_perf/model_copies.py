@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from google.protobuf import text_format  # type: ignore[import-untyped]  # its stubs are a package of their own
 from tritonclient.grpc import model_config_pb2
 
 from exatrkx_perf.errors import PerfError
+from exatrkx_server.linked_copy import linked_copy, replace_link
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIG = "config.pbtxt"
 
@@ -30,13 +33,12 @@ def copy_with_instances(source: Path, target: Path, instances: int) -> None:
         raise PerfError(f"instances must be at least 1, found {instances}")
     if not any(source.glob(f"*/{CONFIG}")):
         raise PerfError(f"{source}: no model repository")
-    shutil.copytree(source, target, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
+    linked_copy(source, target)
     for path in sorted(target.glob(f"*/{CONFIG}")):
         config = read_config(path)
         if not config.HasField("ensemble_scheduling"):
             set_instances(config, instances)
-        path.unlink()  # a link to the original until now
-        path.write_text(text_format.MessageToString(config))
+        replace_link(path, text_format.MessageToString(config))
 
 
 def read_config(path: Path) -> model_config_pb2.ModelConfig:
@@ -71,7 +73,3 @@ def models_backends(repository: Path, model: str) -> dict[str, str]:
     for step in config.ensemble_scheduling.step:
         found |= models_backends(repository, step.model_name)
     return found
-
-
-def _link(source: str, target: str) -> None:
-    Path(target).symlink_to(Path(source).resolve())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from exatrkx.simulation.settings import PROCESSES, Settings
+from exatrkx.simulation.settings import BEAM_SPOT, PROCESSES, Settings
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +20,13 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
     parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same events")
+    parser.add_argument(
+        "--beam-spot-z",
+        type=float,
+        default=BEAM_SPOT[2],
+        metavar="MM",
+        help="standard deviation of the vertices along the beam",
+    )
     parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
 
 
@@ -27,7 +34,9 @@ def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str
     """Parse, with the events' `Settings` as attribute `settings`; exit with the reason where they make no sense."""
     options = parser.parse_args(arguments)
     try:
-        options.settings = Settings(process=options.process, pileup=options.pileup, seed=options.seed)
+        options.settings = Settings(
+            process=options.process, pileup=options.pileup, seed=options.seed, beam_spot_z=options.beam_spot_z
+        )
     except ValueError as error:
         parser.error(str(error))
     return options

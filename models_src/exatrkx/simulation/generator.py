@@ -11,13 +11,10 @@ import pythia8mc
 
 from exatrkx.errors import SimulationError
 from exatrkx.simulation.random_streams import event_stream
-from exatrkx.simulation.settings import PILE_UP, PROCESSES, Settings
+from exatrkx.simulation.settings import BEAM_SPOT, PILE_UP, PROCESSES, Settings
 
 ENERGY: Final = 14_000.0
 """Centre-of-mass energy of the proton–proton collisions in GeV."""
-
-BEAM_SPOT: Final = (0.0125, 0.0125, 55.5)
-"""Standard deviations in mm of the collision vertices in x, y and z, about the detector's centre."""
 
 MIN_PT: Final = 0.15
 """Transverse momentum in GeV that a particle must have to be followed through the detector."""
@@ -58,6 +55,7 @@ class Generator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._beam_spot = (*BEAM_SPOT[:2], settings.beam_spot_z)
         self._hard = _pythia(PROCESSES[settings.process])
         self._soft = _pythia(PILE_UP) if settings.pileup > 0 else None
 
@@ -75,7 +73,7 @@ class Generator:
         if self._soft is not None:
             collisions += [self._soft] * int(random.poisson(self._settings.pileup))
         for collision, pythia in enumerate(collisions, start=1):
-            vertex = random.normal(scale=BEAM_SPOT).tolist()
+            vertex = random.normal(scale=self._beam_spot).tolist()
             if not any(pythia.next() for _ in range(MAX_ATTEMPTS)):
                 raise SimulationError(f"event {number}: Pythia failed {MAX_ATTEMPTS} times in a row")
             yield from _followed(pythia.event, collision, vertex)

@@ -18,6 +18,12 @@ PILE_UP: Final = PROCESSES["minbias"]
 MAX_MEAN_PILE_UP: Final = 1000.0
 """Five times what the High-Luminosity LHC expects; it keeps the number of a collision within its 12 bits."""
 
+MAX_BEAM_SPOT_Z: Final = 1000.0
+"""A third of the detector's half length: hardly a vertex is outside."""
+
+BEAM_SPOT: Final = (0.0125, 0.0125, 55.5)
+"""Standard deviations in mm of the collision vertices in x, y and z, about the detector's centre."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -27,6 +33,8 @@ class Settings:
         process: the hard scatter, a key of `PROCESSES`.
         pileup: µ, the mean of the Poisson distribution of the number of further collisions.
         seed: of everything random, not negative.
+        beam_spot_z: standard deviation in mm of the vertices along the beam. Networks that learn from wider spread
+            vertices than there will be know the rare ones too.
 
     Raises:
         ValueError: one of them is not as it must be.
@@ -35,6 +43,7 @@ class Settings:
     process: str = "ttbar"
     pileup: float = 0.0
     seed: int = 1
+    beam_spot_z: float = BEAM_SPOT[2]
 
     def __post_init__(self) -> None:
         if self.process not in PROCESSES:
@@ -43,3 +52,7 @@ class Settings:
             raise ValueError(f"the mean pile-up must be from 0 to {MAX_MEAN_PILE_UP:g}, found {self.pileup}")
         if self.seed < 0:
             raise ValueError(f"the seed must not be negative, found {self.seed}")
+        if not 0.0 <= self.beam_spot_z <= MAX_BEAM_SPOT_Z:
+            raise ValueError(
+                f"the beam spot's length must be from 0 to {MAX_BEAM_SPOT_Z:g} mm, found {self.beam_spot_z}"
+            )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import torch
 from torch import nn
 
-from exatrkx.errors import ExatrkxError
-from exatrkx.event_file import read_events
+from exatrkx.errors import EventFormatError, ExatrkxError
+from exatrkx.event_file import count_events, read_events
 from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork, load_network, save_network
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.edge_task import EdgeTask
@@ -49,6 +49,9 @@ class Training:
         self.device = torch.device(arguments.device)
         self.train = [event.to(self.device) for event in load_samples(arguments.train, arguments.limit)]
         self.valid_paths: list[Path] = arguments.valid
+        for path in self.valid_paths:
+            if count_events(path) == 0:
+                raise EventFormatError(f"{path}: has no events to choose on")
         self.valid = [event.to(self.device) for event in load_samples(arguments.valid)]
 
     def run(self, stage: str) -> None:
