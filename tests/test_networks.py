@@ -75,6 +75,24 @@ def test_embedding_has_no_seam_at_pi() -> None:
     torch.testing.assert_close(network(left), network(right), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("mirrored", [1.0, -1.0])
+@pytest.mark.parametrize("turn", [0.0, 0.3, 1.0])
+def test_turning_and_mirroring_the_event_changes_no_distance(turn: float, mirrored: float) -> None:
+    features, _ = probe(80, 0)
+    turned = features * torch.tensor([1.0, mirrored, 1.0]) + torch.tensor([0.0, turn, 0.0])
+    network = Embedding(dimension=7, circles=3).eval()
+    with torch.inference_mode():
+        before, after = network(features), network(turned)
+        torch.testing.assert_close(torch.cdist(after, after), torch.cdist(before, before), rtol=1e-3, atol=1e-2)
+        assert not turn or not torch.allclose(before, after, atol=0.1), "the circles turn"
+
+
+def test_an_embedding_needs_room_for_its_circles() -> None:
+    assert Embedding(dimension=4, circles=2)(probe(3, 0)[0]).shape == (3, 4)
+    with pytest.raises(ValueError, match="2 circles take 4 dimensions, found 3"):
+        Embedding(dimension=3)
+
+
 def test_edge_features_take_the_short_way_round_and_survive_the_beam_axis() -> None:
     features = torch.tensor([[0.1, 0.99, 0.0], [0.2, -0.99, 0.1], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     edge_index = torch.tensor([[1, 3], [0, 2]])
@@ -97,7 +115,7 @@ def test_edge_input_is_one_linear_layer_on_the_concatenation() -> None:
 @pytest.mark.parametrize(
     ("kind", "sizes", "network"),
     [
-        ("embed", {"hidden": 16, "layers": 2, "dimension": 3}, Embedding(hidden=16, layers=2, dimension=3)),
+        ("embed", {"hidden": 16, "layers": 2, "dimension": 4}, Embedding(hidden=16, layers=2, dimension=4)),
         ("filter", {"hidden": 8, "layers": 2}, EdgeFilter(hidden=8, layers=2)),
         ("gnn", {"hidden": 8, "rounds": 1}, TripletNetwork(hidden=8, rounds=1)),
     ],

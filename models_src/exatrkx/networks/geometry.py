@@ -14,7 +14,6 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-NUM_POINT_FEATURES: Final = 6
 NUM_NODE_FEATURES: Final = 4
 NUM_EDGE_FEATURES: Final = 8
 
@@ -31,13 +30,6 @@ VERTEX_SCALE: Final = 0.1
 def _eta(features: Tensor) -> Tensor:
     """[N] pseudorapidity of each spacepoint as seen from the detector's centre."""
     return torch.asinh(features[:, 2] / features[:, 0].clamp(min=SMALLEST_R))
-
-
-def point_features(features: Tensor) -> Tensor:
-    """[N,3] -> [N,6]: r, cos φ, sin φ, z, η and z/r softened; what places a spacepoint in the detector."""
-    r, phi, z = features[:, 0], features[:, 1] * math.pi, features[:, 2]
-    eta = _eta(features)
-    return torch.stack((r, torch.cos(phi), torch.sin(phi), z, eta, torch.tanh(eta)), dim=1)
 
 
 def node_features(features: Tensor) -> Tensor:

@@ -40,10 +40,10 @@ RECIPES: Final[dict[str, Recipe]] = {
     # Within an hour on two CPU cores, from 200 events at µ = 0, 40 at 40 and 32 at 200: what the committed weights were
     # made with, see weights/REPORT.md.
     "laptop": Recipe(
-        embed=Schedule(epochs=12, batch=1, learning_rate=4e-3),
-        filter=Schedule(epochs=1, batch=1, learning_rate=3e-3),
-        gnn=Schedule(epochs=8, batch=1, learning_rate=3e-3),
-        goals=Goals(radius=0.993, filter_cut=0.993, max_neighbors=128),
+        embed=Schedule(epochs=16, batch=1, learning_rate=4e-3),
+        filter=Schedule(epochs=2, batch=1, learning_rate=3e-3),
+        gnn=Schedule(epochs=6, batch=1, learning_rate=3e-3),
+        goals=Goals(radius=0.999, filter_cut=0.998, max_neighbors=128),
         gnn_training_cut=0.8,
     ),
 }
