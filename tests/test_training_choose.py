@@ -56,14 +56,14 @@ LOW, HIGH = 0.1, 0.7
 
 
 def test_every_sample_counts_the_same_however_many_events_it_has() -> None:
-    few, many = [pair(28)], [pair(31)] * 5
+    few, many = [pair(28)], [pair(31)] * 15
     cut, figures = choose_gnn_cut(NETWORK, graph, [few, many], POINT)
     assert cut == LOW
     assert [one.efficiency_double_majority.value for one in figures] == [1.0, 1.0]
-    assert [(one.fake_rate.numerator, one.fake_rate.denominator) for one in figures] == [(0, 4), (5, 25)]
+    assert [(one.fake_rate.numerator, one.fake_rate.denominator) for one in figures] == [(0, 4), (15, 75)]
     together, figures = choose_gnn_cut(NETWORK, graph, [few + many], POINT)
     assert together == HIGH
-    assert (figures[0].efficiency_double_majority.numerator, figures[0].fake_rate.numerator) == (21, 0)
+    assert (figures[0].efficiency_double_majority.numerator, figures[0].fake_rate.numerator) == (61, 0)
 
 
 @pytest.mark.parametrize("samples", [[[]], [[pair(28)]], [[pair(28)], []], [[pair(28)], [pair(31)]]])
