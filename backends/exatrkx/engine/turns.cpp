@@ -29,7 +29,7 @@ void Turns::give_back() noexcept {
 }
 
 Turns& process_turns() {
-  static Turns turns(usable_processors());
+  static Turns turns(usable_processors() + 1);
   return turns;
 }
 

@@ -1,8 +1,8 @@
-// Turns on the processors of this machine, for networks of several models that compute in one process.
+// Turns on the processors of this machine, for networks and stages of several models that compute in one process.
 //
 // Each step of an ensemble has threads of its own, so more of them can be ready than there are processors. The kernel then
 // gives each a few milliseconds at a time, and each finds its layers' results gone from the caches when its turn comes
-// again. Here a network runs from beginning to end, and those beyond the number of processors wait in order of arrival.
+// again. Here a network runs from beginning to end, and those beyond the number of turns wait in order of arrival.
 #pragma once
 
 #include <condition_variable>
@@ -43,7 +43,8 @@ class Turn {
   Turns& turns_;
 };
 
-// Those of this process, one for each processor that it may use.
+// Those of this process, one for each processor that it may use and one more: a processor then has something to do while
+// a turn is handed on, which takes a thread's waking up.
 [[nodiscard]] Turns& process_turns();
 
 }  // namespace exatrkx
