@@ -34,6 +34,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 EVENT_FILES: Final = sorted((ROOT / "data" / "events").glob("*.parquet"))
 NETWORKS: Final = ("embed", "filter", "gnn")
 SERVED: Final = (
+    "ensemble, all in C++",
     "ensemble, its networks in C++",
     "ensemble, all in Python",
     "custom backend in C++",
@@ -97,7 +98,12 @@ def ways(
         in_python = stack.enter_context(
             TritonServer(repository, ServerOptions(log_file=logs / "python.log", custom_backend="python"))
         )
-        placed = [(server, model) for model in (ENSEMBLE.name, CUSTOM.name) for server in (in_cpp, in_python)]
+        options = ServerOptions(
+            log_file=logs / "all.log", custom_backend="compiled", stages="compiled", models=(ENSEMBLE.name,)
+        )
+        all_in_cpp = stack.enter_context(TritonServer(repository, options))
+        placed = [(all_in_cpp, ENSEMBLE.name)]
+        placed += [(server, model) for model in (ENSEMBLE.name, CUSTOM.name) for server in (in_cpp, in_python)]
         yield Ways(
             Pipeline.from_torchscript(embed, edge_filter, gnn, read_working_point(repository)),
             {way: answers_of(server, model, stack) for way, (server, model) in zip(SERVED, placed, strict=True)},

@@ -86,6 +86,6 @@ int main() {
   }
   expect(most_at_once(two) == 2, "a turn that ends with an exception is given back");
   expect(order_of_arrival() == "abcd", "turns in the order of arrival");
-  expect(most_at_once(exatrkx::process_turns()) == 3, "as many as the process may use processors");
+  expect(most_at_once(exatrkx::process_turns()) == 4, "one more than the processors that the process may use");
   std::puts("good");
 }

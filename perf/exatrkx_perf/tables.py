@@ -154,9 +154,9 @@ def ratio_lines(series: Sequence[Series], value: Callable[[Series, Series], Spre
 
 def short(series: Series) -> str:
     """The model's name; for one of ours with the implementation of its backend, for the ensemble of the networks'."""
-    name = series.model.removeprefix("exatrkx_")
     if series.model == COMPILED_ENSEMBLE:
-        return name
+        return "ensemble, stages compiled"
+    name = series.model.removeprefix("exatrkx_")
     implementation = series.backends.rpartition("(")[2].rstrip(")")
     return f"{name} ({implementation})" if name != series.model else name
 
