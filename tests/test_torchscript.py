@@ -114,7 +114,7 @@ def test_an_own_network_from_a_module_with_a_checkpoint(tmp_path: Path) -> None:
 
 def test_an_own_torchscript_file(tmp_path: Path) -> None:
     path = tmp_path / "embed.pt"
-    save(trace("embed", Embedding(dimension=3)), path)
+    save(trace("embed", Embedding(dimension=4)), path)
     assert prove("embed", load_user_network(str(path))).probes >= 8
 
 
