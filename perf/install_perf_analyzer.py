@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from exatrkx.errors import ExatrkxError
-from exatrkx_perf.errors import PerfError
-from exatrkx_perf.launcher import install_launcher
+from exatrkx_perf.command_line import parser_of, run_command
+from exatrkx_perf.installation import install_launcher
 
 
 def main() -> int:
-    """Returns the exit code."""
-    try:
-        print(install_launcher())
-    except (PerfError, ExatrkxError, OSError) as error:
-        print(f"install_perf_analyzer.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    """The command line; returns the exit code."""
+    options = parser_of(__doc__).parse_args()
+    return run_command("install_perf_analyzer.py", lambda _: print(install_launcher()) or 0, options)
 
 
 if __name__ == "__main__":

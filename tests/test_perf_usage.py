@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from exatrkx_perf.gpu import GpuMonitor, GpuUse, parse_samples
-from exatrkx_perf.machine import commit, this_machine
-from exatrkx_perf.usage import UsageMonitor, cpu_seconds, process_tree, proportional_bytes, resident_bytes
+from exatrkx_perf.run_metadata import commit, this_machine
+from exatrkx_perf.usage import (
+    GpuMonitor,
+    GpuUse,
+    UsageMonitor,
+    cpu_seconds,
+    parse_samples,
+    process_tree,
+    proportional_bytes,
+    resident_bytes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from exatrkx_client.address import Address
 from exatrkx_perf.analyzer import Request, Run, run_analyzer
 from exatrkx_perf.results import Figures
-from exatrkx_perf.step_times import UNEXPLAINED, StepClock, StepTime
+from exatrkx_perf.step_times import PARTS, UNEXPLAINED, StepClock, StepTime
 from exatrkx_perf.triton_api import TritonApi
 from exatrkx_perf.usage import Usage, UsageMonitor
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx_perf.events import Sample
-    from exatrkx_perf.point import Point
+    from exatrkx_perf.points import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,12 @@ class Addresses:
     pid: int | None = None
     metrics: str = ""
     ready_s: float = math.nan
+
+    @classmethod
+    def of_server(cls, address: Address, pid: int | None) -> Addresses:
+        """Of a server that was found running, which is known by one address."""
+        grpc, http = (address.target if address.protocol == protocol else "" for protocol in ("grpc", "http"))
+        return cls(grpc=grpc, http=http, pid=pid)
 
     def of(self, protocol: str) -> Address:
         """The address for one protocol.
@@ -102,8 +108,9 @@ class ServedPipeline:
         run, usage = self._run(request)
         seconds = time.monotonic() - began
         whole, steps = clock.stop()
-        figures = replace(_load_figures(run), **_step_figures(whole, steps))
-        figures = replace(figures, ready_s=self._addresses.ready_s)
+        load = asdict(run.load)
+        del load["concurrency"]
+        figures = Figures(**load, **_step_figures(whole, steps), ready_s=self._addresses.ready_s)
         return (figures if usage is None else _with_usage(figures, usage, run, seconds)), steps
 
     def _run(self, request: Request) -> tuple[Run, Usage | None]:
@@ -114,28 +121,10 @@ class ServedPipeline:
         return run, monitor.usage
 
 
-def _load_figures(run: Run) -> Figures:
-    load = run.load
-    return Figures(
-        events_per_s=load.events_per_s,
-        mean_ms=load.mean_ms,
-        p50_ms=load.p50_ms,
-        p90_ms=load.p90_ms,
-        p95_ms=load.p95_ms,
-        p99_ms=load.p99_ms,
-        requests=0,
-    )
-
-
 def _step_figures(whole: StepTime, steps: list[StepTime]) -> dict[str, Any]:
     """The server's view: the request as a whole, and the sums over its steps."""
     real = [step for step in steps if step.step != UNEXPLAINED]
-    parts = {
-        "queue_ms": sum(step.queue_ms for step in real),
-        "compute_input_ms": sum(step.compute_input_ms for step in real),
-        "compute_infer_ms": sum(step.compute_infer_ms for step in real),
-        "compute_output_ms": sum(step.compute_output_ms for step in real),
-    }
+    parts = {f"{part}_ms": sum(getattr(step, f"{part}_ms") for step in real) for part in PARTS}
     rest = whole.total_ms - sum(parts.values())
     return {"requests": whole.requests, "request_ms": whole.total_ms, **parts, "unexplained_ms": rest}
 

@@ -1,4 +1,4 @@
-"""Where the time of a request goes, by Triton's own statistics: each step's queue, input, compute and output."""
+"""Step times by Triton's own statistics: each step's queue, input, compute and output."""
 
 from __future__ import annotations
 
@@ -63,9 +63,6 @@ class StepClock:
         self._api = api
         self.model = model
         self.steps = api.steps(model)
-        self._before = self._read()
-
-    def restart(self) -> None:
         self._before = self._read()
 
     def stop(self) -> tuple[StepTime, list[StepTime]]:

@@ -1,4 +1,4 @@
-"""What a measurement asks a Triton server besides inference: its version, models and statistics; gRPC or HTTP."""
+"""Triton's statistics, configurations and version of a running server, over gRPC or HTTP; and its warm-up."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import tritonclient.grpc
 import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
-from exatrkx.contract import ENSEMBLE
+from exatrkx.errors import ExatrkxError
+from exatrkx_client.transport import Request, connect
 from exatrkx_perf.errors import MeasurementError
+from exatrkx_perf.events import INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,22 +20,25 @@ if TYPE_CHECKING:
     from exatrkx_client.address import Address
     from exatrkx_perf.events import FeatureArray
 
-INPUT: Final = ENSEMBLE.inputs[0]
+_PATIENCE_S: Final = 600.0
 
 
 class TritonApi:
-    """A connection to one server.
+    """A connection to one server: inference by `exatrkx_client`, and what the client has no use for by tritonclient.
 
     Every method raises MeasurementError where the server does not answer or refuses; the text names it.
     """
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._grpc = address.protocol == "grpc"
-        self._library = tritonclient.grpc if self._grpc else tritonclient.http
-        self._client = self._library.InferenceServerClient(address.target)
+        grpc = address.protocol == "grpc"
+        library = tritonclient.grpc if grpc else tritonclient.http
+        self._options = {"as_json": True} if grpc else {}
+        self._client = library.InferenceServerClient(address.target)
+        self._transport = connect(address)
 
     def close(self) -> None:
+        self._transport.close()
         self._client.close()
 
     def server_version(self) -> str:
@@ -55,9 +60,8 @@ class TritonApi:
         Returns:
             By Triton's names: success (the whole of it), queue, compute_input, compute_infer, compute_output, fail.
         """
-        versions = self._ask("get_inference_statistics", model)["model_stats"]
         totals: dict[str, tuple[int, int]] = {}
-        for version in versions:
+        for version in self._ask("get_inference_statistics", model)["model_stats"]:
             for name, entry in version.get("inference_stats", {}).items():
                 count, ns = totals.get(name, (0, 0))
                 # gRPC's JSON writes 64-bit numbers as text and leaves zeros out.
@@ -70,28 +74,20 @@ class TritonApi:
         Returns:
             Bytes of the largest output tensor that came back.
         """
-        with ThreadPoolExecutor(in_flight) as pool:
-            return max(pool.map(lambda array: self._largest_output(model, array), arrays))
-
-    def _largest_output(self, model: str, array: FeatureArray) -> int:
-        # A client of its own: tritonclient's HTTP half is bound to the thread that made it.
-        client = self._library.InferenceServerClient(self.address.target)
         try:
-            tensor = self._library.InferInput(INPUT.name, list(array.shape), INPUT.datatype)
-            tensor.set_data_from_numpy(array)
-            result = client.infer(model, [tensor])
-            response = result.get_response()
-            outputs = response["outputs"] if isinstance(response, dict) else response.outputs
-            names = [output["name"] if isinstance(output, dict) else output.name for output in outputs]
-            return max(int(result.as_numpy(name).nbytes) for name in names)
-        except (InferenceServerException, OSError) as error:
-            raise MeasurementError(f"{self.address}: {model}: {error}") from error
-        finally:
-            client.close()
+            names = tuple(tensor.name for tensor in self._transport.describe(model, _PATIENCE_S).outputs)
+
+            def largest_output(array: FeatureArray) -> int:
+                reply = self._transport.submit(Request(model, {INPUT.name: array}, names, _PATIENCE_S)).result()
+                return max(tensor.nbytes for tensor in reply.tensors.values())
+
+            with ThreadPoolExecutor(in_flight) as pool:
+                return max(pool.map(largest_output, arrays))
+        except ExatrkxError as error:
+            raise MeasurementError(f"{model}: {error}") from error
 
     def _ask(self, method: str, *arguments: str) -> Any:
-        options = {"as_json": True} if self._grpc else {}
         try:
-            return getattr(self._client, method)(*arguments, **options)
+            return getattr(self._client, method)(*arguments, **self._options)
         except (InferenceServerException, OSError) as error:
             raise MeasurementError(f"{self.address}: {error}") from error

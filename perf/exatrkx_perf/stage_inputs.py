@@ -1,18 +1,21 @@
-"""The events that the stages are timed on: simulated ones, or a stand-in for their embeddings."""
+"""Events and graphs that the stages are timed on: simulated ones, or a stand-in for their embeddings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from exatrkx.edges import select_edges
 from exatrkx.features import features
+from exatrkx.neighbours import fixed_radius_edges
 from exatrkx.networks import load_network
 from exatrkx.readers import read_events
 from exatrkx.working_point import WorkingPoint
+from exatrkx_perf.stage_networks import NetworkCall, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +30,15 @@ STAND_IN: Final = "stand-in (generated, no real embedding)"
 EDGES_OF_STAND_IN: Final = 34.0
 """For each spacepoint."""
 
-SPREAD: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
+AXES: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
 """Standard deviations along the axes: as in trained embeddings, most of the variance is in three or four of eight."""
+
+
+NO_CAP: Final = 2**40
+
+_STAND_IN_CUT: Final = 0.5
+_STAND_IN_MEAN: Final = -1.2816
+"""Of normal scores: a tenth of them is above the cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +61,10 @@ class Input:
 def stand_in(spacepoints: int, edges_per_spacepoint: float, seed: int) -> Input:
     """Tight groups of 3 to 17 points, as tracks make, at the radius that gives this many edges per spacepoint."""
     generator = np.random.default_rng(seed)
-    spread = np.array(SPREAD)
+    widths = np.array(AXES)
     group = np.repeat(np.arange(spacepoints), generator.integers(3, 18, size=spacepoints))[:spacepoints]
-    centre = generator.normal(size=(spacepoints, len(spread))) * spread
-    points = centre[group] + generator.normal(size=(spacepoints, len(spread))) * (0.03 * spread + 0.005)
+    centre = generator.normal(size=(spacepoints, len(widths))) * widths
+    points = centre[group] + generator.normal(size=(spacepoints, len(widths))) * (0.03 * widths + 0.005)
     embedding = generator.permutation(points).astype(np.float32)
     return Input(STAND_IN, embedding, radius_for(embedding, edges_per_spacepoint))
 
@@ -100,3 +110,34 @@ def from_events(
         own = radius if edges_per_spacepoint is None else radius_for(embedding, edges_per_spacepoint)
         inputs.append(Input(f"event {event.event_id} of {names}", embedding, own, found))
     return inputs
+
+
+class ScoredGraph(NamedTuple):
+    """[2,E] edges, [E] logits, and the cut on them as a probability."""
+
+    edge_index: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    cut: float
+
+
+class EventGraphs(NamedTuple):
+    """What the filter's cut selects from, and what the tracks are built of."""
+
+    neighbours: ScoredGraph
+    filtered: ScoredGraph
+
+
+def graphs_of(event: Input, weights: Path, threads: int, seed: int) -> EventGraphs:
+    """The event's graphs at the working point of `weights`; for a stand-in, its neighbours with random scores."""
+    cuts = WorkingPoint.load(weights / "working_point.json")
+    neighbours = fixed_radius_edges(
+        event.embedding, radius=event.radius, max_neighbors=cuts.max_neighbors, max_edges=NO_CAP
+    )
+    if event.features is None:
+        random = np.random.default_rng(seed).normal(_STAND_IN_MEAN, 1.0, size=neighbours.shape[1])
+        stand_in = ScoredGraph(neighbours, random.astype(np.float32), _STAND_IN_CUT)
+        return EventGraphs(stand_in, stand_in)
+    scores = run(NetworkCall(weights, "filter", threads), event.features, neighbours)
+    kept = select_edges(neighbours, scores, cut=cuts.filter_cut)
+    logits = run(NetworkCall(weights, "gnn", threads), event.features, kept)
+    return EventGraphs(ScoredGraph(neighbours, scores, cuts.filter_cut), ScoredGraph(kept, logits, cuts.gnn_cut))
