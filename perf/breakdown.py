@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.plot_style import save, style
+from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.paths import OUTPUT
 from exatrkx_perf.results import steps_in
 from exatrkx_perf.step_plot import step_plot
 from exatrkx_perf.tables import steps_text

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command, server_address, size_range
 from exatrkx_perf.events import read_sample, write_input_file
-from exatrkx_perf.paths import EVENTS, OUTPUT
 from exatrkx_perf.plots import write_plots
 from exatrkx_perf.results import results_in, steps_in
 from exatrkx_perf.sweeps import ExistingServer

@@ -11,9 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
 from exatrkx_perf.direct import DirectRequest, run_direct
-from exatrkx_perf.paths import MODEL_REPOSITORY
 
 if TYPE_CHECKING:
     import argparse

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from exatrkx.features import features
 from exatrkx.readers import read_events
+from exatrkx_perf import EVENTS, MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample
 from exatrkx_perf.goals import Goal, project_goals_text
-from exatrkx_perf.paths import EVENTS, MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.project_figures import SPACEPOINTS, ProjectFigures, command_goals
 from exatrkx_perf.run_metadata import commit, this_machine
 

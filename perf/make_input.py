@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, parser_of, run_command, sample_from
 from exatrkx_perf.events import write_input_file
-from exatrkx_perf.paths import OUTPUT
 
 if TYPE_CHECKING:
     import argparse

@@ -17,7 +17,7 @@ from exatrkx import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.goals import stage_goals_text
-from exatrkx_perf.run_metadata import Environment
+from exatrkx_perf.run_metadata import environment
 from exatrkx_perf.stage_benchmark import Benchmark, rows_for
 from exatrkx_perf.stage_inputs import EDGES_OF_STAND_IN, from_events, stand_in
 from exatrkx_perf.stage_rows import HEADER, growth_text, report, show, with_growth, write_csv
@@ -40,9 +40,9 @@ def stages(options: argparse.Namespace) -> int:
         repeats=options.repeats,
         seed=options.seed,
         largest_for_others=options.largest_for_others,
-        where=Environment.here(),
+        environment=environment(),
     )
-    print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {benchmark.where.machine}")
+    print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {benchmark.environment['machine']}")
     print(HEADER)
     rows = []
     for event in events:

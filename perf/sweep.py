@@ -11,9 +11,9 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx_perf import MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
 from exatrkx_perf.events import write_input_file
-from exatrkx_perf.paths import MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
 from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models
 from exatrkx_perf.sweeps import Sweep

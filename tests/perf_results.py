@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, Point
-from exatrkx_perf.results import Figures, Result, ResultsFolder
+from exatrkx_perf.results import UNEXPLAINED, Figures, Result, ResultsFolder, StepTime
 from exatrkx_perf.run_metadata import RunMetadata
-from exatrkx_perf.step_times import UNEXPLAINED, StepTime
 
 if TYPE_CHECKING:
     from pathlib import Path

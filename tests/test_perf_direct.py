@@ -22,7 +22,7 @@ from exatrkx_perf.direct import (
 )
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample
-from exatrkx_perf.step_times import UNEXPLAINED
+from exatrkx_perf.results import UNEXPLAINED
 from exatrkx_perf.timing import timed_stages
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from tiny_networks import clumps
 from exatrkx.event_file import write_events
 from exatrkx.features import features
 from exatrkx.readers import read_events
+from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.goals import Goal
 from exatrkx_perf.median_range import MedianRange
-from exatrkx_perf.paths import EVENTS
 from exatrkx_perf.project_figures import SPACEPOINTS, ProjectFigures
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from perf_results import BACKENDS
 
 from exatrkx.contract import STEPS
+from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.errors import PerfError
-from exatrkx_perf.paths import MODEL_REPOSITORY
 from exatrkx_perf.points import DIRECT, MODELS, Configuration, Grid, full_plan, group, interleaved, quick_plan
 from exatrkx_perf.servers import copy_with_instances, models_backends, read_config, set_instances
 

@@ -13,9 +13,8 @@ from exatrkx.plot_style import style
 from exatrkx_perf.comparison import gather
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.plots import throughput_plot, write_plots
-from exatrkx_perf.results import PointStep, Result, results_in, steps_in
+from exatrkx_perf.results import UNEXPLAINED, PointStep, Result, StepTime, results_in, steps_in
 from exatrkx_perf.step_plot import segments_of, step_plot
-from exatrkx_perf.step_times import UNEXPLAINED, StepTime
 
 PNG = b"\x89PNG"
 

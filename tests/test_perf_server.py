@@ -22,18 +22,16 @@ from tiny_networks import clumps
 
 from exatrkx.contract import STEPS
 from exatrkx_client.address import Address
-from exatrkx_perf import installation
+from exatrkx_perf import EVENTS, installation
 from exatrkx_perf.analyzer import Request, run_analyzer
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample, read_sample, write_input_file
 from exatrkx_perf.goals import project_goals_text
-from exatrkx_perf.paths import EVENTS
 from exatrkx_perf.points import COMPILED_ENSEMBLE, MODELS
 from exatrkx_perf.project_figures import ProjectFigures
-from exatrkx_perf.results import read_results, read_steps
+from exatrkx_perf.results import UNEXPLAINED, read_results, read_steps
 from exatrkx_perf.served import ServedPipeline
 from exatrkx_perf.servers import ServerSettings, addresses_of, measurable_models
-from exatrkx_perf.step_times import UNEXPLAINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,10 +13,9 @@ import stages
 
 from exatrkx import native
 from exatrkx.working_point import WEIGHTS_DIR
-from exatrkx_perf import stage_benchmark, stage_methods, stage_networks
+from exatrkx_perf import EVENTS, stage_benchmark, stage_inputs, stage_methods
 from exatrkx_perf.csv_file import columns_of
 from exatrkx_perf.goals import stage_goals
-from exatrkx_perf.paths import EVENTS
 from exatrkx_perf.stage_benchmark import same_candidates
 from exatrkx_perf.stage_inputs import STAND_IN, from_events, stand_in
 from exatrkx_perf.stage_rows import Row, growth_text, power, report, with_growth, write_csv
@@ -144,12 +143,12 @@ class TestCommand:
         assert {one["method"] for one in rows if one["same_answer"] == "False"} == {"all one"}
 
     def test_a_network_that_scores_otherwise(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        scores = stage_networks.run
+        scores = stage_inputs.run
 
         def biased(call: Any, features: Any, edge_index: Any) -> Any:
             return scores(call, features, edge_index) + 0.1 * call.per_edge
 
-        monkeypatch.setattr(stage_networks, "run", biased)
+        monkeypatch.setattr(stage_inputs, "run", biased)
         code, rows, _ = run(tmp_path, EVENTS, "--sizes", "1")
         assert code == 1
         differing = {(one["stage"], one["method"]) for one in rows if one["same_answer"] == "False"}

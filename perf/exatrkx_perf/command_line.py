@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from exatrkx.errors import ExatrkxError
 from exatrkx_client.address import Address
+from exatrkx_perf import EVENTS
 from exatrkx_perf.events import Sample, read_sample
-from exatrkx_perf.paths import EVENTS
 from exatrkx_server import ServerError
 
 if TYPE_CHECKING:

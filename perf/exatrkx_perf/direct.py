@@ -16,8 +16,7 @@ import numpy as np
 import psutil
 
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.results import Figures
-from exatrkx_perf.step_times import UNEXPLAINED, StepTime
+from exatrkx_perf.results import UNEXPLAINED, Figures, StepTime
 from exatrkx_perf.timing import clock_of, seconds_of, timed_stages
 from exatrkx_server.resources import thread_environment
 

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import ToolMissingError
 from exatrkx_perf.events import read_sample, write_input_file
-from exatrkx_perf.paths import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,12 +14,12 @@ import psutil
 
 from exatrkx.contract import ENSEMBLE
 from exatrkx_client import TrackingClient
+from exatrkx_perf import ROOT
 from exatrkx_perf.direct import DirectRequest, run_direct
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample
 from exatrkx_perf.goals import Goal
 from exatrkx_perf.median_range import MedianRange, ratio
-from exatrkx_perf.paths import ROOT
 from exatrkx_perf.tables import counted
 from exatrkx_perf.timing import seconds_of
 from exatrkx_perf.usage import UsageMonitor, process_tree, resident_bytes

@@ -10,13 +10,18 @@ from exatrkx_perf.csv_file import append_rows, cells_of, columns_of, drop_partia
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.points import Point
 from exatrkx_perf.run_metadata import RunMetadata
-from exatrkx_perf.step_times import StepTime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 NAN: Final = math.nan
+
+PARTS: Final = ("queue", "compute_input", "compute_infer", "compute_output")
+"""Triton's names for the parts of serving one request, in their order."""
+
+UNEXPLAINED: Final = "unexplained"
+"""The name of the row for what an ensemble's requests took beyond the sum of their steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,33 @@ class Figures:
     gpu_busy: float = NAN
     gpu_memory_mib: float = NAN
     ready_s: float = NAN
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """Mean times of one step, in ms for one request of the whole pipeline.
+
+    Attributes:
+        step: name of the served model; `UNEXPLAINED` for the rest.
+        requests: how many the step answered.
+        queue_ms: waiting until an instance is free.
+        compute_input_ms: handing the inputs to the instance.
+        compute_infer_ms: the backend's own time; for a Python model the way to its process and back is in it.
+        compute_output_ms: taking the outputs.
+        total_ms: what Triton counts for the step as a whole.
+    """
+
+    step: str
+    requests: int
+    queue_ms: float
+    compute_input_ms: float
+    compute_infer_ms: float
+    compute_output_ms: float
+    total_ms: float
+
+    @property
+    def parts_ms(self) -> float:
+        return self.queue_ms + self.compute_input_ms + self.compute_infer_ms + self.compute_output_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from exatrkx_perf.paths import ROOT
+from exatrkx_perf import ROOT
 from exatrkx_perf.usage import gpu_names
 from exatrkx_server.resources import usable_cores
 
@@ -49,30 +49,12 @@ class Machine:
     python: str
     packages: dict[str, str]
 
-    @property
-    def versions(self) -> str:
-        return ", ".join([f"Python {self.python}", *(f"{name} {version}" for name, version in self.packages.items())])
-
     def __str__(self) -> str:
         gpus = "".join(f", {gpu}" for gpu in self.gpus)
         return f"{self.processor}, {self.cores} cores, {self.memory_gib:.0f} GiB{gpus}"
 
     def save(self, path: Path) -> None:
         path.write_text(json.dumps({"machine": str(self), **asdict(self)}, indent=2, ensure_ascii=False) + "\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Columns of a stage's row that say where and with what: the machine, the libraries' versions, the commit."""
-
-    machine: str
-    versions: str
-    commit: str
-
-    @classmethod
-    def here(cls) -> Environment:
-        machine = this_machine()
-        return cls(str(machine), machine.versions, commit())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +102,17 @@ def this_machine() -> Machine:
         python=platform.python_version(),
         packages={name: version for name in PACKAGES if (version := _version(name))},
     )
+
+
+def environment() -> dict[str, str]:
+    """Columns of a stage's row that say where and with what it was measured: machine, versions, commit."""
+    machine = this_machine()
+    versions = {"Python": machine.python, **machine.packages}
+    return {
+        "machine": str(machine),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "commit": commit(),
+    }
 
 
 def commit(root: Path = ROOT, ignore: Sequence[str] = _NOT_SOURCE) -> str:

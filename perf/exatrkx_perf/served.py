@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from exatrkx_client.address import Address
 from exatrkx_perf.analyzer import Request, Run, run_analyzer
-from exatrkx_perf.results import Figures
-from exatrkx_perf.step_times import PARTS, UNEXPLAINED, StepClock, StepTime
-from exatrkx_perf.triton_api import TritonApi
+from exatrkx_perf.results import PARTS, UNEXPLAINED, Figures, StepTime
+from exatrkx_perf.triton_statistics import StepClock, TritonApi
 from exatrkx_perf.usage import Usage, UsageMonitor
 
 if TYPE_CHECKING:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from exatrkx_perf import stage_methods, stage_networks
+from exatrkx_perf import stage_inputs, stage_methods
 from exatrkx_perf.stage_inputs import NO_CAP, EventGraphs, graphs_of
 from exatrkx_perf.stage_methods import MIN_HITS
-from exatrkx_perf.stage_networks import NetworkCall
 from exatrkx_perf.stage_rows import Row
 from exatrkx_perf.timing import Measurement, measure
 
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from exatrkx_perf.run_metadata import Environment
     from exatrkx_perf.stage_inputs import Input
 
-    AnyArray = npt.NDArray[Any]
+    FloatArray = npt.NDArray[np.float32]
     IntArray = npt.NDArray[np.int64]
 
 
@@ -39,7 +37,7 @@ class Benchmark:
         repeats: most calls of a method.
         seed: of a stand-in's scores.
         largest_for_others: spacepoints above which scikit-learn and faiss are left out.
-        where: this machine and this source, which every row names.
+        environment: machine, versions and commit, which every row names.
     """
 
     weights: Path
@@ -47,24 +45,41 @@ class Benchmark:
     repeats: int
     seed: int
     largest_for_others: int
-    where: Environment
+    environment: dict[str, str]
 
     def threads_of(self, *, several: bool) -> list[int]:
         return sorted({1, self.threads}) if several else [1]
 
 
 class Comparison:
-    """The methods of one stage on one event, each beside the first."""
+    """The methods of one stage on one event, each beside the first.
 
-    def __init__(self, event: Input, stage: str, same: Callable[[Any, Any], bool], where: Environment) -> None:
+    Args:
+        event: what they are run on.
+        stage: its name.
+        same: whether two answers are the same.
+        benchmark: how they are measured.
+        edges: of the graph that they read; None where their answer is the graph.
+    """
+
+    def __init__(
+        self,
+        event: Input,
+        stage: str,
+        same: Callable[[Any, Any], bool],
+        benchmark: Benchmark,
+        edges: int | None = None,
+    ) -> None:
         self.event = event
         self.stage = stage
         self.same = same
-        self.where = where
-        self.reference: tuple[Measurement, AnyArray] | None = None
+        self.benchmark = benchmark
+        self.edges = edges
+        self.reference: tuple[Measurement, Any] | None = None
 
-    def row(self, method: str, threads: int, edges: int, measured: Measurement, answer: AnyArray) -> Row:
-        """The row of a method; that of the first call becomes the reference."""
+    def row(self, method: str, threads: int, call: Callable[..., Any], *arguments: object) -> Row:
+        """Measure a method; that of the first call becomes the reference."""
+        measured, answer = measure(self.benchmark.repeats, call, *arguments)
         self.reference = self.reference or (measured, answer)
         return Row(
             stage=self.stage,
@@ -73,14 +88,14 @@ class Comparison:
             spacepoints=len(self.event.embedding),
             dims=self.event.embedding.shape[1],
             radius=round(self.event.radius, 5),
-            edges=edges,
+            edges=answer.shape[1] if self.edges is None else self.edges,
             **{name: round(value, 4) for name, value in asdict(measured).items()},
             same_answer=self.same(answer, self.reference[1]),
             speed_up=round(self.reference[0].wall_ms / measured.wall_ms, 2),
             n_power=math.nan,
             size_power=math.nan,
             input=self.event.source,
-            **asdict(self.where),
+            **self.benchmark.environment,
             load=round(os.getloadavg()[0], 2),
         )
 
@@ -95,14 +110,12 @@ def rows_for(event: Input, benchmark: Benchmark) -> Iterator[Row]:
 
 def neighbour_rows(event: Input, benchmark: Benchmark) -> Iterator[Row]:
     """The searches without a cap on the neighbours, which none of the other libraries has."""
-    comparison = Comparison(event, "neighbours", np.array_equal, benchmark.where)
+    comparison = Comparison(event, "neighbours", same_pairs, benchmark)
     for name, method in stage_methods.searches().items():
         if len(event.embedding) > benchmark.largest_for_others and name in stage_methods.SLOW_SEARCHES:
             continue
         for threads in benchmark.threads_of(several=name in stage_methods.THREADED):
-            measured, pairs = measure(benchmark.repeats, method, event.embedding, event.radius, NO_CAP, threads)
-            keys = np.sort(pairs.max(axis=0) * len(event.embedding) + pairs.min(axis=0))
-            yield comparison.row(name, threads, pairs.shape[1], measured, keys)
+            yield comparison.row(name, threads, method, event.embedding, event.radius, NO_CAP, threads)
 
 
 def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:
@@ -111,29 +124,41 @@ def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Ite
         return
     seen = {"embed": None, "filter": graphs.neighbours.edge_index, "gnn": graphs.filtered.edge_index}
     for stage, graph in seen.items():
-        comparison = Comparison(event, stage, stage_networks.same_scores, benchmark.where)
-        count = 0 if graph is None else graph.shape[1]
+        comparison = Comparison(event, stage, same_scores, benchmark, 0 if graph is None else graph.shape[1])
         ways = [("products per edge", 1, True)] if graph is not None else []
         ways += [("network", threads, False) for threads in benchmark.threads_of(several=True)]
         for method, threads, per_edge in ways:
-            call = NetworkCall(benchmark.weights, stage, threads, per_edge)
-            done = measure(benchmark.repeats, stage_networks.run, call, event.features, graph)
-            yield comparison.row(method, threads, count, *done)
+            call = stage_inputs.NetworkCall(benchmark.weights, stage, threads, per_edge)
+            yield comparison.row(method, threads, stage_inputs.run, call, event.features, graph)
 
 
 def graph_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:
     """Edge selection, and both methods of track building."""
-    where = benchmark.where
-    for comparison, methods, graph in (
-        (Comparison(event, "edges", np.array_equal, where), stage_methods.selections(), graphs.neighbours),
-        (Comparison(event, "components", same_candidates, where), stage_methods.components(), graphs.filtered),
-        (Comparison(event, "contraction", same_candidates, where), stage_methods.contractions(), graphs.filtered),
+    for stage, same, methods, graph in (
+        ("edges", np.array_equal, stage_methods.selections(), graphs.neighbours),
+        ("components", same_candidates, stage_methods.components(), graphs.filtered),
+        ("contraction", same_candidates, stage_methods.contractions(), graphs.filtered),
     ):
+        comparison = Comparison(event, stage, same, benchmark, graph.edge_index.shape[1])
         for name, method in methods.items():
-            for threads in benchmark.threads_of(several=comparison.stage == "edges" and name in stage_methods.THREADED):
+            for threads in benchmark.threads_of(several=stage == "edges" and name in stage_methods.THREADED):
                 call = (graph.edge_index, graph.scores, len(event.embedding), graph.cut, threads)
-                done = measure(benchmark.repeats, method, *call)
-                yield comparison.row(name, threads, graph.edge_index.shape[1], *done)
+                yield comparison.row(name, threads, method, *call)
+
+
+def same_pairs(one: IntArray, other: IntArray) -> bool:
+    """Whether two graphs have the same pairs, whatever their order."""
+
+    def keys(pairs: IntArray) -> IntArray:
+        found: IntArray = np.sort((pairs.max(axis=0) << np.int64(32)) + pairs.min(axis=0))
+        return found
+
+    return np.array_equal(keys(one), keys(other))
+
+
+def same_scores(one: FloatArray, other: FloatArray) -> bool:
+    """Whether two sets of outputs agree to what single precision leaves of them."""
+    return one.shape == other.shape and bool(np.allclose(one, other, rtol=1e-3, atol=1e-3))
 
 
 def same_candidates(one: IntArray, other: IntArray) -> bool:

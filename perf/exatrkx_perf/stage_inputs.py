@@ -1,29 +1,35 @@
-"""Events and graphs that the stages are timed on: simulated ones, or a stand-in for their embeddings."""
+"""Events that the stages are timed on, simulated or stand-ins, with their graphs; and the networks on them."""
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from torch import Tensor, nn
 
 from exatrkx.edges import select_edges
 from exatrkx.features import features
+from exatrkx.memory import retain_freed_memory
 from exatrkx.neighbours import fixed_radius_edges
 from exatrkx.networks import load_network
+from exatrkx.networks.layers import EdgeInput
 from exatrkx.readers import read_events
 from exatrkx.working_point import WorkingPoint
-from exatrkx_perf.stage_networks import NetworkCall, run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
 
     from exatrkx.event import Event
+
+    FloatArray = npt.NDArray[np.float32]
+    IntArray = npt.NDArray[np.int64]
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 
@@ -53,9 +59,9 @@ class Input:
     """
 
     source: str
-    embedding: npt.NDArray[np.float32]
+    embedding: FloatArray
     radius: float
-    features: npt.NDArray[np.float32] | None = None
+    features: FloatArray | None = None
 
 
 def stand_in(spacepoints: int, edges_per_spacepoint: float, seed: int) -> Input:
@@ -69,7 +75,7 @@ def stand_in(spacepoints: int, edges_per_spacepoint: float, seed: int) -> Input:
     return Input(STAND_IN, embedding, radius_for(embedding, edges_per_spacepoint))
 
 
-def radius_for(embedding: npt.NDArray[np.float32], edges_per_spacepoint: float) -> float:
+def radius_for(embedding: FloatArray, edges_per_spacepoint: float) -> float:
     """The radius, to a thousandth, at which the graph has so many edges per spacepoint."""
     tree = cKDTree(embedding)
     pairs = len(embedding) * (1 + 2 * edges_per_spacepoint)
@@ -115,8 +121,8 @@ def from_events(
 class ScoredGraph(NamedTuple):
     """[2,E] edges, [E] logits, and the cut on them as a probability."""
 
-    edge_index: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
+    edge_index: IntArray
+    scores: FloatArray
     cut: float
 
 
@@ -141,3 +147,54 @@ def graphs_of(event: Input, weights: Path, threads: int, seed: int) -> EventGrap
     kept = select_edges(neighbours, scores, cut=cuts.filter_cut)
     logits = run(NetworkCall(weights, "gnn", threads), event.features, kept)
     return EventGraphs(ScoredGraph(neighbours, scores, cuts.filter_cut), ScoredGraph(kept, logits, cuts.gnn_cut))
+
+
+class ProductsPerEdge(nn.Module):
+    """`EdgeInput` as it is often written: one linear layer on the concatenation of an edge and its two nodes."""
+
+    def __init__(self, split: EdgeInput) -> None:
+        super().__init__()
+        self.split = split
+
+    def forward(self, node: Tensor, edge: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
+        split = self.split
+        weight = torch.cat((split.edge.weight, split.inner.weight, split.outer.weight), dim=1)
+        whole = torch.cat((edge, node.index_select(0, inner), node.index_select(0, outer)), dim=1)
+        result: Tensor = split.activation(nn.functional.linear(whole, weight, split.inner.bias))
+        return result
+
+
+class NetworkCall(NamedTuple):
+    """Which network to run, and how."""
+
+    weights: Path
+    stage: str
+    threads: int
+    per_edge: bool = False
+
+
+def run(call: NetworkCall, features: FloatArray, edge_index: IntArray | None) -> FloatArray:
+    """What the network of a stage makes of an event: [N,D] points or [E] logits."""
+    network = _loaded(call)
+    tensors = [torch.from_numpy(array) for array in (features, edge_index) if array is not None]
+    with torch.inference_mode():
+        answer: FloatArray = network(*tensors).numpy()
+    return answer
+
+
+@functools.cache  # once in the process that measures, and not in the time of a call
+def _loaded(call: NetworkCall) -> Callable[..., Tensor]:
+    retain_freed_memory()
+    torch.set_num_threads(call.threads)
+    network = load_network(call.weights / f"{call.stage}.safetensors")
+    if call.per_edge:
+        _replace(network)
+    return network
+
+
+def _replace(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, EdgeInput):
+            setattr(module, name, ProductsPerEdge(child))
+        else:
+            _replace(child)

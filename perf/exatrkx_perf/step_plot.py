@@ -13,7 +13,7 @@ from exatrkx.contract import CUSTOM
 from exatrkx.plot_style import FAINT, headline, new_figure
 from exatrkx_perf.comparison import ORDER, Series
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.step_times import UNEXPLAINED
+from exatrkx_perf.results import UNEXPLAINED
 from exatrkx_perf.tables import counted, short
 
 if TYPE_CHECKING:

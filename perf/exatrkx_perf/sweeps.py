@@ -19,7 +19,7 @@ from exatrkx_perf.results import Result, ResultsFolder
 from exatrkx_perf.run_metadata import RunMetadata, this_machine
 from exatrkx_perf.served import Addresses, ServedPipeline
 from exatrkx_perf.servers import ServerSettings, serve
-from exatrkx_perf.triton_api import TritonApi
+from exatrkx_perf.triton_statistics import TritonApi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from exatrkx_client.address import Address
     from exatrkx_perf.events import Sample
-    from exatrkx_perf.step_times import StepTime
+    from exatrkx_perf.results import StepTime
 
     Measured = tuple[Result, list[StepTime]]
 

@@ -9,16 +9,19 @@ import subprocess
 import tempfile
 import threading
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 import psutil
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+
+T = TypeVar("T")
 
 _INTERVAL_S: Final = 0.2
 _MIB: Final = 1 << 20
-_GPU_QUERY: Final = "index,utilization.gpu,memory.used"
+_GPU_QUERY: Final = ("--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 _GPU_STOP_S: Final = 5.0
 
 
@@ -47,12 +50,7 @@ class GpuMonitor:
         """Begin; does nothing where there is no nvidia-smi."""
         program = shutil.which("nvidia-smi")
         if program is not None:
-            command = [
-                program,
-                f"--query-gpu={_GPU_QUERY}",
-                "--format=csv,noheader,nounits",
-                f"--loop-ms={1e3 * _INTERVAL_S:.0f}",
-            ]
+            command = [program, *_GPU_QUERY, f"--loop-ms={1e3 * _INTERVAL_S:.0f}"]
             # Not a pipe: one that nobody reads would fill up and stop it.
             self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
             self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.DEVNULL)
@@ -179,20 +177,18 @@ def process_tree(root: psutil.Process) -> list[psutil.Process]:
 
 def cpu_seconds(root: psutil.Process) -> float:
     """CPU time of a process, of its descendants, and of those of them that have ended."""
-    return sum(map(_cpu_seconds, process_tree(root)))
+    # The first four: user, system, and both of children that were waited for.
+    return sum(_read(process, lambda one: float(sum(one.cpu_times()[:4])), 0.0) for process in process_tree(root))
 
 
 def resident_bytes(processes: list[psutil.Process]) -> int:
     """Sum of resident memory; a process that has ended meanwhile has none."""
-    return sum(map(_resident_bytes, processes))
+    return sum(_read(process, lambda one: int(one.memory_info().rss), 0) for process in processes)
 
 
 def proportional_bytes(process: psutil.Process) -> float:
     """Memory of a process with each shared page divided among its users; NaN where the kernel does not tell."""
-    try:
-        return float(process.memory_full_info().pss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
-        return math.nan
+    return _read(process, lambda one: float(one.memory_full_info().pss), math.nan)
 
 
 def machine_cpu_seconds() -> float:
@@ -203,16 +199,9 @@ def machine_cpu_seconds() -> float:
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def _read(process: psutil.Process, figure: Callable[[psutil.Process], T], absent: T) -> T:
+    """What a process is asked for; something else where it has ended, or is none of ours."""
     try:
-        times = process.cpu_times()
+        return figure(process)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+        return absent
