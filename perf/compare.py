@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command, server_address, size_range
+from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import read_sample, write_input_file
 from exatrkx_perf.plots import write_plots
-from exatrkx_perf.results import results_in, steps_in
-from exatrkx_perf.sweeps import ExistingServer
+from exatrkx_perf.results import ResultsFolder, results_in, steps_in
+from exatrkx_perf.sweeps import RunningServer, Sweep
 from exatrkx_perf.tables import comparison_text
 
 if TYPE_CHECKING:
@@ -50,18 +51,22 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Measure the running server into the folder --save."""
+    """Measure the running server into the folder --save, with the next free repeats.
+
+    Raises:
+        MeasurementError: a point could not be measured.
+    """
     sample = read_sample(options.events, size=options.spacepoints)
     input_file = options.save / "events.json"
     write_input_file(sample, input_file)
-    server = ExistingServer(
-        address=options.url,
-        models=options.model,
-        concurrencies=options.concurrency,
-        repeats=options.repeats,
-        pid=options.pid,
-    )
-    server.measure(sample, input_file, options.save)
+    server = RunningServer(options.url, options.pid)
+    points = server.points(options.model, options.concurrency, sample.name)
+    first = 1 + max((one.point.repeat for one in ResultsFolder(options.save).results), default=-1)
+    repeats = range(first, first + options.repeats)
+    most = max(options.concurrency)
+    sweep = Sweep(sample, options.save, lambda model, _: server.serve(model, most, sample, input_file))
+    if problems := sweep.run([point.at_repeat(repeat) for repeat in repeats for point in points]):
+        raise MeasurementError("\n".join(problems))
     options.results.append(options.save)
 
 

@@ -7,6 +7,7 @@ a --plan instead. Points that are there already are not measured again, so an in
 from __future__ import annotations
 
 import sys
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from exatrkx_perf import MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
 from exatrkx_perf.events import write_input_file
 from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
-from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models
+from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models, serve
 from exatrkx_perf.sweeps import Sweep
 from exatrkx_server.resources import usable_cores
 
@@ -81,7 +82,8 @@ def sweep(options: argparse.Namespace) -> int:
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)
     points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]
-    runs = Sweep(sample, input_file, options.output, servers, options.rounds)
+    serving = partial(serve, settings=servers, sample=sample, input_file=input_file)
+    runs = Sweep(sample, options.output, serving, options.model_repository, options.rounds)
     problems = runs.run(interleaved(points, options.repeats))
     for problem in problems:
         print(f"sweep.py: not measured: {problem}", file=sys.stderr)

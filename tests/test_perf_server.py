@@ -31,7 +31,7 @@ from exatrkx_perf.points import COMPILED_ENSEMBLE, MODELS
 from exatrkx_perf.project_figures import ProjectFigures
 from exatrkx_perf.results import UNEXPLAINED, read_results, read_steps
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_perf.servers import ServerSettings, addresses_of, measurable_models
+from exatrkx_perf.servers import ServerSettings, measurable_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def input_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path
 def pipeline(
     request: pytest.FixtureRequest, server: TritonServer, sample: Sample, input_file: Path
 ) -> Iterator[ServedPipeline]:
-    served = ServedPipeline(request.param, addresses_of(server), sample, input_file)
+    served = ServedPipeline.of(server, request.param, sample, input_file)
     yield served
     served.close()
 

@@ -122,8 +122,7 @@ class TestCommand:
         def lossy(embedding: npt.NDArray[np.float32], radius: float, cap: int, threads: int) -> IntArray:
             return np.delete(stage_methods.ckdtree(embedding, radius, cap, threads), lost, axis=1)
 
-        known = stage_methods.searches() | {"lossy": lossy}
-        monkeypatch.setattr(stage_methods, "searches", lambda: known)
+        monkeypatch.setitem(stage_methods.METHODS["neighbours"], "lossy", lossy)
         code, rows, text = run(tmp_path, "--sizes", "60", "--edges-per-spacepoint", "5")
         assert code == 1
         assert {one["method"] for one in rows if one["same_answer"] == "False"} == {"lossy"}
@@ -136,8 +135,7 @@ class TestCommand:
         def all_one(_edges: object, _scores: object, num_nodes: int, _cut: float, _threads: int) -> IntArray:
             return np.zeros(num_nodes, dtype=np.int64)
 
-        known = stage_methods.components() | {"all one": all_one}
-        monkeypatch.setattr(stage_methods, "components", lambda: known)
+        monkeypatch.setitem(stage_methods.METHODS["components"], "all one", all_one)
         code, rows, _ = run(tmp_path, "--sizes", "60", "--edges-per-spacepoint", "5")
         assert code == 1
         assert {one["method"] for one in rows if one["same_answer"] == "False"} == {"all one"}

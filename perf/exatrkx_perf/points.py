@@ -97,7 +97,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
-    """Every combination of these; see `exatrkx_perf.point.Point`.
+    """Every combination of these; see `Point`.
 
     The direct pipeline has no protocol: it is measured once for each of `direct_modes`, with as many workers as the
     served models have requests in flight. Processes load a pipeline each, threads share one.
@@ -119,33 +119,23 @@ class Grid:
             sample: name of the events.
         """
         return [
-            Point(model=model, backends=backends[model], sample=sample, **choice)  # type: ignore[arg-type]  # by name
+            replace(choice, model=model, backends=backends[model], sample=sample)
             for model in self.models
             for choice in (self._direct() if model == DIRECT else self._served())
         ]
 
-    def _served(self) -> Iterator[dict[str, object]]:
+    def _served(self) -> Iterator[Point]:
         axes = (self.configurations, self.protocols, self.modes, self.shared_memories, self.concurrencies)
-        for configuration, protocol, mode, memory, concurrency in itertools.product(*axes):
-            yield {
-                "protocol": protocol,
-                "mode": mode,
-                "shared_memory": memory,
-                "concurrency": concurrency,
-                "instances": configuration.instances,
-                "threads": configuration.threads,
-            }
+        for how, protocol, mode, memory, number in itertools.product(*axes):
+            way = Point(model="", backends="", protocol=protocol, mode=mode, shared_memory=memory)
+            yield replace(way, concurrency=number, instances=how.instances, threads=how.threads)
 
-    def _direct(self) -> Iterator[dict[str, object]]:
+    def _direct(self) -> Iterator[Point]:
         threads = sorted({configuration.threads for configuration in self.configurations})
-        for number, mode, concurrency in itertools.product(threads, self.direct_modes, self.concurrencies):
-            yield {
-                "protocol": "none",
-                "mode": mode,
-                "concurrency": concurrency,
-                "instances": concurrency if mode == "processes" else 1,
-                "threads": number,
-            }
+        for number, mode, workers in itertools.product(threads, self.direct_modes, self.concurrencies):
+            instances = workers if mode == "processes" else 1
+            way = Point(model=DIRECT, backends="", protocol="none", mode=mode)
+            yield replace(way, concurrency=workers, instances=instances, threads=number)
 
 
 def interleaved(points: Sequence[Point], repeats: int) -> list[Point]:

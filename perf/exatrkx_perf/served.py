@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from exatrkx_client.address import Address
@@ -14,42 +14,12 @@ from exatrkx_perf.triton_statistics import StepClock, TritonApi
 from exatrkx_perf.usage import Usage, UsageMonitor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from exatrkx_perf.events import Sample
     from exatrkx_perf.points import Point
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a server is.
-
-    Attributes:
-        grpc, http: `host:port`; empty where it does not speak that.
-        pid: its process where it runs on this machine and is ours to watch; else None.
-        metrics: address of its metrics; empty where they are not collected.
-        ready_s: how long it took to start; NaN where it was found running.
-    """
-
-    grpc: str = ""
-    http: str = ""
-    pid: int | None = None
-    metrics: str = ""
-    ready_s: float = math.nan
-
-    @classmethod
-    def of_server(cls, address: Address, pid: int | None) -> Addresses:
-        """Of a server that was found running, which is known by one address."""
-        grpc, http = (address.target if address.protocol == protocol else "" for protocol in ("grpc", "http"))
-        return cls(grpc=grpc, http=http, pid=pid)
-
-    def of(self, protocol: str) -> Address:
-        """The address for one protocol.
-
-        Raises:
-            ValueError: the server does not speak it.
-        """
-        return Address.parse(self.grpc if protocol == "grpc" else self.http, "grpc" if protocol == "grpc" else "http")
+    from exatrkx_server import TritonServer
 
 
 class ServedPipeline:
@@ -57,21 +27,51 @@ class ServedPipeline:
 
     Args:
         model: its name.
-        addresses: of its server.
+        addresses: of its server, by protocol.
         sample: the events.
         input_file: the same events for perf_analyzer.
+        pid: the server's process where it runs on this machine and is ours to watch; else None.
+        metrics: address of its metrics; None where they are not collected.
+        ready_s: how long it took to start; NaN where it was found running.
 
     Raises (on making and measuring):
         MeasurementError: the server does not answer, or a request fails.
     """
 
-    def __init__(self, model: str, addresses: Addresses, sample: Sample, input_file: Path) -> None:
+    def __init__(
+        self,
+        model: str,
+        addresses: Mapping[str, Address],
+        sample: Sample,
+        input_file: Path,
+        *,
+        pid: int | None = None,
+        metrics: str | None = None,
+        ready_s: float = math.nan,
+    ) -> None:
         self.model = model
         self._addresses = addresses
         self._sample = sample
         self._input_file = input_file
-        self._api = TritonApi(addresses.of("grpc" if addresses.grpc else "http"))
+        self._pid = pid
+        self._metrics = metrics
+        self._ready_s = ready_s
+        self._api = TritonApi(addresses.get("grpc") or addresses["http"])
         self._output_bytes = 0
+
+    @classmethod
+    def of(cls, server: TritonServer, model: str, sample: Sample, input_file: Path) -> ServedPipeline:
+        """A model of a server of ours."""
+        addresses = {"grpc": Address.parse(server.grpc_url, "grpc"), "http": Address.parse(server.http_url, "http")}
+        return cls(
+            model,
+            addresses,
+            sample,
+            input_file,
+            pid=server.pid,
+            metrics=server.metrics_url,
+            ready_s=server.ready_after_s,
+        )
 
     def close(self) -> None:
         self._api.close()
@@ -93,14 +93,14 @@ class ServedPipeline:
             self.warm_up(point.instances)
         request = Request(
             model=self.model,
-            address=self._addresses.of(point.protocol),
+            address=self._addresses[point.protocol],
             input_file=self._input_file,
             window=window,
             concurrency=point.concurrency,
             mode="async" if point.mode == "async" else "sync",
             shared_memory="system" if point.shared_memory == "system" else "none",
             output_bytes=self._output_bytes,
-            metrics_url=self._addresses.metrics or None,
+            metrics_url=self._metrics,
         )
         clock = StepClock(self._api, self.model)
         began = time.monotonic()
@@ -109,13 +109,13 @@ class ServedPipeline:
         whole, steps = clock.stop()
         load = asdict(run.load)
         del load["concurrency"]
-        figures = Figures(**load, **_step_figures(whole, steps), ready_s=self._addresses.ready_s)
+        figures = Figures(**load, **_step_figures(whole, steps), ready_s=self._ready_s)
         return (figures if usage is None else _with_usage(figures, usage, run, seconds)), steps
 
     def _run(self, request: Request) -> tuple[Run, Usage | None]:
-        if self._addresses.pid is None:
+        if self._pid is None:
             return run_analyzer(request), None
-        with UsageMonitor(self._addresses.pid) as monitor:
+        with UsageMonitor(self._pid) as monitor:
             run = run_analyzer(request)
         return run, monitor.usage
 

@@ -19,7 +19,7 @@ from tritonclient.grpc import model_config_pb2
 from exatrkx.contract import ENSEMBLE, STAGES
 from exatrkx_perf.errors import MeasurementError, PerfError
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
-from exatrkx_perf.served import Addresses, ServedPipeline
+from exatrkx_perf.served import ServedPipeline
 from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
 from exatrkx_server.backends import assemble
 from exatrkx_server.compiled_stages import BACKEND as COMPILED_STAGES
@@ -81,21 +81,9 @@ def serve(
             server = stack.enter_context(TritonServer(repository, options))
         except ServerError as error:
             raise MeasurementError(f"{model}: {error}") from error
-        pipeline = ServedPipeline(name, addresses_of(server), sample, input_file)
-        stack.callback(pipeline.close)
+        pipeline = stack.enter_context(contextlib.closing(ServedPipeline.of(server, name, sample, input_file)))
         pipeline.warm_up(configuration.instances)
         yield pipeline
-
-
-def addresses_of(server: TritonServer) -> Addresses:
-    """Where a server of ours is."""
-    return Addresses(
-        grpc=server.grpc_url,
-        http=server.http_url.removeprefix("http://"),
-        pid=server.pid,
-        metrics=server.metrics_url,
-        ready_s=server.ready_after_s,
-    )
 
 
 def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, str]:

@@ -45,7 +45,7 @@ class Benchmark:
     repeats: int
     seed: int
     largest_for_others: int
-    environment: dict[str, str]
+    environment: dict[str, Any]
 
     def threads_of(self, *, several: bool) -> list[int]:
         return sorted({1, self.threads}) if several else [1]
@@ -111,7 +111,7 @@ def rows_for(event: Input, benchmark: Benchmark) -> Iterator[Row]:
 def neighbour_rows(event: Input, benchmark: Benchmark) -> Iterator[Row]:
     """The searches without a cap on the neighbours, which none of the other libraries has."""
     comparison = Comparison(event, "neighbours", same_pairs, benchmark)
-    for name, method in stage_methods.searches().items():
+    for name, method in stage_methods.methods_of("neighbours").items():
         if len(event.embedding) > benchmark.largest_for_others and name in stage_methods.SLOW_SEARCHES:
             continue
         for threads in benchmark.threads_of(several=name in stage_methods.THREADED):
@@ -134,13 +134,13 @@ def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Ite
 
 def graph_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:
     """Edge selection, and both methods of track building."""
-    for stage, same, methods, graph in (
-        ("edges", np.array_equal, stage_methods.selections(), graphs.neighbours),
-        ("components", same_candidates, stage_methods.components(), graphs.filtered),
-        ("contraction", same_candidates, stage_methods.contractions(), graphs.filtered),
+    for stage, same, graph in (
+        ("edges", np.array_equal, graphs.neighbours),
+        ("components", same_candidates, graphs.filtered),
+        ("contraction", same_candidates, graphs.filtered),
     ):
         comparison = Comparison(event, stage, same, benchmark, graph.edge_index.shape[1])
-        for name, method in methods.items():
+        for name, method in stage_methods.methods_of(stage).items():
             for threads in benchmark.threads_of(several=stage == "edges" and name in stage_methods.THREADED):
                 call = (graph.edge_index, graph.scores, len(event.embedding), graph.cut, threads)
                 yield comparison.row(name, threads, method, *call)

@@ -17,12 +17,6 @@ from exatrkx.edges import score_threshold
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
-Search = Callable[[FloatArray, float, int, int], IntArray]
-"""(embedding [N,D], radius, max_neighbors, threads) → [2,E] pairs, in any order."""
-
-Stage = Callable[[IntArray, FloatArray, int, float, int], IntArray]
-"""(edge_index [2,E], scores [E], num_nodes, cut, threads) → the stage's answer."""
-
 NO_LIMIT: Final = 2**62
 
 MIN_HITS: Final = 3
@@ -32,7 +26,7 @@ SLOW_SEARCHES: Final = frozenset({"scikit-learn kd_tree", "faiss IndexFlatL2"})
 """Those that take minutes with large events."""
 
 THREADED: Final = SLOW_SEARCHES | {"exatrkx native"}
-"""Searches and selections that use more than one thread when told to."""
+"""Searches and selections that use more than one thread when told to; components and contraction do not."""
 
 
 def exatrkx_native(embedding: FloatArray, radius: float, max_neighbors: int, threads: int) -> IntArray:
@@ -79,18 +73,6 @@ def _pairs(found: list[IntArray]) -> IntArray:
     return pairs
 
 
-def searches() -> dict[str, Search]:
-    """Those that are installed, the reference first."""
-    every: dict[str, Search] = {"cKDTree.query_pairs": ckdtree, "exatrkx scipy": exatrkx_scipy}
-    if native.available():
-        every["exatrkx native"] = exatrkx_native
-    if importlib.util.find_spec("sklearn"):
-        every["scikit-learn kd_tree"] = scikit_learn
-    if importlib.util.find_spec("faiss"):
-        every["faiss IndexFlatL2"] = faiss
-    return every
-
-
 def select_native(edge_index: IntArray, scores: FloatArray, _num_nodes: int, cut: float, threads: int) -> IntArray:
     return native.select_edges(edge_index, scores, threshold=score_threshold(cut), threads=threads)
 
@@ -125,16 +107,30 @@ def cluster_python(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut
     return contraction_python.label_clusters(edge_index, scores, num_nodes, threshold, MIN_HITS)
 
 
-def selections() -> dict[str, Stage]:
-    every: dict[str, Stage] = {"NumPy": select_numpy}
-    return every | ({"exatrkx native": select_native} if native.available() else {})
+METHODS: Final[dict[str, dict[str, Callable[..., IntArray]]]] = {
+    "neighbours": {
+        "cKDTree.query_pairs": ckdtree,
+        "exatrkx scipy": exatrkx_scipy,
+        "exatrkx native": exatrkx_native,
+        "scikit-learn kd_tree": scikit_learn,
+        "faiss IndexFlatL2": faiss,
+    },
+    "edges": {"NumPy": select_numpy, "exatrkx native": select_native},
+    "components": {"csgraph": csgraph, "exatrkx scipy": label_scipy, "exatrkx native": label_native},
+    "contraction": {"exatrkx python": cluster_python, "exatrkx native": cluster_native},
+}
+"""By stage and name, the reference first. The searches' arguments: embedding [N,D], radius, max_neighbors, threads;
+they give [2,E] pairs in any order. The others': edge_index [2,E], scores [E], num_nodes, cut, threads."""
+
+_MODULES: Final = {"scikit-learn kd_tree": "sklearn", "faiss IndexFlatL2": "faiss"}
 
 
-def components() -> dict[str, Stage]:
-    every: dict[str, Stage] = {"csgraph": csgraph, "exatrkx scipy": label_scipy}
-    return every | ({"exatrkx native": label_native} if native.available() else {})
+def methods_of(stage: str) -> dict[str, Callable[..., IntArray]]:
+    """Those of a stage that are installed."""
 
+    def is_installed(name: str) -> bool:
+        if name == "exatrkx native":
+            return native.available()
+        return name not in _MODULES or importlib.util.find_spec(_MODULES[name]) is not None
 
-def contractions() -> dict[str, Stage]:
-    every: dict[str, Stage] = {"exatrkx python": cluster_python}
-    return every | ({"exatrkx native": cluster_native} if native.available() else {})
+    return {name: method for name, method in METHODS[stage].items() if is_installed(name)}

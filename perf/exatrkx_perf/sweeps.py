@@ -6,33 +6,37 @@ import contextlib
 import datetime
 import itertools
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from tqdm import tqdm
 
+from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import DirectRequest, Kind, run_direct
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.installation import check_program, find_program
-from exatrkx_perf.points import Point, group
+from exatrkx_perf.points import Configuration, Point, group
 from exatrkx_perf.results import Result, ResultsFolder
 from exatrkx_perf.run_metadata import RunMetadata, this_machine
-from exatrkx_perf.served import Addresses, ServedPipeline
-from exatrkx_perf.servers import ServerSettings, serve
+from exatrkx_perf.served import ServedPipeline
 from exatrkx_perf.triton_statistics import TritonApi
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from exatrkx_client.address import Address
     from exatrkx_perf.events import Sample
     from exatrkx_perf.results import StepTime
 
-    Measured = tuple[Result, list[StepTime]]
-
 WINDOWS: Final = 3
 """perf_analyzer reports the mean of so many windows; the direct pipeline is measured over as many events."""
+
+
+Serve = Callable[[str, Configuration], AbstractContextManager[ServedPipeline]]
+"""(model, configuration) → a server for it, ready and warm while in the `with`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +45,16 @@ class Sweep:
 
     Attributes:
         sample: the events.
-        input_file: the same for perf_analyzer.
         folder: where results go: `results.csv`, `steps.csv`, `machine.json`, the servers' logs.
-        servers: how servers are started.
+        serve: where the servers come from.
+        repository: model repository of the direct pipeline.
         rounds: how often a window goes over all events.
     """
 
     sample: Sample
-    input_file: Path
     folder: Path
-    servers: ServerSettings
+    serve: Serve
+    repository: Path = MODEL_REPOSITORY
     rounds: int = 1
 
     def run(self, points: Sequence[Point]) -> list[str]:
@@ -84,9 +88,8 @@ class Sweep:
             pipelines: dict[str, ServedPipeline] = {}
             for model in dict.fromkeys(point.model for point in points if point.served):
                 progress.set_description(f"starting {model}")
-                server = serve(model, points[0].configuration, self.servers, self.sample, self.input_file)
                 try:
-                    pipelines[model] = stack.enter_context(server)
+                    pipelines[model] = stack.enter_context(self.serve(model, points[0].configuration))
                 except MeasurementError as error:
                     problems.append(str(error))
             for point in points:
@@ -99,91 +102,60 @@ class Sweep:
                 progress.update()
         return problems
 
-    def _measure(self, point: Point, pipeline: ServedPipeline | None) -> Measured:
-        if pipeline is not None:
-            return measure_served(point, pipeline, self.sample, self.rounds)
+    def _measure(self, point: Point, pipeline: ServedPipeline | None) -> tuple[Result, list[StepTime]]:
         began = datetime.datetime.now(datetime.UTC)
-        request = DirectRequest(
-            repository=self.servers.repository,
-            kind=cast("Kind", point.mode),
-            workers=point.concurrency,
-            threads=point.threads,
-            events=WINDOWS * self.rounds * len(self.sample),
-        )
-        figures, steps = run_direct(self.sample, request)
-        return Result(point, figures, RunMetadata.of(self.sample, "", began)), steps
+        window = self.rounds * len(self.sample)
+        if pipeline is None:
+            request = DirectRequest(
+                repository=self.repository,
+                kind=cast("Kind", point.mode),
+                workers=point.concurrency,
+                threads=point.threads,
+                events=WINDOWS * window,
+            )
+            figures, steps = run_direct(self.sample, request)
+        else:
+            figures, steps = pipeline.measure(point, window)
+        server = pipeline.version if pipeline else ""
+        return Result(point, figures, RunMetadata.of(self.sample, server, began)), steps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExistingServer:
+@dataclass(frozen=True, slots=True)
+class RunningServer:
     """A server that is running already: a user's own backend, or one on another machine.
 
     Attributes:
         address: where it is.
-        models: served pipelines, which are measured in turn.
-        concurrencies: requests in flight.
-        repeats: how often each point is measured.
-        rounds: how often a window goes over all events.
-        pid: the server's process on this machine, whose CPU time and memory are then measured.
+        pid: its process on this machine, whose CPU time and memory are then measured.
     """
 
     address: Address
-    models: Sequence[str]
-    concurrencies: Sequence[int]
-    repeats: int = 3
-    rounds: int = 1
     pid: int | None = None
 
-    def measure(self, sample: Sample, input_file: Path, folder: Path) -> None:
-        """Measure every point and add it to the results in `folder`, with the next free repeats.
+    def points(self, models: Sequence[str], concurrencies: Sequence[int], sample: str) -> list[Point]:
+        """Those of its models, each with its backends.
 
         Raises:
-            ToolMissingError: perf_analyzer is not installed, or cannot run here.
-            MeasurementError: the server does not answer, or refuses an event.
+            MeasurementError: the server does not answer, or has no such model.
         """
-        check_program(find_program())
-        store = ResultsFolder(folder)
-        points = self._points(sample, 1 + max((one.point.repeat for one in store.results), default=-1))
-        with contextlib.ExitStack() as stack:
-            pipelines = {}
-            for model in self.models:
-                pipeline = ServedPipeline(model, Addresses.of_server(self.address, self.pid), sample, input_file)
-                stack.callback(pipeline.close)
-                pipeline.warm_up(max(self.concurrencies))
-                pipelines[model] = pipeline
-            for point in tqdm(points, unit="point", file=sys.stderr):
-                store.add(*measure_served(point, pipelines[point.model], sample, self.rounds))
-
-    def _points(self, sample: Sample, first: int) -> list[Point]:
-        points = [
-            Point(
-                model=model,
-                backends=served_backends(self.address, model),
-                protocol=self.address.protocol,
-                concurrency=concurrency,
-                instances=0,
-                threads=0,
-                sample=sample.name,
-            )
-            for concurrency, model in itertools.product(self.concurrencies, self.models)
+        backends = {model: self.backends(model) for model in models}
+        common = Point(model="", backends="", protocol=self.address.protocol, instances=0, threads=0, sample=sample)
+        return [
+            replace(common, model=model, backends=backends[model], concurrency=number)
+            for number, model in itertools.product(concurrencies, models)
         ]
-        return [point.at_repeat(first + repeat) for repeat in range(self.repeats) for point in points]
 
+    def backends(self, model: str) -> str:
+        """The backends of a served model, as far as its server tells: their names."""
+        with contextlib.closing(TritonApi(self.address)) as api:
+            configs = [api.config(name) for name in api.steps(model) or [model]]
+        names = sorted({config.get("backend") or config.get("platform", "") for config in configs})
+        return f"{', '.join(names)} (as found)"
 
-def measure_served(point: Point, pipeline: ServedPipeline, sample: Sample, rounds: int) -> Measured:
-    """The result of a served model at one point, and its steps."""
-    began = datetime.datetime.now(datetime.UTC)
-    figures, steps = pipeline.measure(point, rounds * len(sample))
-    return Result(point, figures, RunMetadata.of(sample, pipeline.version, began)), steps
-
-
-def served_backends(address: Address, model: str) -> str:
-    """The backends of a served model, as far as its server tells: their names.
-
-    Raises:
-        MeasurementError: the server does not answer, or has no such model.
-    """
-    with contextlib.closing(TritonApi(address)) as api:
-        configs = [api.config(name) for name in api.steps(model) or [model]]
-    backends = sorted({config.get("backend") or config.get("platform", "") for config in configs})
-    return f"{', '.join(backends)} (as found)"
+    @contextlib.contextmanager
+    def serve(self, model: str, in_flight: int, sample: Sample, input_file: Path) -> Iterator[ServedPipeline]:
+        """One of its models, warm for so many requests in flight."""
+        addresses = {str(self.address.protocol): self.address}
+        with contextlib.closing(ServedPipeline(model, addresses, sample, input_file, pid=self.pid)) as pipeline:
+            pipeline.warm_up(in_flight)
+            yield pipeline

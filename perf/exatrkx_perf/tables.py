@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from exatrkx_perf.comparison import (
 from exatrkx_perf.points import COMPILED_ENSEMBLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from exatrkx_perf.median_range import MedianRange
     from exatrkx_perf.results import PointStep, Result
@@ -84,28 +85,29 @@ def best_text(every: Sequence[Repeats]) -> str:
 
 def saturation_text(every: Sequence[Repeats]) -> str:
     """Every series at saturation in each configuration, and the ratios in it."""
-    series = all_series(every)
-    rows = []
-    for configuration in configurations(every):
-        points = {one: saturation(every, one, configuration) for one in series}
-        cells = [text(point.median_range("events_per_s") if point else None, ".1f") for point in points.values()]
-        ratios = [text(figure_ratio(points[a], points[b], "events_per_s"), ".2f") for a, b in pairs(series)]
-        rows.append([str(configuration), *cells, *ratios])
-    names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
-    return table(["events/s at saturation, instances × threads", *map(short, series), *names], rows)
+    rows = {str(one): partial(saturation, every, configuration=one) for one in configurations(every)}
+    return ratios_table("events/s at saturation, instances × threads", "events_per_s", all_series(every), rows)
 
 
 def latency_text(every: Sequence[Repeats]) -> str:
     """One client, one instance: the time from sending a request to its answer."""
-    series = all_series(every)
-    rows = []
-    for threads in sorted({one.point.threads for one in every if one.point.threads}):
-        points = {one: single_client(every, one, threads) for one in series}
-        cells = [text(point.median_range("mean_ms") if point else None, ".1f") for point in points.values()]
-        ratios = [text(figure_ratio(points[a], points[b], "mean_ms"), ".2f") for a, b in pairs(series)]
-        rows.append([str(threads), *cells, *ratios])
+    threads = sorted({one.point.threads for one in every if one.point.threads})
+    rows = {str(number): partial(single_client, every, threads=number) for number in threads}
+    return ratios_table("ms with one client, threads", "mean_ms", all_series(every), rows)
+
+
+def ratios_table(
+    title: str, figure: str, series: Sequence[Series], rows: Mapping[str, Callable[[Series], Repeats | None]]
+) -> str:
+    """A figure of every series, and the ratios of each two; the rows say which point of a series is taken."""
+    cells = []
+    for name, point_of in rows.items():
+        points = {one: point_of(one) for one in series}
+        values = [text(point.median_range(figure) if point else None, ".1f") for point in points.values()]
+        ratios = [text(figure_ratio(points[a], points[b], figure), ".2f") for a, b in pairs(series)]
+        cells.append([name, *values, *ratios])
     names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
-    return table(["ms with one client, threads", *map(short, series), *names], rows)
+    return table([title, *map(short, series), *names], cells)
 
 
 def calling_text(every: Sequence[Repeats]) -> str:
