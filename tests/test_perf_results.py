@@ -12,10 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from perf_results import EVENT_MS, point, result, steps, write_folder
 
-from exatrkx_perf.csv_file import append_rows, cell, cells_of, columns_of, read_rows
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.points import Point
-from exatrkx_perf.results import COLUMNS, ResultsFolder, read_results, read_steps
+from exatrkx_perf.results import (
+    COLUMNS,
+    ResultsFolder,
+    append_rows,
+    cell,
+    cells_of,
+    columns_of,
+    read_results,
+    read_rows,
+    read_steps,
+)
 
 NAMES = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"])
 """What may be in the name of a file or of a model: no end of a line."""

@@ -112,14 +112,12 @@ class Windows:
         per_s, ms = (MedianRange.of(values) for values in recent)
         if per_s is None or ms is None:
             return f"{self.level}: no window was measured"
+        figures = f"{self.level}: throughput {per_s:.1f} infer/sec, {self.latency} latency {ms:.1f} ms; "
+        if per_s.number < _RECENT:
+            return f"{figures}{per_s.number} of {_RECENT} windows: too few to tell"
         percent = max(100.0 * (one.high / one.low - 1.0) if one.low > 0.0 else float("inf") for one in (per_s, ms))
         verdict = "stable" if percent <= STABLE_PERCENT else "not stable"
-        if per_s.number < _RECENT:
-            verdict = "too few to tell"
-        return (
-            f"{self.level}: throughput {per_s:.1f} infer/sec, {self.latency} latency {ms:.1f} ms; the largest of "
-            f"{per_s.number} windows exceeds the smallest by {percent:.0f} %: {verdict}"
-        )
+        return f"{figures}the largest of {_RECENT} windows exceeds the smallest by {percent:.0f} %: {verdict}"
 
 
 def read_windows(lines: Iterable[str]) -> list[Windows]:
@@ -138,7 +136,7 @@ def read_windows(lines: Iterable[str]) -> list[Windows]:
 def run(program: str, words: Sequence[str]) -> int:
     """Exit code of perf_analyzer; what it prints goes through, and the stability of every load comes last.
 
-    Interrupted from the keyboard, it ends its measurement itself, and its figures are printed.
+    An interrupt from the keyboard is perf_analyzer's own to answer, which it reaches, too; SIGTERM is handed on.
     """
     lines = []
     with subprocess.Popen([program, *words], stdout=subprocess.PIPE, text=True, errors="replace") as process:

@@ -15,8 +15,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from exatrkx_perf.csv_file import append_rows, cells_of
 from exatrkx_perf.goals import largest, stage_goals_text
+from exatrkx_perf.results import append_rows, cells_of
 from exatrkx_perf.tables import table
 
 if TYPE_CHECKING:
