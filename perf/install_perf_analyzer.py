@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from exatrkx_perf.command_line import parser_of, run_command
 from exatrkx_perf.installation import install_launcher
 
+if TYPE_CHECKING:
+    import argparse
+
+
+def install(_options: argparse.Namespace) -> int:
+    """Install the launcher, and say where it is."""
+    print(install_launcher())
+    return 0
+
 
 def main() -> int:
     """The command line; returns the exit code."""
-    options = parser_of(__doc__).parse_args()
-    return run_command("install_perf_analyzer.py", lambda _: print(install_launcher()) or 0, options)
+    return run_command("install_perf_analyzer.py", install, parser_of(__doc__).parse_args())
 
 
 if __name__ == "__main__":

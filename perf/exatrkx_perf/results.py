@@ -129,7 +129,7 @@ class ResultsFolder:
         """
         others = {result.metadata.machine for result in self.results} - {machine}
         if others:
-            raise ResultsError(f"{self.file} has results of another machine ({others.pop()}): name another --output")
+            raise ResultsError(f"{self.file} has results of another machine ({others.pop()}): name another folder")
 
     def add(self, result: Result, steps: Iterable[StepTime] = ()) -> None:
         """Write the steps, then the point, which is measured again where it lacks."""
@@ -224,7 +224,7 @@ def read_rows(path: Path, what: str, *kinds: Any) -> list[tuple[Any, ...]]:
     Args:
         path: the file.
         what: it should hold, for the error's text.
-        kinds: dataclasses of str, int and float.
+        kinds: dataclasses of str, int, float and bool.
 
     Raises:
         ResultsError: it is missing, or not such a file.
@@ -250,6 +250,7 @@ _READERS: dict[Any, Callable[[str], object]] = {
     "int": int,
     "float": lambda text: float(text) if text else math.nan,
     "str": str,
+    "bool": "True".__eq__,
 }
 
 
