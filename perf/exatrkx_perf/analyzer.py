@@ -9,10 +9,11 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.installation import find_program, program_environment
+from exatrkx_perf.results import Figures
 
 if TYPE_CHECKING:
     from exatrkx_client.address import Address
@@ -25,6 +26,7 @@ _WINDOWS: Final = 3  # perf_analyzer reports the mean of three, and takes no few
 _FEWEST_WAITS_S: Final = 60.0
 _TAIL: Final = 12
 _US_PER_MS: Final = 1e3
+_LATENCIES: Final = {"mean_ms": "Avg", "p50_ms": "p50", "p90_ms": "p90", "p95_ms": "p95", "p99_ms": "p99"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,29 +59,10 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What the clients saw at one concurrency.
-
-    Attributes:
-        concurrency: requests in flight.
-        events_per_s: answers per second.
-        mean_ms, p50_ms, p90_ms, p95_ms, p99_ms: from sending a request to its answer; NaN where the file lacks one.
-    """
-
-    concurrency: int
-    events_per_s: float
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p95_ms: float
-    p99_ms: float
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
-    """What came of it: the clients' view, and perf_analyzer's own CPU time."""
+    """What came of it: throughput and latencies as the clients saw them, and perf_analyzer's own CPU time."""
 
-    load: Load
+    figures: Figures
     cpu_s: float
 
 
@@ -134,14 +117,14 @@ def run_analyzer(request: Request) -> Run:
         cpu_s = _children_cpu_s() - before
         if done.returncode != 0:
             raise MeasurementError(f"{request.model}: perf_analyzer ended with {done.returncode}: {_tail(done.stdout)}")
-        load = next((load for load in read_loads(csv_file) if load.concurrency == request.concurrency), None)
-    if load is None or load.events_per_s <= 0.0:
+        figures = read_loads(csv_file).get(request.concurrency)
+    if figures is None or figures.events_per_s <= 0.0:
         raise MeasurementError(f"{request.model}: perf_analyzer measured nothing: {_tail(done.stdout)}")
-    return Run(load, cpu_s)
+    return Run(figures, cpu_s)
 
 
-def read_loads(path: Path) -> list[Load]:
-    """Read every line of perf_analyzer's CSV file, by the names of its columns.
+def read_loads(path: Path) -> dict[int, Figures]:
+    """What the clients saw, by requests in flight: every line of perf_analyzer's CSV file.
 
     Raises:
         MeasurementError: the file is missing, empty, or not perf_analyzer's.
@@ -153,16 +136,17 @@ def read_loads(path: Path) -> list[Load]:
         raise MeasurementError(f"perf_analyzer wrote no {path.name}: {error.strerror}") from error
     if not rows:
         raise MeasurementError(f"{path}: no measurement in it")
-    return [_load(row, path) for row in rows]
-
-
-def _load(row: dict[str, str], path: Path) -> Load:
     try:
-        concurrency, throughput = int(row["Concurrency"]), float(row["Inferences/Second"])
+        return {int(row["Concurrency"]): _figures(row) for row in rows}
     except (KeyError, TypeError, ValueError) as error:
-        raise MeasurementError(f"{path}: no line of perf_analyzer's: {error}; found {row}") from error
-    columns = ("Avg latency", "p50 latency", "p90 latency", "p95 latency", "p99 latency")
-    return Load(concurrency, throughput, *(_number(row.get(column)) / _US_PER_MS for column in columns))
+        raise MeasurementError(f"{path}: no file of perf_analyzer's: {error}; found {rows}") from error
+
+
+def _figures(row: dict[str, str]) -> Figures:
+    ms: dict[str, Any] = {
+        name: _number(row.get(f"{column} latency")) / _US_PER_MS for name, column in _LATENCIES.items()
+    }
+    return Figures(events_per_s=float(row["Inferences/Second"]), requests=0, **ms)
 
 
 def _number(text: str | None) -> float:

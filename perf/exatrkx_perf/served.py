@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from exatrkx_client.address import Address
@@ -107,9 +107,7 @@ class ServedPipeline:
         run, usage = self._run(request)
         seconds = time.monotonic() - began
         whole, steps = clock.stop()
-        load = asdict(run.load)
-        del load["concurrency"]
-        figures = Figures(**load, **_step_figures(whole, steps), ready_s=self._ready_s)
+        figures = replace(run.figures, **_step_figures(whole, steps), ready_s=self._ready_s)
         return (figures if usage is None else _with_usage(figures, usage, run, seconds)), steps
 
     def _run(self, request: Request) -> tuple[Run, Usage | None]:

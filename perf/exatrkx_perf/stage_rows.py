@@ -144,31 +144,21 @@ def metadata_text(rows: Sequence[Row]) -> str:
 def stage_text(stage: str, rows: Sequence[Row]) -> str:
     """Every method of a stage on every event."""
     cells = [
-        [
-            f"{row.spacepoints:,}",
-            row.method,
-            str(row.threads),
-            f"{row.edges:,}",
-            f"{row.wall_ms:.2f}",
-            f"{row.cpu_ms:.2f}",
-            f"{row.peak_mib:.1f}",
-            f"{row.speed_up:.2f}",
-            "yes" if row.same_answer else "NO",
-        ]
+        {
+            "spacepoints": f"{row.spacepoints:,}",
+            "method": row.method,
+            "threads": str(row.threads),
+            "edges": f"{row.edges:,}",
+            "ms": f"{row.wall_ms:.2f}",
+            "CPU ms": f"{row.cpu_ms:.2f}",
+            "peak MiB": f"{row.peak_mib:.1f}",
+            "reference / this": f"{row.speed_up:.2f}",
+            "same answer": "yes" if row.same_answer else "NO",
+        }
         for row in rows
     ]
-    header = [
-        "spacepoints",
-        "method",
-        "threads",
-        "edges",
-        "ms",
-        "CPU ms",
-        "peak MiB",
-        "reference / this",
-        "same answer",
-    ]
-    return f"## {stage}\n\nReference: {rows[0].method}.\n\n{table(header, cells)}"
+    every = table(list(cells[0]), [list(one.values()) for one in cells])
+    return f"## {stage}\n\nReference: {rows[0].method}.\n\n{every}"
 
 
 def growth_text(rows: Sequence[Row]) -> str:
