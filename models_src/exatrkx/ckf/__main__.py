@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
 from exatrkx.errors import ExatrkxError
+from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
-from exatrkx.tracks_file import TracksWriter
 
 try:
     from exatrkx.ckf.figures import CkfFigures
