@@ -1,5 +1,5 @@
 // Turns taken by threads that watch each other: says what is not as it should be, and ends with 1.
-#include "../backends/exatrkx/engine/turns.hpp"
+#include "../../backends/exatrkx/engine/turns.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "../backends/exatrkx/engine/process.hpp"
+#include "../../backends/exatrkx/engine/process.hpp"
 
 int exatrkx::usable_processors() { return 3; }  // process.cpp needs torch
 
