@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -301,7 +302,7 @@ def test_arguments_that_are_wrong(spoiled: Engine, arguments: list[str], reason:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_gpu_that_is_not_there(spoiled: Engine) -> None:
-    assert spoiled.refusal("--device", "cuda:0") == "cuda:0: this torch has no CUDA, or finds no GPU"
+    assert spoiled.refusal("--device", "cuda:0") == "cuda:0: this build has no CUDA, or torch finds no GPU"
 
 
 @pytest.mark.parametrize("program", ["exatrkx-engine", "exatrkx-engine-on-host"])
@@ -338,6 +339,28 @@ def test_kernels_on_host_threads_refuse_in_the_same_words(tiny_repository: Path,
     assert engine.refusal(path) == f"{path}: {caught.value}"
 
 
+@pytest.mark.parametrize(
+    ("stage", "num_nodes", "edges", "refusal"),
+    [
+        ("select", 3, ["0,1,1.0", "2,-1,1.0"], "EDGE_INDEX: entries must not be negative, found -1 at column 1"),
+        ("select", 3, ["0,1,1.0", "2,1,nan"], "EDGE_SCORES: entries must be numbers, found nan at entry 1"),
+        ("label", 3, ["0,1,1.0", "2,3,1.0"], "EDGE_INDEX: entries must be in [0, 3), found 3 at column 1"),
+        ("label", 3, ["-2,1,-1.0", "2,1,1.0"], "EDGE_INDEX: entries must be in [0, 3), found -2 at column 0"),
+        ("label", 3, [f"{2**40},1,1.0"], f"EDGE_INDEX: entries must be in [0, 3), found {2**40} at column 0"),
+        ("label", 0, ["0,0,1.0"], "EDGE_INDEX: entries must be in [0, 0), found 0 at column 0"),
+        ("label", 3, ["0,1,nan"], "EDGE_SCORES: entries must be numbers, found nan at entry 0"),
+    ],
+)
+def test_graph_stages_refuse_bad_entries_before_a_kernel_sees_them(
+    stage: str, num_nodes: int, edges: list[str], refusal: str
+) -> None:
+    """As on a GPU, where one index out of range would end the whole process."""
+    program = compiled.build("graph-stages-on-host") / "graph-stages-on-host"
+    command = [str(program), stage, str(num_nodes), *edges]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert (done.returncode, done.stdout) == (0, f"{refusal}\n")
+
+
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 def test_nvcc_compiles_the_kernels_with_their_launcher(architecture: str, tmp_path: Path) -> None:
@@ -345,6 +368,15 @@ def test_nvcc_compiles_the_kernels_with_their_launcher(architecture: str, tmp_pa
     command = ["nvcc", "-c", "-std=c++17", f"-arch={architecture}", "-Werror=all-warnings"]
     done = subprocess.run([*command, "-o", tmp_path / "out.o", source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")
+def test_cmake_takes_the_kernels_wherever_nvcc_is(tmp_path: Path) -> None:
+    """With nothing said of the toolkit's place, the GPU's architecture or the language's dialect."""
+    options = [f"-DPython3_EXECUTABLE={sys.executable}", "-DEXATRKX_KERNELS=cuda"]
+    command = ["cmake", "-S", str(ROOT / "backends" / "exatrkx"), "-B", str(tmp_path), *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 @pytest.mark.gpu

@@ -97,10 +97,11 @@ class Step(ABC):
 
     def from_triton(self, tensor: Any, spec: TensorSpec) -> Any:
         """The tensor as an array on the instance's device; without a copy where it is there already."""
-        if tensor.is_cpu():
-            return self.from_numpy(tensor.as_numpy())
         if 0 in tensor.shape():  # nothing to hand over, and DLPack may refuse to
             return self.from_numpy(np.empty(tensor.shape(), spec.numpy_type))
+        if tensor.is_cpu():
+            # Not `as_numpy`: the server's Python backend was built for NumPy 1, and DLPack knows no versions of NumPy.
+            return self.from_numpy(np.from_dlpack(tensor))
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         array = cupy.from_dlpack(tensor)

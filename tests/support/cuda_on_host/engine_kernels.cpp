@@ -12,6 +12,8 @@ void launch_find_roots(unsigned blocks, unsigned threads, void** arguments);
 
 namespace exatrkx::gpu {
 
+bool has_kernels() noexcept { return true; }
+
 void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* /*stream*/) {
   const auto start = [&](auto* kernel) {
     kernel(static_cast<unsigned>(blocks), static_cast<unsigned>(threads), arguments);
