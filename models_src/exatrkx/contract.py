@@ -1,4 +1,4 @@
-"""The tensors that cross the border of each served model: names, types and shapes, written once.
+"""Tensor contract of the served models: names, data types and shapes, written once.
 
 The model configurations, the adapters, the client and the tests are all derived from, or checked against, this file.
 """

@@ -1,4 +1,4 @@
-"""The whole pipeline as one function call, with no server: the reference for everything that is served."""
+"""Inference pipeline as one function call, with no server: the reference for everything that is served."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The working point: every radius, cap and cut of the pipeline, read from one file."""
+"""Working point: every radius, cap and cut of the pipeline, read from one file."""
 
 from __future__ import annotations
 

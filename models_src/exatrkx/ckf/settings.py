@@ -1,4 +1,4 @@
-"""How the CKF is set: as ACTS sets it in its own monitoring, and as it finds more here."""
+"""CKF parameters: as ACTS sets them in its own monitoring, and as they find more here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TorchScript: networks traced for the server with a proof that each keeps the contract, read again, and run."""
+"""TorchScript: tracing of networks with a proof that each keeps the contract, loading, and inference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GNN: edges learn from the triplets that they are part of whether they belong to a track.
+"""Graph neural network (GNN) on triplets: edges learn from their continuations whether they belong to a track.
 
 A graph network on the line graph: its nodes are the edges, its links the triplets. Each round is one step of belief
 propagation along the tracks, with learnt beliefs: an edge is told how well the best of its continuations, outwards and

@@ -1,4 +1,4 @@
-"""A counted fraction and its confidence interval."""
+"""Ratios with their 95 % Wilson confidence intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which particle each track candidate belongs to, and how well.
+"""Track-to-particle matching: double majority, LHC and perfect.
 
 Three published criteria, of rising tolerance to lost spacepoints and falling tolerance to wrong ones, are in use in the
 field; `Matching` has all three, and `exatrkx.performance.metrics` counts with them.

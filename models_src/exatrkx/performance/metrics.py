@@ -1,4 +1,4 @@
-"""The figures of merit, each defined once, with its numerator and its denominator.
+"""Tracking metrics: efficiency, fake, duplicate and unmatched rate, edge efficiency and purity, each defined once.
 
 All of them are pooled over events by adding: numerators to numerators, denominators to denominators.
 """

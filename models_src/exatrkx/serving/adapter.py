@@ -1,4 +1,4 @@
-"""What every Python model of the repository shares: Triton's requests in, one call per request, responses out.
+"""Triton Python backend adapter, which every Python model of the repository shares: requests in, responses out.
 
 Imported only inside a Triton server, whose Python backend provides `triton_python_backend_utils`. No torch here: the
 steps between the networks start faster and need less memory without it.
@@ -72,7 +72,7 @@ class Step(ABC):
         if self.device.gpu is not None:
             self.use_gpu(self.device.gpu)
         self.load(args)
-        self._rehearse(config)
+        self._warm_up(config)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Called by Triton with one or more requests; each gets its own answer, and its own error."""
@@ -126,7 +126,7 @@ class Step(ABC):
         cupy.cuda.get_current_stream().synchronize()
         return pb_utils.Tensor.from_dlpack(name, cupy.ascontiguousarray(array))
 
-    def _rehearse(self, config: dict[str, Any]) -> None:
+    def _warm_up(self, config: dict[str, Any]) -> None:
         """Run on the warm-up samples of the configuration: a model that cannot answer fails to load, and says why.
 
         Triton runs them too, but may crash when a Python model fails then.

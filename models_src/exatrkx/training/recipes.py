@@ -1,4 +1,4 @@
-"""Sizes and schedules of the three networks, by name."""
+"""Hyperparameters: sizes and schedules of the three networks, by name."""
 
 from __future__ import annotations
 
