@@ -33,7 +33,7 @@ class Reconstructed:
 
 
 class Reconstruction:
-    """Everything that one process needs; it takes seconds to build, once."""
+    """Simulation and CKF of one process; it takes seconds to build, once."""
 
     def __init__(self, settings: SimulationSettings, ckf: CkfSettings) -> None:
         self._ckf = ckf

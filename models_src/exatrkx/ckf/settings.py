@@ -12,7 +12,7 @@ SHORT_STRIPS: Final = (12, 13, 14)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CkfSettings:
-    """What the two sets of settings differ in. Lengths in mm.
+    """CKF parameters in which the two sets differ. Lengths in mm.
 
     Attributes:
         seed_volumes: volumes whose spacepoints make seeds.

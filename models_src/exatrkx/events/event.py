@@ -62,7 +62,7 @@ class Particles:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Truth:
-    """Which particle made which spacepoint, and in which order along its way.
+    """Truth links: which particle made which spacepoint, and in which order along its way.
 
     One entry per (spacepoint, particle) pair, H in all: a spacepoint of no particle has none, one of two has two.
 

@@ -31,7 +31,7 @@ _PROBABILITY_OPERATORS: Final = {"aten::sigmoid", "aten::sigmoid_", "aten::softm
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was compared: the probes, and the largest difference between TorchScript and eager network."""
+    """Proof of equality: the probes, and the largest difference between TorchScript and eager network."""
 
     probes: int
     largest_difference: float

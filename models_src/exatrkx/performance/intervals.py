@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """`numerator` of `denominator` things had a property. Adding two pools their events.
+    """Ratio of counts: `numerator` of `denominator` things had a property. Adding two pools their events.
 
     Attributes:
         numerator: things that had it, 0 ≤ numerator ≤ denominator.

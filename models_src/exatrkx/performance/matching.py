@@ -27,7 +27,7 @@ LHC_PURITY: Final = 0.75
 
 
 class Matching(Enum):
-    """When a candidate counts as the track of its majority particle.
+    """Matching criterion: when a candidate counts as the track of its majority particle.
 
     Attributes:
         PERFECT: purity = 1 and completeness = 1: exactly the particle's spacepoints.

@@ -35,7 +35,7 @@ class BrokenModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where Triton placed an instance of a model: the CPU, or the GPU with this number."""
+    """Device on which Triton placed an instance of a model: the CPU, or the GPU with this number."""
 
     gpu: int | None
 
@@ -50,7 +50,7 @@ class Device:
 
 
 class Step(ABC):
-    """Base of a `TritonPythonModel`: a subclass says which model it is, and what to do with one request's tensors."""
+    """Base class of every `TritonPythonModel`: a subclass says which model it is, and what one request's tensors become."""
 
     spec: ClassVar[ModelSpec]
     """The contract that the model keeps."""

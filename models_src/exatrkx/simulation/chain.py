@@ -9,7 +9,7 @@ from exatrkx.simulation.settings import SimulationSettings
 
 
 class Simulation:
-    """Everything that one process needs to simulate events; it takes seconds to build, once.
+    """Simulation of one process, generator and detector; it takes seconds to build, once.
 
     Args:
         settings: which events.

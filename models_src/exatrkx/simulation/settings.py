@@ -27,7 +27,7 @@ BEAM_SPOT: Final = (0.0125, 0.0125, 55.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationSettings:
-    """The same settings and event number give the same event, whatever was simulated before and elsewhere.
+    """Simulation settings: with the event number they determine the event, whatever was simulated before and elsewhere.
 
     Attributes:
         process: the hard scatter, a key of `PROCESSES`.

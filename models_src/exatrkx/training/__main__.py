@@ -39,7 +39,7 @@ PROVISIONAL_CUT: Final = 0.5
 
 
 class Training:
-    """One run: its events, its recipe and its folder, which holds the weights, the checkpoints and the logs."""
+    """Training run: its events, its recipe and its folder, which holds the weights, the checkpoints and the logs."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.folder: Path = arguments.output

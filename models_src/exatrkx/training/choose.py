@@ -34,7 +34,7 @@ track that was not found is lost."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goals:
-    """The part of the true edges with pT > 1 GeV that a stage has to keep.
+    """Efficiency goals: the part of the true edges with pT > 1 GeV that a stage has to keep.
 
     Attributes:
         radius: of all true edges, by the neighbour search.

@@ -28,7 +28,7 @@ LARGEST_GRADIENT: Final = 1.0
 
 
 class Task(Protocol):
-    """What a network's training must say of itself."""
+    """Training task: a network, its loss and its evaluation."""
 
     @property
     def network(self) -> nn.Module:
@@ -43,7 +43,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast to train.
+    """Training schedule: how long, and at which learning rate.
 
     Attributes:
         epochs: passes over the training events.

@@ -32,7 +32,7 @@ SAVED_TIMING: Final = "as saved; by exatrkx.ckf the CPU time of one core"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was found in an event of N spacepoints.
+    """Tracks found in an event of N spacepoints.
 
     Attributes:
         labels: [N] −1, or the number of the spacepoint's track candidate.
@@ -47,7 +47,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """A way to find tracks.
+    """Track finder.
 
     Attributes:
         find: the tracks of one event; raises what the pipeline or the client raises.

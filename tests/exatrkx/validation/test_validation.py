@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -218,3 +219,10 @@ def test_options_that_make_no_sense(arguments: Sequence[str], reason: str, capsy
     with pytest.raises(SystemExit):
         main(arguments)
     assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["exatrkx.validation", "exatrkx.validate"])
+def test_both_names_of_the_command(module: str) -> None:
+    shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert "--sample" in shown.stdout
