@@ -50,7 +50,7 @@ class Device:
 
 
 class Step(ABC):
-    """Base class of every `TritonPythonModel`: a subclass says which model it is, and what one request's tensors become."""
+    """Base class of every `TritonPythonModel`: a subclass says which model it is, and what a request becomes."""
 
     spec: ClassVar[ModelSpec]
     """The contract that the model keeps."""
