@@ -1,4 +1,4 @@
-"""What can go wrong, as few exceptions as a caller needs to tell apart."""
+"""Exceptions of this package: as few as a caller needs to tell apart."""
 
 
 class ExatrkxError(Exception):

@@ -1,4 +1,4 @@
-// Edge selection, and components as exatrkx/components_gpu.py finds them, with torch's tensors.
+// Edge selection, and components as exatrkx/stages/cuda.py finds them, with torch's tensors.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty_like.h>
