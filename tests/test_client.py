@@ -6,13 +6,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import handmade
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from exatrkx.contract import ENSEMBLE, ModelSpec
+from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
 from exatrkx.features import features
 from exatrkx_client import (
@@ -22,7 +23,7 @@ from exatrkx_client import (
     ServerUnavailableError,
     TrackingClient,
 )
-from exatrkx_client.transport import Reply, Request
+from exatrkx_client.transport import Question, Reply, Request
 
 Answer = Callable[[Request], Reply]
 FeatureArray = npt.NDArray[np.float32]
@@ -48,9 +49,14 @@ class ScriptedTransport:
     def is_ready(self, model: str, timeout_s: float) -> bool:
         return model == ENSEMBLE.name and timeout_s > 0
 
-    def describe(self, model: str, timeout_s: float) -> ModelSpec:
-        assert timeout_s > 0
-        return ModelSpec(model, ENSEMBLE.inputs, ENSEMBLE.outputs)
+    def ask(self, question: Question, model: str, timeout_s: float) -> dict[str, Any]:
+        assert (question, timeout_s > 0) == ("model", True)
+        tensors = {"inputs": ENSEMBLE.inputs, "outputs": ENSEMBLE.outputs}
+        metadata = {
+            kind: [{"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.dims)} for tensor in some]
+            for kind, some in tensors.items()
+        }
+        return {"name": model, **metadata}
 
     def submit(self, request: Request) -> ScriptedPending:
         self.sent.append(request)

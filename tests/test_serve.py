@@ -271,7 +271,7 @@ def test_an_ensemble_brings_its_steps(tiny_repository: Path, tmp_path: Path) -> 
     options = ServerOptions(models=("exatrkx_ensemble",), log_file=tmp_path / "log")
     with TritonServer(tiny_repository, options) as running:
         caller = Caller(running)
-        ready = {name: caller.client.is_model_ready(name) for name in ("exatrkx_ensemble", "wcc", "exatrkx_custom")}
+        ready = {name: caller.is_ready(name) for name in ("exatrkx_ensemble", "wcc", "exatrkx_custom")}
         caller.close()
     assert ready == {"exatrkx_ensemble": True, "wcc": True, "exatrkx_custom": False}
 

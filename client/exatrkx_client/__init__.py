@@ -10,6 +10,7 @@ from exatrkx_client.errors import (
     ClientError,
     DeadlineError,
     RequestRejectedError,
+    ServedModelError,
     ServerError,
     ServerUnavailableError,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "DeadlineError",
     "RequestRejectedError",
     "Retry",
+    "ServedModelError",
     "ServerError",
     "ServerUnavailableError",
     "TrackResult",

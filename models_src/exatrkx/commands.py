@@ -22,7 +22,7 @@ EXIT_CODES: Final = (
 def run_command(
     name: str, work: Callable[[], int | None], expected: tuple[type[Exception], ...] = (ExatrkxError, OSError)
 ) -> int:
-    """Exit code of a command's work, with the reason of a failure on standard error: one line that begins with its name.
+    """Exit code of a command's work; the reason of a failure goes to standard error, after the command's name.
 
     Args:
         name: of the command.
