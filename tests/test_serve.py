@@ -101,7 +101,7 @@ def test_ready_line_ports_file_and_log(serving: Serving) -> None:
     addresses = json.loads(serving.ports_file.read_text())
     assert re.fullmatch(
         r"ready after \d+\.\d s: gRPC 127\.0\.0\.1:\d+, HTTP http://127\.0\.0\.1:\d+, "
-        r"metrics http://127\.0\.0\.1:\d+/metrics; backends: .*; log: .*server\.log\n",
+        r"metrics http://127\.0\.0\.1:\d+/metrics; devices?: [^;]*; backends: .*; log: .*server\.log\n",
         line,
     )
     assert addresses["grpc_url"] in line

@@ -20,23 +20,24 @@ EXIT_CODES: Final = (
 
 
 def run_command(
-    name: str, work: Callable[[], int | None], expected: tuple[type[Exception], ...] = (ExatrkxError, OSError)
+    name: str, work: Callable[[], object], expected: tuple[type[Exception], ...] = (ExatrkxError, OSError)
 ) -> int:
     """Exit code of a command's work; the reason of a failure goes to standard error, after the command's name.
 
     Args:
         name: of the command.
-        work: what it does; may return an exit code of its own.
+        work: what it does; may return an `ExitCode` of its own.
         expected: errors that are a reason, not a bug; a bug keeps its traceback.
     """
     try:
-        return work() or ExitCode.DONE
+        result = work()
     except expected as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, ExatrkxError) else ExitCode.FAILED
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
+    return result if isinstance(result, ExitCode) else ExitCode.DONE
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:
