@@ -11,6 +11,7 @@ from serving import Caller
 from tiny_networks import WORKING_POINT, clumps
 
 from exatrkx_client import ClientError
+from exatrkx_client.address import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
