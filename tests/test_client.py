@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -277,3 +278,23 @@ def test_neither_the_client_nor_its_readers_import_torch() -> None:
         "assert {'tritonclient.grpc', 'tritonclient.http'} <= set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_questions_over_http_need_no_tritonclient() -> None:
+    """A server may be started where there is none, as in NVIDIA's container."""
+    script = (
+        "import sys\n"
+        "sys.modules['tritonclient'] = None\n"
+        "from exatrkx_client import ServerUnavailableError\n"
+        "from exatrkx_client.address import Address\n"
+        "from exatrkx_client.triton_api import TritonApi\n"
+        "try:\n"
+        "    TritonApi(Address.parse('http://127.0.0.1:' + sys.argv[1])).server_name()\n"
+        "except ServerUnavailableError: print('asked')\n"
+        "assert not {'torch', 'grpc'} & set(sys.modules)"
+    )
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        command = [sys.executable, "-c", script, str(nobody.getsockname()[1])]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "asked\n"

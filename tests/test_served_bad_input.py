@@ -16,7 +16,7 @@ from exatrkx_client.address import Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from serving import Array, Protocol
+    from serving import Array
 
     from exatrkx_server import TritonServer
 
