@@ -1,4 +1,4 @@
-"""Draw one event: its spacepoints and the tracks found in them, across the beam and along it.
+"""Event display: an event's spacepoints and the tracks found in them, across the beam and along it.
 
 python client/event_display.py data/events.parquet tracks.parquet --event 3 --output display.png
 """

@@ -1,4 +1,4 @@
-"""Send events to a server, write the tracks that it finds, and print what was found.
+"""Track finding of files of events: send them to a server, write its tracks, and print what was found.
 
 python client/find_tracks.py data/event*-hits.csv --url 127.0.0.1:8001 --output tracks.parquet
 """

@@ -1,4 +1,4 @@
-"""Serve the model repository with Triton on this machine, in the foreground: `python deploy/serve.py`.
+"""Triton server in the foreground, with this project's model repository: `python deploy/serve.py`.
 
 One line on standard output when every model is ready; the server's own output goes to the log file. SIGINT (Ctrl-C)
 and SIGTERM stop it cleanly. The exit code is 0 after such a stop; 1, with the reason on standard error, when the server

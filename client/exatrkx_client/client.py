@@ -1,4 +1,4 @@
-"""The client: one server, one model, events in and track labels out."""
+"""Tracking client: one server, one model, events in and track labels out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a served model keeps the contract that this client was written for."""
+"""Contract check: a served model's tensors against those of `exatrkx.contract`."""
 
 from __future__ import annotations
 

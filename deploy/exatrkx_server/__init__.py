@@ -1,4 +1,4 @@
-"""A Triton server on this machine, from Python: find it, give it its backends, start it, and stop it for certain.
+"""Triton server on this machine, from Python: find it, give it its backends, start it, and stop it for certain.
 
     with TritonServer(Path("model_repository")) as server:
         print(server.grpc_url)

@@ -1,4 +1,4 @@
-"""One Triton server as a child process, which never outlives the process that started it."""
+"""Triton server as a child process, which never outlives the process that started it."""
 
 from __future__ import annotations
 
