@@ -1,4 +1,4 @@
-"""Demonstration of the whole chain (`make demo`): export the networks, serve them, find the tracks of the bundled events, draw one of them.
+"""Demonstration (`make demo`): export the networks, serve them, find the tracks of bundled events, draw one of them.
 
 Every step is a command that a user can run, and is printed before it runs. The server listens on free ports of this
 machine and is stopped at the end, whatever happens.
