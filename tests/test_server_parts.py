@@ -112,6 +112,13 @@ class TestProjectFiles:
         assert done.stdout.startswith(f"{tmp_path / 'backends'}: not found; exatrkx_server was installed without the")
 
 
+def test_starting_a_server_needs_numpy_alone() -> None:
+    """As in NVIDIA's container, where nothing of this project is installed, nor what it depends on."""
+    absent = ["tritonclient", "grpc", "torch", "scipy", "pyarrow", "tqdm", "matplotlib", "psutil"]
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import exatrkx_server, exatrkx.commands"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 class TestBackends:
     @pytest.fixture
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
