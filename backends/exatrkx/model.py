@@ -6,7 +6,7 @@ from pathlib import Path
 
 from exatrkx.contract import CUSTOM
 from exatrkx.pipeline import Pipeline
-from exatrkx.triton_adapter import Arrays, Step
+from exatrkx.serving.adapter import Arrays, Step
 
 
 class TritonPythonModel(Step):

@@ -15,8 +15,8 @@ import torch
 from exatrkx import checks
 from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
 from exatrkx.errors import ContractError
-from exatrkx.torchscript_file import inference, load_torchscript
-from exatrkx.triton_adapter import Arrays, BrokenModelError, Step
+from exatrkx.networks.torchscript import inference, load_torchscript
+from exatrkx.serving.adapter import Arrays, BrokenModelError, Step
 
 NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 

@@ -123,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse((__doc__ or "").partition("\n")[0], arguments)
     return run_command("validate", lambda: print(judge(options)), (ExatrkxError, OSError, ValueError))
 
+from exatrkx.validation.__main__ import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -31,7 +31,7 @@ class WorkingPoint:
         gnn_cut: probability in [0, 1] above which the GNN's edge joins a track candidate.
         min_hits: spacepoints that a component needs to be a track candidate.
         track_building: what makes candidates of scored edges: `components`, or `contraction`, which takes components
-            apart where their edges disagree; see `exatrkx.track_building`.
+            apart where their edges disagree; see `exatrkx.stages.track_building`.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
     """
 

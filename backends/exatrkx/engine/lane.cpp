@@ -6,6 +6,7 @@
 #include <string>
 
 #include "errors.hpp"
+#include "gpu/kernels.hpp"
 
 namespace exatrkx {
 
@@ -14,7 +15,7 @@ namespace {
 std::optional<c10::Stream> own_stream(c10::Device device) {
   if (device.is_cpu()) return std::nullopt;
   if (!device.is_cuda()) throw ContractError(device.str() + ": expected cpu or cuda:N");
-  if (!has_cuda()) throw ContractError(device.str() + ": this torch has no CUDA, or finds no GPU");
+  if (!has_cuda()) throw ContractError(device.str() + ": this build has no CUDA, or torch finds no GPU");
   const c10::impl::VirtualGuardImpl cuda(device.type());
   if (device.has_index() && device.index() >= cuda.deviceCount()) {
     throw ContractError(device.str() + ": there are " + std::to_string(cuda.deviceCount()) + " GPUs");
@@ -24,7 +25,7 @@ std::optional<c10::Stream> own_stream(c10::Device device) {
 
 }  // namespace
 
-bool has_cuda() { return at::globalContext().hasCUDA(); }
+bool has_cuda() { return gpu::has_kernels() && at::globalContext().hasCUDA(); }
 
 Lane::Lane(c10::Device device)
     : device_(device.is_cuda() && !device.has_index() ? c10::Device(c10::kCUDA, 0) : device),

@@ -44,6 +44,8 @@ Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
 }
 
 void Instance::rehearse(const WarmUp& sample) {
+  const LaneScope own_stream(runner_->lane());  // here, so that the zeros are written before they are read
+  const c10::InferenceMode no_gradients;
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) {
     const auto dims = sample.dims.find(spec.name);
@@ -51,8 +53,6 @@ void Instance::rehearse(const WarmUp& sample) {
     tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->lane().device())));
   }
   try {
-    const LaneScope own_stream(runner_->lane());
-    const c10::InferenceMode no_gradients;
     static_cast<void>(runner_->run(tensors));
   } catch (...) {
     throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));

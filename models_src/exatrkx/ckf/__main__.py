@@ -12,7 +12,6 @@ from tqdm import tqdm
 from exatrkx.ckf.settings import SETTINGS
 from exatrkx.commands import add_version, run_command
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
-from exatrkx.tracks_file import TracksWriter
 
 try:
     from exatrkx.ckf.figures import CkfFigures

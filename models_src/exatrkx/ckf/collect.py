@@ -12,7 +12,7 @@ import acts.examples as ex
 
 from exatrkx.ckf.algorithms import TRACKS
 from exatrkx.ckf.labels import label_spacepoints
-from exatrkx.event import IntArray
+from exatrkx.events.event import IntArray
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx.simulation.detector import SPACEPOINTS
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exatrkx.contract import NOISE_LABEL
-from exatrkx.event import IntArray
+from exatrkx.events.event import IntArray
 
 
 def label_spacepoints(tracks: Sequence[Sequence[int]], num_spacepoints: int) -> IntArray:

@@ -11,7 +11,7 @@ from exatrkx.ckf.algorithms import ambiguity, finding, seeding
 from exatrkx.ckf.collect import Clock, TrackSink
 from exatrkx.ckf.settings import CkfSettings
 from exatrkx.errors import SimulationError
-from exatrkx.event import Event, IntArray
+from exatrkx.events.event import Event, IntArray
 from exatrkx.simulation.chain import Simulation
 from exatrkx.simulation.settings import Settings
 from exatrkx.simulation.workers import in_processes

@@ -13,10 +13,18 @@ import torch
 from torch import Tensor, nn  # Tensor at run time too: MessagePassing evaluates the annotations
 from torch_geometric.nn import MessagePassing
 
-from exatrkx.networks.geometry import NUM_EDGE_FEATURES, NUM_NODE_FEATURES, edge_features, node_features, outwards
-from exatrkx.networks.layers import EdgeInput, mlp
-from exatrkx.networks.segments import segments
-from exatrkx.networks.triplets import NUM_TRIPLET_FEATURES, continuations, triplet_features
+from exatrkx.networks.geometry import (
+    NUM_EDGE_FEATURES,
+    NUM_NODE_FEATURES,
+    NUM_TRIPLET_FEATURES,
+    continuations,
+    edge_features,
+    node_features,
+    outwards,
+    segments,
+    triplet_features,
+)
+from exatrkx.networks.mlp import EdgeInput, mlp
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""

@@ -24,7 +24,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.event_file")
+    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.events.parquet")
     add_event_arguments(parser)
     add_version(parser)
     return parse_with_settings(parser, arguments)

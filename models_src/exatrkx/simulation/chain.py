@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exatrkx.event import Event
+from exatrkx.events.event import Event
 from exatrkx.simulation.detector import Detector, Further, no_more
 from exatrkx.simulation.generator import Generator
 from exatrkx.simulation.settings import Settings

@@ -9,7 +9,7 @@ import acts.examples as ex
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.event import Event, IntArray, Particles, Truth
+from exatrkx.events.event import Event, IntArray, Particles, Truth
 
 UIntArray = npt.NDArray[np.uint64]
 

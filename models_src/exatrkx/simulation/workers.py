@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 from exatrkx.errors import SimulationError
-from exatrkx.event import Event
+from exatrkx.events.event import Event
 from exatrkx.simulation.chain import Simulation
 from exatrkx.simulation.settings import Settings
 

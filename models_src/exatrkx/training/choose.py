@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from exatrkx.metrics import TrackMetrics, track_metrics
-from exatrkx.track_building import label_tracks
+from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.stages.track_building import label_tracks
 from exatrkx.training.weighting import TARGET_PT
 
 if TYPE_CHECKING:
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from exatrkx.event import Event
-    from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork
+    from exatrkx.events.event import Event
+    from exatrkx.networks.mlp import EdgeFilter, Embedding
+    from exatrkx.networks.triplet_network import TripletNetwork
     from exatrkx.training.sample import Sample
     from exatrkx.working_point import WorkingPoint
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from exatrkx.networks import Embedding
+    from exatrkx.networks.mlp import Embedding
     from exatrkx.training.sample import Sample
 
 SHARPNESS: Final = 4.0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import torch
 from tqdm import tqdm
 
-from exatrkx.memory import retain_freed_memory
+from exatrkx.arrays import retain_freed_memory
 from exatrkx.training.sample import Sample, augment
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from exatrkx.event_file import read_events
-from exatrkx.features import features
-from exatrkx.truth import true_edges
+from exatrkx.events.event import features
+from exatrkx.events.parquet import read_events
+from exatrkx.events.truth import true_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from exatrkx.event import Event
+    from exatrkx.events.event import Event
 
 NO_PARTICLE = -1
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from exatrkx.networks import TripletNetwork
+    from exatrkx.networks.triplet_network import TripletNetwork
     from exatrkx.training.sample import Sample
 
 EARLY_WEIGHT: Final = 0.2

@@ -1,4 +1,4 @@
-"""The figures of merit that are counted in bins. What each one counts is defined in `exatrkx.metrics`."""
+"""The figures of merit that are counted in bins. What each one counts is defined in `exatrkx.performance.metrics`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from exatrkx.matching import Matching, found_particles
-from exatrkx.metrics import duplicates, fakes
-from exatrkx.truth import require_truth
+from exatrkx.events.truth import require_truth
+from exatrkx.performance.matching import Matching, found_particles
+from exatrkx.performance.metrics import duplicates, fakes
 from exatrkx.validation.binning import ETA, PT, RADIUS, Axis, BinnedRatio
 
 if TYPE_CHECKING:
-    from exatrkx.event import Event, FloatArray, IntArray
-    from exatrkx.matching import Candidates
-    from exatrkx.truth import BoolArray
+    from exatrkx.events.event import Event, FloatArray, IntArray
+    from exatrkx.events.truth import BoolArray
+    from exatrkx.performance.matching import Candidates
 
 MATCHINGS: Final = {
     "double majority": Matching.DOUBLE_MAJORITY,

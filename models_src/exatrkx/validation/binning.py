@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.intervals import Ratio
+from exatrkx.performance.intervals import Ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from exatrkx.event import FloatArray, IntArray
-    from exatrkx.truth import BoolArray
+    from exatrkx.events.event import FloatArray, IntArray
+    from exatrkx.events.truth import BoolArray
 
 
 @dataclass(frozen=True, slots=True)

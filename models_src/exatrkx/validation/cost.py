@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from exatrkx.validation.finders import STAGES
-
 if TYPE_CHECKING:
-    from exatrkx.event import FloatArray, IntArray
+    from exatrkx.events.event import FloatArray, IntArray
     from exatrkx.pipeline import Network, Pipeline
 
 _EDGES: Final = 64
@@ -62,13 +60,13 @@ def network_costs(pipeline: Pipeline, hits: FloatArray, graphs: dict[str, IntArr
     Args:
         pipeline: with networks in eager mode: what TorchScript does is not seen.
         hits: [N,3] features of the event.
-        graphs: [2,E] edges after each stage, by the names in `exatrkx.validation.finders.STAGES`.
+        graphs: [2,E] edges after each stage, in the stages' order.
     """
-    neighbours, filtered, _ = STAGES
+    neighbour_edges, filtered_edges, *_ = graphs.values()
     networks: tuple[tuple[str, Network, IntArray | None], ...] = (
         ("embed", pipeline.embed, None),
-        ("filter", pipeline.edge_filter, graphs[neighbours]),
-        ("gnn", pipeline.gnn, graphs[filtered]),
+        ("filter", pipeline.edge_filter, neighbour_edges),
+        ("gnn", pipeline.gnn, filtered_edges),
     )
     return tuple(network_cost(name, network, hits, edges, pipeline.device) for name, network, edges in networks)
 

@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.edges import select_edges
 from exatrkx.errors import EventFormatError
-from exatrkx.event import Event, IntArray
-from exatrkx.features import features
-from exatrkx.saved_tracks import SavedTracks
+from exatrkx.events.event import Event, IntArray, features
+from exatrkx.events.saved_tracks import SavedTracks
+from exatrkx.stages.edges import select_edges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +28,6 @@ NETWORKS: Final = "networks"
 
 SAVED_TIMING: Final = "as saved; by exatrkx.ckf the processor time of one core"
 """What the seconds in a file of tracks are."""
-
-READY_S: Final = 10.0
-"""How long a server may take to be ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,33 +99,12 @@ def direct(pipeline: Pipeline) -> Finder:
 
 
 @contextmanager
-def served(url: str, model: str) -> Iterator[Finder]:
-    """A model of a running server; the connection is closed at the end of the `with`.
-
-    Raises:
-        ValueError: `url` is no address.
-        ExatrkxError: the server is not ready, or has no such model with the pipeline's tensors.
-    """
-    from exatrkx_client import TrackingClient  # noqa: PLC0415 - the client builds on this package, not it on the client
-
-    with TrackingClient(url, model) as client:
-        client.wait_until_ready(READY_S)
-        client.check_contract()
-
-        def find(event: Event) -> Found:
-            _, answer = next(client.find_tracks_many([event], in_flight=1))
-            return Found(labels=answer.labels, seconds=answer.seconds)
-
-        yield Finder(find, f"server {client.address}, model {model}", "request to decoded answer, one at a time")
-
-
-@contextmanager
 def saved(name: str, file: Path) -> Iterator[Finder]:
     """The tracks of a file, found by anything: those of exactly the events that are asked for within the `with`.
 
     Args:
         name: of what found them.
-        file: as `exatrkx.tracks_file` describes it.
+        file: as `exatrkx.events.tracks` describes it.
 
     Raises:
         EventFormatError: not a file of tracks; within the `with`, tracks of other spacepoints than the event's, or an

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from exatrkx.plot_style import COLOURS
+from exatrkx.reporting.plot_style import COLOURS
 from exatrkx.validation.binning import PT, RADIUS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from exatrkx.intervals import Ratio
+    from exatrkx.performance.intervals import Ratio
     from exatrkx.validation.binning import Axis, BinnedRatio
 
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")

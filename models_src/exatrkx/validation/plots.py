@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.plot_style import headline, new_figure, save_small, style
+from exatrkx.reporting.plot_style import headline, new_figure, save_small, style
 from exatrkx.validation.binned import Quantity
 from exatrkx.validation.binning import ETA, PT, RADIUS, BinnedRatio
 from exatrkx.validation.images import RATES, SAMPLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.report import code_line, particles_line
+from exatrkx.reporting.tables import code_line, particles_line
 from exatrkx.validation.binned import Quantity
 from exatrkx.validation.binning import ETA, PT, RADIUS
 from exatrkx.validation.images import RATES, SAMPLES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from exatrkx.plot_style import headline, new_figure
+from exatrkx.reporting.plot_style import headline, new_figure
 from exatrkx.validation.judged import finders_of, samples_of
 from exatrkx.validation.panels import draw_points, legend, looks, range_of_intervals
 

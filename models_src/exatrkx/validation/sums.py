@@ -7,21 +7,21 @@ from math import isnan
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.intervals import Ratio
-from exatrkx.matching import found_particles
-from exatrkx.metrics import EdgeMetrics, TrackMetrics, match_labels, score_candidates, score_edges, share
-from exatrkx.selection import TARGET, ParticleSelection, is_electron
-from exatrkx.truth import edge_truth, owned_true_edges, require_truth, true_edges
+from exatrkx.events.truth import edge_truth, owned_true_edges, require_truth, true_edges
+from exatrkx.performance.intervals import Ratio
+from exatrkx.performance.matching import found_particles
+from exatrkx.performance.metrics import EdgeMetrics, TrackMetrics, match_labels, score_candidates, score_edges, share
+from exatrkx.performance.selection import TARGET, ParticleSelection, is_electron
 from exatrkx.validation.binned import MATCHINGS, BinnedFigures
 from exatrkx.validation.finders import STAGES, Finder, direct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from exatrkx.event import Event
-    from exatrkx.matching import Candidates
+    from exatrkx.events.event import Event
+    from exatrkx.events.truth import BoolArray
+    from exatrkx.performance.matching import Candidates
     from exatrkx.pipeline import Pipeline
-    from exatrkx.truth import BoolArray
     from exatrkx.validation.finders import Found
 
 KINDS: Final = ("electrons", "all others")

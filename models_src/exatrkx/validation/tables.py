@@ -5,14 +5,15 @@ from __future__ import annotations
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.report import TRACK_ROWS, track_table, with_interval
+from exatrkx.reporting.markdown import markdown_table
+from exatrkx.reporting.tables import TRACK_ROWS, track_table, with_interval
 from exatrkx.validation.binned import MATCHINGS
 from exatrkx.validation.judged import finders_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exatrkx.intervals import Ratio
+    from exatrkx.performance.intervals import Ratio
     from exatrkx.validation.binned import Quantity
     from exatrkx.validation.binning import Axis
     from exatrkx.validation.cost import NetworkCost
@@ -34,7 +35,7 @@ def summary_table(judged: Sequence[Judged]) -> list[str]:
         cost = (f"{per_spacepoint(one.cost):,.0f}" if one.cost else "–",) if with_cost else ()
         rows.append((one.sample.name, one.finder.name, str(one.result.events), *figures, *cost))
     columns = ("efficiency, double majority", "fake rate", "duplicate rate", "spacepoints per event", "ms per event")
-    return table(("sample", "finder", "events", *columns, *(COST_COLUMN if with_cost else ())), rows)
+    return markdown_table(("sample", "finder", "events", *columns, *(COST_COLUMN if with_cost else ())), rows)
 
 
 def pileup_table(judged: Sequence[Judged]) -> list[str]:
@@ -50,7 +51,7 @@ def pileup_table(judged: Sequence[Judged]) -> list[str]:
         (one.finder.name, f"{pileup:g}", *(counted(getattr(one.result.tracks, name)) for name in names))
         for pileup, one in known
     ]
-    return table(("finder", "µ", *(titles[name] for name in names)), rows)
+    return markdown_table(("finder", "µ", *(titles[name] for name in names)), rows)
 
 
 def stage_table(judged: Sequence[Judged]) -> list[str]:
@@ -61,7 +62,7 @@ def stage_table(judged: Sequence[Judged]) -> list[str]:
             if stage.count:
                 edges = f"{stage.count / max(1, one.result.events):.0f}"
                 rows.append((name, with_interval(stage.edges.efficiency), with_interval(stage.edges.purity), edges))
-    return table(("graph after", "edge efficiency", "purity", "edges per event"), rows) if rows else []
+    return markdown_table(("graph after", "edge efficiency", "purity", "edges per event"), rows) if rows else []
 
 
 def tracks_table(judged: Sequence[Judged]) -> list[str]:
@@ -72,7 +73,7 @@ def tracks_table(judged: Sequence[Judged]) -> list[str]:
         (title, *(counted(getattr(one.result.tracks, name)) for one in judged), meaning)
         for title, name, meaning in TRACK_ROWS
     ]
-    return table(("tracks", *(one.finder.name for one in judged), "matched when, or counted what"), rows)
+    return markdown_table(("tracks", *(one.finder.name for one in judged), "matched when, or counted what"), rows)
 
 
 def kinds_table(judged: Sequence[Judged]) -> list[str]:
@@ -82,7 +83,7 @@ def kinds_table(judged: Sequence[Judged]) -> list[str]:
         for one in judged
         for kind, found in one.result.kinds.items()
     ]
-    return table(("efficiency of", *MATCHINGS), rows)
+    return markdown_table(("efficiency of", *MATCHINGS), rows)
 
 
 def binned_table(judged: Sequence[Judged], quantities: Sequence[Quantity], axis: Axis) -> list[str]:
@@ -100,7 +101,7 @@ def binned_table(judged: Sequence[Judged], quantities: Sequence[Quantity], axis:
         ratios = [binned.ratios[place] for binned in columns.values()]
         if any(ratio.denominator for ratio in ratios):
             rows.append((f"[{low:g}, {high:g})", *map(counted, ratios)))
-    return table((axis.label, *columns), rows) if rows else []
+    return markdown_table((axis.label, *columns), rows) if rows else []
 
 
 def cost_table(costs: Sequence[NetworkCost]) -> list[str]:
@@ -127,7 +128,7 @@ def cost_table(costs: Sequence[NetworkCost]) -> list[str]:
     rows.append(("all", *numbers, "", "", "", _millions(event), f"{per_spacepoint(costs):,.0f}", _millions(rest)))
     marginal = ("a spacepoint costs", "an edge costs")
     whole = ("edges of the event", "the event costs, in millions", "for each of its spacepoints", "rest, in millions")
-    return table(("network", "weights", "bytes", *marginal, *whole), rows)
+    return markdown_table(("network", "weights", "bytes", *marginal, *whole), rows)
 
 
 def per_spacepoint(costs: Sequence[NetworkCost]) -> float:
@@ -144,15 +145,6 @@ def counted(ratio: Ratio) -> str:
     """A fraction, its 95 % interval, and what was counted."""
     value = with_interval(ratio)
     return f"{value} ({ratio.numerator} / {ratio.denominator})" if ratio.denominator else value
-
-
-def table(header: Sequence[str], rows: Rows) -> list[str]:
-    """A table in Markdown."""
-    return [_row(header), "|" + "---|" * len(header), *(_row(row) for row in rows)]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
 
 def _millions(number: float) -> str:

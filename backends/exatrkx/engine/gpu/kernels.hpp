@@ -10,6 +10,9 @@ enum class KernelName { kFindCells, kCountNeighbours, kFindFurthest, kFindEdges,
 // Threads per block, where a kernel has no reason for another number.
 inline constexpr int kThreads = 128;
 
+// Whether this build has the kernels.
+[[nodiscard]] bool has_kernels() noexcept;
+
 // Starts a kernel on the current device; `stream` is a cudaStream_t, and `arguments` points to the value of each
 // argument. Throws std::runtime_error where CUDA refuses.
 void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream);

@@ -1,4 +1,4 @@
-// Fixed-radius neighbours: exatrkx/neighbours_gpu.py with torch's tensors.
+// Fixed-radius neighbours: exatrkx/stages/cuda.py with torch's tensors.
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/floor_divide.h>
