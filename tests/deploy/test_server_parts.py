@@ -30,7 +30,7 @@ from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_c
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARENT_DEATH = Path(__file__).resolve().parents[1] / "deploy" / "exatrkx_server" / "parent_death.py"
+PARENT_DEATH = Path(__file__).resolve().parents[2] / "deploy" / "exatrkx_server" / "parent_death.py"
 
 
 def executable(path: Path) -> Path:

@@ -10,10 +10,10 @@ import psutil
 import pytest
 from serving import Caller
 from tiny_networks import WORKING_POINT
-from tritonclient.utils import InferenceServerException
 
 from exatrkx.contract import STAGES
 from exatrkx.serving.model_config import PARAMETERS
+from exatrkx_client import ClientError
 from exatrkx_server import ServerError, ServerOptions, TritonServer
 from tests.served.test_served_bad_input import (
     next_good_request_is_answered,
@@ -44,12 +44,6 @@ from tests.served.test_served_pipeline import (
     test_only_the_outputs_that_are_asked_for,
     test_pipelines_answer_as_the_direct_call,
 )
-from tiny_networks import WORKING_POINT
-
-from exatrkx.contract import STAGES
-from exatrkx.model_config import PARAMETERS
-from exatrkx_client import ClientError
-from exatrkx_server import ServerError, ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ import psutil
 import pytest
 import tritonclient.grpc
 from serving import Caller
-from tritonclient.utils import InferenceServerException
 
+from exatrkx_client import ClientError
 from exatrkx_server import ServerOptions, TritonServer
 from tests.served.test_served_bad_input import (
     next_good_request_is_answered,
@@ -39,9 +39,6 @@ from tests.served.test_served_pipeline import (
     test_only_the_outputs_that_are_asked_for,
     test_pipelines_answer_as_the_direct_call,
 )
-
-from exatrkx_client import ClientError
-from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
 from exatrkx.commands import add_version, run_command
+from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 try:

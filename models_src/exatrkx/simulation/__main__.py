@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.commands import add_version, run_command
-from exatrkx.event_file import write_events
+from exatrkx.events.parquet import write_events
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 try:

@@ -13,8 +13,10 @@ from torch import nn
 
 from exatrkx.commands import run_command
 from exatrkx.errors import EventFormatError
-from exatrkx.event_file import count_events, read_events
-from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork, load_network, save_network
+from exatrkx.events.parquet import count_events, read_events
+from exatrkx.networks.mlp import EdgeFilter, Embedding
+from exatrkx.networks.storage import load_network, save_network
+from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.edge_task import EdgeTask
 from exatrkx.training.embedding_task import EmbeddingTask

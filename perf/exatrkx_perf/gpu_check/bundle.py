@@ -25,7 +25,13 @@ PYTHON_ARCHIVE: Final = "python.tar.xz"
 PILE_UP_EVENTS: Final = "mu200.parquet"
 PACKAGES: Final = "site-packages"
 PYTHON_HOME: Final = "python"
-_CLIENT: Final = ("tritonclient==2.73.0", "python-rapidjson==1.25", "protobuf==7.36.2", "grpcio==1.85.3", "ml-dtypes==0.5.4")
+_CLIENT: Final = (
+    "tritonclient==2.73.0",
+    "python-rapidjson==1.25",
+    "protobuf==7.36.2",
+    "grpcio==1.85.3",
+    "ml-dtypes==0.5.4",
+)
 _SERVER: Final = ("pytriton", "nvidia_pytriton.libs")
 _UNUSED_LIBRARY: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "lib2to3")
 

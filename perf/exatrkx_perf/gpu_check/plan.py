@@ -39,8 +39,11 @@ def plan(python: Path, output: Path, device: str, bundle: Path | None) -> list[P
         *(_sanitizer(tool, output, device) for tool in (_SANITIZERS if on_gpu else ())),
         own("served", 180.0, needs="build"),
         _sweep(python, output / "small", ("--spacepoints", "1000:1700"), concurrency="1,4,8", instances="1,4"),
-        *([_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
-          if crowded else []),
+        *(
+            [_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
+            if crowded
+            else []
+        ),
         own("bad", 120.0),
     ]
     return phases
@@ -64,7 +67,9 @@ def _gpu_tests(python: Path) -> Phase:
 
 
 def _sanitizer(tool: str, output: Path, device: str) -> Phase:
-    networks = [word for name in ("embed", "filter", "gnn") for word in (f"--{name}", f"{_REPOSITORY / name}/1/model.pt")]
+    networks = [
+        word for name in ("embed", "filter", "gnn") for word in (f"--{name}", f"{_REPOSITORY / name}/1/model.pt")
+    ]
     cuts = ROOT / "models_src" / "exatrkx" / "weights" / "working_point.json"
     engine = (str(_ENGINE), *networks, "--working-point", str(cuts), "--device", device, str(output / "small.csv"))
     sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "9", "--print-limit", "20")
@@ -73,7 +78,9 @@ def _sanitizer(tool: str, output: Path, device: str) -> Phase:
 
 def _sweep(python: Path, output: Path, events: Sequence[str], *, concurrency: str, instances: str) -> Phase:
     lists = ("--concurrency", concurrency, "--instances", instances, "--threads", "1", "--repeats", "1", "--fresh")
-    return Phase(f"sweep-{output.name}", (str(python), "perf/sweep.py", *events, *lists, "--output", str(output)), 200.0)
+    return Phase(
+        f"sweep-{output.name}", (str(python), "perf/sweep.py", *events, *lists, "--output", str(output)), 200.0
+    )
 
 
 def this_python() -> Path:

@@ -21,7 +21,7 @@ from exatrkx_server import ServerSetupError
 from exatrkx_server.backends import Backend, compile_stages, gpu_libraries
 from exatrkx_server.resources import Devices, choose_devices, visible_gpus
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 BOTH: Final = ("cupy", "torch")
 
 CUPY: Final = """
