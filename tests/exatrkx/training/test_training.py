@@ -187,7 +187,7 @@ def test_there_must_be_events_to_choose_on(tmp_path: Path, capsys: pytest.Captur
     empty = tmp_path / "empty.parquet"
     write_events(empty, [])
     arguments = ["embed", "--train", str(EVENTS), "--valid", str(EVENTS), str(empty), "--output", str(tmp_path / "out")]
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     assert "empty.parquet: has no events to choose on" in capsys.readouterr().err
 
 
