@@ -105,7 +105,12 @@ def run_one(options: argparse.Namespace) -> int:
         return {"built": True}
 
     phases: dict[str, Callable[[], Any]] = {
-        "answers": answers, "stages": stages, "served": served, "bad": bad, "versions": versions, "build": build
+        "answers": answers,
+        "stages": stages,
+        "served": served,
+        "bad": bad,
+        "versions": versions,
+        "build": build,
     }
     write_json(output / f"{options.only}.json", phases[options.only]())
     return 0

@@ -15,9 +15,9 @@ import torch
 from serving import Caller
 from tiny_networks import WORKING_POINT, TinyEdges, save_scripted
 from torch import Tensor, nn
-from tritonclient.utils import InferenceServerException
 
 from exatrkx.pipeline import Pipeline
+from exatrkx_client import ClientError
 from exatrkx_server import ServerOptions, ServerStartError, TritonServer
 
 if TYPE_CHECKING:
@@ -169,10 +169,10 @@ def callers(
 
 def refusal(caller: Caller, features: Array) -> tuple[str, str]:
     """Status and text of the refusal, after which the next request is answered."""
-    with pytest.raises(InferenceServerException) as caught:
+    with pytest.raises(ClientError) as caught:
         caller(MODEL, {"FEATURES": features})
     assert caller(MODEL, {"FEATURES": triplet(0)})["LABELS"].tolist() == [0, 0, 0]
-    return str(caught.value.status()), str(caught.value.message())
+    return caught.value.status, caught.value.reason
 
 
 @pytest.mark.parametrize("fault", REFUSED)
@@ -255,7 +255,7 @@ def send(server: TritonServer, good: list[tuple[Array, Array]], seed: int, numbe
             answered += 1
         else:
             features, reason = BAD[which - len(good)]
-            with pytest.raises(InferenceServerException) as caught:
+            with pytest.raises(ClientError) as caught:
                 caller(MODEL, {"FEATURES": features})
             assert reason in str(caught.value)
             refused += 1

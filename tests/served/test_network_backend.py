@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from serving import Caller
 from tiny_networks import save_scripted
-from tritonclient.utils import InferenceServerException
 
+from exatrkx_client import ClientError
 from exatrkx_server import ServerOptions, ServerStartError, TritonServer
 from tests.served.test_custom_backend_faults import FAILED, FaultyEdges, FaultyEmbedding, triplet
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from serving import Array
 
-    from exatrkx_server.backends import Preference
+    from exatrkx_server.options import Preference
 
 pytestmark = pytest.mark.server
 
@@ -66,10 +66,10 @@ def inputs_of(model: str, features: Array, edges: Array = EDGES) -> dict[str, Ar
 
 def refusal(caller: Caller, model: str, inputs: dict[str, Array]) -> tuple[str, str]:
     """Status and text of the refusal, after which the next request is answered."""
-    with pytest.raises(InferenceServerException) as caught:
+    with pytest.raises(ClientError) as caught:
         caller(model, inputs)
     assert len(caller(model, inputs_of(model, triplet(0)))["OUTPUT__0"]) > 0
-    return str(caught.value.status()), str(caught.value.message())
+    return caught.value.status, caught.value.reason
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 500])

@@ -80,9 +80,7 @@ class _Running:
         return Outcome(self.phase.name, code, seconds, "" if code == 0 else "\n".join(lines[-_TAIL_LINES:]))
 
 
-def run_phases(
-    phases: list[Phase], output: Path, environment: Mapping[str, str], budget_s: float
-) -> list[Outcome]:
+def run_phases(phases: list[Phase], output: Path, environment: Mapping[str, str], budget_s: float) -> list[Outcome]:
     """Run them in order; what does not fit into `budget_s` any more is left out, and its outcome says so."""
     deadline = time.monotonic() + budget_s
     outcomes: list[Outcome] = []

@@ -35,12 +35,23 @@ def markdown(found: dict[str, Any]) -> str:
     """The page."""
     versions = found.get("versions") or {}
     card = versions.get("driver") or found["device"]
-    parts = [f"# GPU check: {card}", "", *_phases(found), *_answers(found), *_stages(found), *_served(found), *_bad(found)]
+    parts = [
+        f"# GPU check: {card}",
+        "",
+        *_phases(found),
+        *_answers(found),
+        *_stages(found),
+        *_served(found),
+        *_bad(found),
+    ]
     return "\n".join(parts) + "\n"
 
 
 def _phases(found: dict[str, Any]) -> list[str]:
-    rows = [[p["name"], f"{p['seconds']:.0f}", "ok" if p["code"] == 0 else f"failed ({p['code']})"] for p in found["phases"] or []]
+    rows = [
+        [p["name"], f"{p['seconds']:.0f}", "ok" if p["code"] == 0 else f"failed ({p['code']})"]
+        for p in found["phases"] or []
+    ]
     return ["## Phases", "", *_table(("phase", "s", "outcome"), rows)]
 
 
@@ -56,8 +67,19 @@ def _answers(found: dict[str, Any]) -> list[str]:
         ]
         for row in found["answers"] or []
     ]
-    header = ("spacepoints", "tracks", "neighbours equal", "edges equal", "labels equal", "labels changed",
-              "|Δscore| median", "99 %", "largest", "largest between repeats", "edges over a cut: filter / GNN")
+    header = (
+        "spacepoints",
+        "tracks",
+        "neighbours equal",
+        "edges equal",
+        "labels equal",
+        "labels changed",
+        "|Δscore| median",
+        "99 %",
+        "largest",
+        "largest between repeats",
+        "edges over a cut: filter / GNN",
+    )
     return ["## Answers beside the CPU's", "", *_table(header, rows)]
 
 
@@ -84,10 +106,29 @@ def _served(found: dict[str, Any]) -> list[str]:
         if "error" in mode:
             lines += [f"{name}: {mode['error']}", ""]
             continue
-        timed = [f"{value['median_ms']:.1f}" for value in mode.values() if isinstance(value, dict) and "median_ms" in value]
-        rows.append([name, f"{mode['ready_s']:.1f}", f"{mode['first_ms']:.0f}", f"{mode['events_equal']} of {mode['events']}",
-                     " / ".join(timed), ", ".join(mode["memory_mib"]), str(len(mode["pool_warnings"]))])
-    header = ("server", "ready, s", "first event, ms", "labels equal", "small / large event, ms", "GPU memory, MiB", "pool warnings")
+        timed = [
+            f"{value['median_ms']:.1f}" for value in mode.values() if isinstance(value, dict) and "median_ms" in value
+        ]
+        rows.append(
+            [
+                name,
+                f"{mode['ready_s']:.1f}",
+                f"{mode['first_ms']:.0f}",
+                f"{mode['events_equal']} of {mode['events']}",
+                " / ".join(timed),
+                ", ".join(mode["memory_mib"]),
+                str(len(mode["pool_warnings"])),
+            ]
+        )
+    header = (
+        "server",
+        "ready, s",
+        "first event, ms",
+        "labels equal",
+        "small / large event, ms",
+        "GPU memory, MiB",
+        "pool warnings",
+    )
     return [*lines, *_table(header, rows)]
 
 
@@ -97,7 +138,11 @@ def _bad(found: dict[str, Any]) -> list[str]:
         lives = [str(value) for key, value in row.items() if key.endswith("_lives")]
         text = row["outcome"].replace("|", "\\|").replace("\n", " ")
         rows.append([row["stages"], row["request"], text[:160], _number(row.get("ms")), " / ".join(lives)])
-    return ["## Bad, empty and crowded requests", "", *_table(("stages", "request", "outcome", "ms", "right afterwards: ensemble / custom"), rows)]
+    return [
+        "## Bad, empty and crowded requests",
+        "",
+        *_table(("stages", "request", "outcome", "ms", "right afterwards: ensemble / custom"), rows),
+    ]
 
 
 def _table(header: Any, rows: list[list[str]]) -> list[str]:

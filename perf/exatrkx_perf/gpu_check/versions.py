@@ -20,7 +20,9 @@ def versions() -> dict[str, Any]:
     machine = asdict(this_machine())
     machine["torch_cuda"] = torch.version.cuda
     machine["torch_gpu"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
-    machine["driver"] = _first_line(["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"])
+    machine["driver"] = _first_line(
+        ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    )
     machine["nvcc"] = _first_line(["nvcc", "--version"], line=-2)
     machine["tools"] = {name: shutil.which(name) for name in ("compute-sanitizer", "cmake", "ninja", "g++", "ncu")}
     machine["cupy"] = _cupy()
@@ -35,7 +37,9 @@ def _cupy() -> str:
     try:
         import cupy  # noqa: PLC0415 - may be missing
 
-        doubled = int(cupy.RawKernel('extern "C" __global__ void twice(int* x) { x[0] *= 2; }', "twice").kernel is not None)
+        doubled = int(
+            cupy.RawKernel('extern "C" __global__ void twice(int* x) { x[0] *= 2; }', "twice").kernel is not None
+        )
         return f"{cupy.__version__}, runtime {cupy.cuda.runtime.runtimeGetVersion()}, compiles: {bool(doubled)}"
     except Exception as error:
         return f"{type(error).__name__}: {error}"

@@ -134,7 +134,7 @@ def test_mismatched_tracks_are_told_before_the_networks_run(
     monkeypatch.setattr(command, "networks_of", scripted(Finder(never, "", "")))
     write_events(tmp_path / "e.parquet", events)
     tracks = write(tmp_path / "t.parquet", events[1:])
-    assert main([str(tmp_path / "e.parquet"), "--tracks", "CKF", str(tracks)]) == 1
+    assert main([str(tmp_path / "e.parquet"), "--tracks", "CKF", str(tracks)]) == 2
     assert f"validate: {tracks}: no tracks of event 3 in it" in capsys.readouterr().err
 
 
