@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,13 @@ ROOT = Path(__file__).resolve().parents[1]
 # Whether examples are made quickly says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("unhurried", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("unhurried")
+
+
+# In the background or under nohup some signals are ignored, and a command that a test starts would inherit that. A
+# handler it does not inherit; here the signal goes on doing nothing.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda _signal, _frame: None)
 
 
 @pytest.fixture(scope="session")

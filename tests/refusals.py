@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
-from tritonclient.utils import InferenceServerException
 
 from exatrkx.contract import MODELS
+from exatrkx_client import ClientError
 
 if TYPE_CHECKING:
     from serving import Array, Caller
@@ -39,8 +39,8 @@ def facts(text: str) -> Facts:
 
 def refused(caller: Caller, model: str, inputs: dict[str, Array]) -> tuple[Refusal, str]:
     """The server's refusal, and its text."""
-    with pytest.raises(InferenceServerException) as caught:
+    with pytest.raises(ClientError) as caught:
         caller(model, inputs)
-    text = str(caught.value.message())
+    text = caught.value.reason
     who, _, what = text.partition(": ")
-    return Refusal(str(caught.value.status()), who, facts(what)), text
+    return Refusal(caught.value.status, who, facts(what)), text

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scripted_server
-import tritonclient.grpc
 from wayward_server import AWAY, MEETING, write_wayward_repository
 
 from exatrkx.errors import ContractError, SimulationError
@@ -25,7 +24,9 @@ from exatrkx_client import (
     ServerUnavailableError,
     TrackingClient,
 )
+from exatrkx_client.address import Address
 from exatrkx_client.client import FeatureArray
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_server import ServerOptions, TritonServer, free_ports
 
 pytest.importorskip("acts")
@@ -78,9 +79,9 @@ def nobody() -> Iterator[TrackingClient]:
 
 def requests_to(server: TritonServer, model: str) -> int:
     """How many requests the model has had, as the server counts them."""
-    with tritonclient.grpc.InferenceServerClient(server.grpc_url) as client:
-        (counted,) = client.get_inference_statistics(model).model_stats
-    return int(counted.inference_stats.success.count + counted.inference_stats.fail.count)
+    with TritonApi(Address.parse(server.grpc_url)) as api:
+        counted = api.statistics(model)
+    return counted["success"][0] + counted["fail"][0]
 
 
 def groups(labels: IntArray) -> list[set[int]]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from typing import Any
 
 import handmade
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from exatrkx.contract import ENSEMBLE, ModelSpec
+from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
 from exatrkx.features import features
 from exatrkx_client import (
@@ -22,7 +24,7 @@ from exatrkx_client import (
     ServerUnavailableError,
     TrackingClient,
 )
-from exatrkx_client.transport import Reply, Request
+from exatrkx_client.transport import Question, Reply, Request
 
 Answer = Callable[[Request], Reply]
 FeatureArray = npt.NDArray[np.float32]
@@ -48,9 +50,14 @@ class ScriptedTransport:
     def is_ready(self, model: str, timeout_s: float) -> bool:
         return model == ENSEMBLE.name and timeout_s > 0
 
-    def describe(self, model: str, timeout_s: float) -> ModelSpec:
-        assert timeout_s > 0
-        return ModelSpec(model, ENSEMBLE.inputs, ENSEMBLE.outputs)
+    def ask(self, question: Question, model: str, timeout_s: float) -> dict[str, Any]:
+        assert (question, timeout_s > 0) == ("model", True)
+        tensors = {"inputs": ENSEMBLE.inputs, "outputs": ENSEMBLE.outputs}
+        metadata = {
+            kind: [{"name": tensor.name, "datatype": tensor.datatype, "shape": list(tensor.dims)} for tensor in some]
+            for kind, some in tensors.items()
+        }
+        return {"name": model, **metadata}
 
     def submit(self, request: Request) -> ScriptedPending:
         self.sent.append(request)
@@ -271,3 +278,23 @@ def test_neither_the_client_nor_its_readers_import_torch() -> None:
         "assert {'tritonclient.grpc', 'tritonclient.http'} <= set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_questions_over_http_need_no_tritonclient() -> None:
+    """A server may be started where there is none, as in NVIDIA's container."""
+    script = (
+        "import sys\n"
+        "sys.modules['tritonclient'] = None\n"
+        "from exatrkx_client import ServerUnavailableError\n"
+        "from exatrkx_client.address import Address\n"
+        "from exatrkx_client.triton_api import TritonApi\n"
+        "try:\n"
+        "    TritonApi(Address.parse('http://127.0.0.1:' + sys.argv[1])).server_name()\n"
+        "except ServerUnavailableError: print('asked')\n"
+        "assert not {'torch', 'grpc'} & set(sys.modules)"
+    )
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        command = [sys.executable, "-c", script, str(nobody.getsockname()[1])]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout == "asked\n"

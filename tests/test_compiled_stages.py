@@ -39,10 +39,10 @@ from test_served_pipeline import (
     test_pipelines_answer_as_the_direct_call,
 )
 from tiny_networks import WORKING_POINT
-from tritonclient.utils import InferenceServerException
 
 from exatrkx.contract import STAGES
 from exatrkx.model_config import PARAMETERS
+from exatrkx_client import ClientError
 from exatrkx_server import ServerError, ServerOptions, TritonServer
 
 if TYPE_CHECKING:
@@ -154,9 +154,9 @@ BAD: Final[list[tuple[str, dict[str, Array]]]] = [
 def test_refusals_are_in_the_same_words(call: Caller, in_python: Caller, model: str, inputs: dict[str, Array]) -> None:
     texts = []
     for caller in (call, in_python):
-        with pytest.raises(InferenceServerException) as caught:
+        with pytest.raises(ClientError) as caught:
             caller(model, inputs)
-        texts.append((caught.value.status(), caught.value.message()))
+        texts.append((caught.value.status, caught.value.reason))
     assert texts[0] == texts[1]
 
 

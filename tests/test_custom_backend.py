@@ -36,8 +36,8 @@ from test_served_pipeline import (
     test_only_the_outputs_that_are_asked_for,
     test_pipelines_answer_as_the_direct_call,
 )
-from tritonclient.utils import InferenceServerException
 
+from exatrkx_client import ClientError
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
@@ -117,18 +117,20 @@ def test_shared_memory_at_any_offset(call: Caller, direct: Pipeline, offset: int
     end = offset + features.nbytes
     region = SharedMemory(create=True, size=end + 8 * 300)
     memory: Array = np.ndarray(region.size, dtype=np.uint8, buffer=region.buf)
+    client = tritonclient.grpc.InferenceServerClient(call.address.target)
     try:
         memory[offset:end] = np.frombuffer(features.tobytes(), dtype=np.uint8)
-        call.client.register_system_shared_memory(region.name, f"/{region.name}", region.size)
+        client.register_system_shared_memory(region.name, f"/{region.name}", region.size)
         tensor = tritonclient.grpc.InferInput("FEATURES", [300, 3], "FP32")
         tensor.set_shared_memory(region.name, features.nbytes, offset)
         output = tritonclient.grpc.InferRequestedOutput("LABELS")
         output.set_shared_memory(region.name, 8 * 300, end)
-        call.client.infer(MODEL, [tensor], outputs=[output])
+        client.infer(MODEL, [tensor], outputs=[output])
         labels = np.frombuffer(memory[end : end + 8 * 300].tobytes(), dtype=np.int64)
         np.testing.assert_array_equal(labels, direct(features).labels)
     finally:
-        call.client.unregister_system_shared_memory(region.name)
+        client.unregister_system_shared_memory(region.name)
+        client.close()
         del memory  # or the region cannot be closed
         region.close()
         region.unlink()
@@ -140,7 +142,7 @@ def test_statistics(call: Caller) -> None:
     for _ in range(5):
         call(MODEL, {"FEATURES": spacepoints(200)})
     for _ in range(3):
-        with pytest.raises(InferenceServerException):
+        with pytest.raises(ClientError):
             call(MODEL, {"FEATURES": np.full((2, 3), np.nan, dtype=np.float32)})
     change = dict.fromkeys(before, 0)
     while change["success"] + change["fail"] < 8:  # they are counted just after the answer is sent
@@ -153,7 +155,8 @@ def test_statistics(call: Caller) -> None:
 
 def statistics(call: Caller) -> dict[str, int]:
     """The model's counters, and its times in ns, since it was loaded."""
-    (model,) = call.client.get_inference_statistics(MODEL).model_stats
+    with tritonclient.grpc.InferenceServerClient(call.address.target) as client:
+        (model,) = client.get_inference_statistics(MODEL).model_stats
     found = model.inference_stats
     parts = ("compute_input", "compute_infer", "compute_output")
     return {name: getattr(found, name).ns for name in parts} | {

@@ -16,9 +16,9 @@ from refusals import Refusal, refused
 from serving import Caller
 from tiny_networks import WORKING_POINT, TinyEdges, save_scripted
 from torch import Tensor, nn
-from tritonclient.utils import InferenceServerException
 
 from exatrkx.pipeline import Pipeline
+from exatrkx_client import ClientError
 from exatrkx_server import ServerOptions, ServerStartError, TritonServer
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def send(server: TritonServer, good: list[tuple[Array, Array]], seed: int, numbe
             answered += 1
         else:
             features, reason = BAD[which - len(good)]
-            with pytest.raises(InferenceServerException) as caught:
+            with pytest.raises(ClientError) as caught:
                 caller(MODEL, {"FEATURES": features})
             assert reason in str(caught.value)
             refused += 1

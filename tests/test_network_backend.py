@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from serving import Array
 
-    from exatrkx_server.backends import Preference
+    from exatrkx_server.options import Preference
 
 pytestmark = pytest.mark.server
 

@@ -101,7 +101,7 @@ def test_ready_line_ports_file_and_log(serving: Serving) -> None:
     addresses = json.loads(serving.ports_file.read_text())
     assert re.fullmatch(
         r"ready after \d+\.\d s: gRPC 127\.0\.0\.1:\d+, HTTP http://127\.0\.0\.1:\d+, "
-        r"metrics http://127\.0\.0\.1:\d+/metrics; backends: .*; log: .*server\.log\n",
+        r"metrics http://127\.0\.0\.1:\d+/metrics; devices?: [^;]*; backends: .*; log: .*server\.log\n",
         line,
     )
     assert addresses["grpc_url"] in line
@@ -271,7 +271,7 @@ def test_an_ensemble_brings_its_steps(tiny_repository: Path, tmp_path: Path) -> 
     options = ServerOptions(models=("exatrkx_ensemble",), log_file=tmp_path / "log")
     with TritonServer(tiny_repository, options) as running:
         caller = Caller(running)
-        ready = {name: caller.client.is_model_ready(name) for name in ("exatrkx_ensemble", "wcc", "exatrkx_custom")}
+        ready = {name: caller.is_ready(name) for name in ("exatrkx_ensemble", "wcc", "exatrkx_custom")}
         caller.close()
     assert ready == {"exatrkx_ensemble": True, "wcc": True, "exatrkx_custom": False}
 

@@ -9,12 +9,14 @@ import psutil
 import pytest
 from serving import Caller
 from tiny_networks import WORKING_POINT, clumps
-from tritonclient.utils import InferenceServerException
+
+from exatrkx_client import ClientError
+from exatrkx_client.address import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from serving import Array, Protocol
+    from serving import Array
 
     from exatrkx_server import TritonServer
 
@@ -49,10 +51,10 @@ def next_good_request_is_answered(call: Caller, server: TritonServer) -> Iterato
 
 def refusal(caller: Caller, model: str, inputs: dict[str, Array]) -> str:
     """The text of the server's refusal, which must be the client's fault and say which model refused what."""
-    with pytest.raises(InferenceServerException) as caught:
+    with pytest.raises(ClientError) as caught:
         caller(model, inputs)
-    assert caught.value.status() in ("StatusCode.INVALID_ARGUMENT", "400")
-    return str(caught.value.message())
+    assert caught.value.status in ("StatusCode.INVALID_ARGUMENT", "400")
+    return caught.value.reason
 
 
 @pytest.mark.parametrize("model", PIPELINES)

@@ -11,13 +11,13 @@ import psutil
 import pytest
 from serving import Caller
 from tiny_networks import FILTER_LENGTH, GNN_LENGTH, WORKING_POINT, clumps
-from tritonclient.utils import InferenceServerException
 
 from exatrkx.components import label_components
 from exatrkx.contract import MODELS
 from exatrkx.edges import select_edges
 from exatrkx.neighbours import fixed_radius_edges
 from exatrkx.pipeline import Pipeline
+from exatrkx_client import ClientError
 
 if TYPE_CHECKING:
     from serving import Array
@@ -137,11 +137,7 @@ def test_only_the_outputs_that_are_asked_for(call: Caller, model: str, outputs: 
 
 def test_metadata_is_the_contract(call: Caller) -> None:
     for model in MODELS.values():
-        found = call.client.get_model_metadata(model.name)
-        for tensors, specs in ((found.inputs, model.inputs), (found.outputs, model.outputs)):
-            assert [(t.name, t.datatype, tuple(t.shape)) for t in tensors] == [
-                (spec.name, spec.datatype, spec.dims) for spec in specs
-            ]
+        assert call.describe(model.name) == model
 
 
 @pytest.mark.parametrize("model", PIPELINES)
@@ -156,7 +152,7 @@ def test_many_clients_with_good_and_bad_requests(server: TritonServer, direct: P
         for turn in range(12):
             which = (offset + turn) % (len(events) + 1)
             if which == len(events):
-                with pytest.raises(InferenceServerException, match="found nan at row 0, column 0"):
+                with pytest.raises(ClientError, match="found nan at row 0, column 0"):
                     caller(model, {"FEATURES": bad})
             else:
                 labels = caller(model, {"FEATURES": events[which]}, ("LABELS",))["LABELS"]

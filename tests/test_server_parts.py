@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from exatrkx_server import ServerOptions, ServerSetupError, TritonInstallation, find_triton, free_ports
+from exatrkx_client.triton_api import ModelState
+from exatrkx_server import PortInUseError, ServerOptions, ServerSetupError, TritonInstallation, find_triton, free_ports
 from exatrkx_server import backends as backends_module
+from exatrkx_server import installation as installation_module
 from exatrkx_server.backends import assemble
 from exatrkx_server.command import command_line, environment
-from exatrkx_server.health import ModelState
-from exatrkx_server.installation import WHEEL
-from exatrkx_server.log import last_errors, port_was_taken
-from exatrkx_server.ports import PortInUseError, Ports, check_free
-from exatrkx_server.resources import thread_environment, usable_cores
-from exatrkx_server.scratch import scratch_directory
+from exatrkx_server.installation import WHEEL, ProjectFiles, project_files
+from exatrkx_server.options import Ports, check_free
+from exatrkx_server.processes import last_errors, port_was_taken, scratch_directory
+from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TETHER = Path(__file__).resolve().parents[1] / "deploy" / "exatrkx_server" / "tether.py"
+PARENT_DEATH = Path(__file__).resolve().parents[1] / "deploy" / "exatrkx_server" / "parent_death.py"
 
 
 def executable(path: Path) -> Path:
@@ -93,13 +93,34 @@ class TestInstallation:
             find_triton()
 
 
+class TestProjectFiles:
+    def test_those_of_this_checkout(self) -> None:
+        found = project_files()
+        assert (found.backends / "exatrkx").is_dir()
+        assert (found.model_repository / "exatrkx_ensemble" / "config.pbtxt").is_file()
+        assert (found.package / "contract.py").is_file()
+
+    def test_a_package_that_was_installed_without_them(self, tmp_path: Path) -> None:
+        shutil.copytree(Path(installation_module.__file__).parent, tmp_path / "installed" / "exatrkx_server")
+        code = (
+            f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r})\n"
+            "from exatrkx_server import installation, ServerSetupError\n"
+            "try: installation.project_files()\n"
+            "except ServerSetupError as error: print(error)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+        assert done.stdout.startswith(f"{tmp_path / 'backends'}: not found; exatrkx_server was installed without the")
+
+
 class TestBackends:
     @pytest.fixture
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A project with a stand-in for LibTorch and a custom backend in Python."""
         for name in ("pytorch", "exatrkx"):
             executable(tmp_path / "project" / name / "model.py")
-        monkeypatch.setattr(backends_module, "PROJECT_BACKENDS", tmp_path / "project")
+        (tmp_path / "exatrkx").mkdir()
+        files = ProjectFiles(tmp_path / "project", tmp_path / "repository", tmp_path / "exatrkx")
+        monkeypatch.setattr(backends_module, "project_files", lambda: files)
         return tmp_path / "project"
 
     @pytest.fixture
@@ -127,6 +148,7 @@ class TestBackends:
         assert {path.name for path in (target / "python").iterdir()} == {
             "libtriton_python.so",
             "triton_python_backend_stub",
+            "exatrkx",
         }
         assert os.access(target / "python" / "triton_python_backend_stub", os.X_OK)
         assert (target / "pytorch" / "model.py").is_file()
@@ -230,7 +252,7 @@ class TestResources:
 class TestCommand:
     installation = TritonInstallation(Path("/opt/bin/tritonserver"), {}, None, (Path("/opt/lib"),), "a test")
 
-    def line(self, **options: Any) -> list[str]:
+    def line(self, gpus: int = 0, **options: Any) -> list[str]:
         return command_line(
             self.installation,
             Path("/repository"),
@@ -239,6 +261,7 @@ class TestCommand:
             ports=Ports(1, 2, 3),
             identity="me",
             python_backends=("python", "pytorch"),
+            gpus=gpus,
         )
 
     def test_all_three_services_get_the_address(self) -> None:
@@ -253,10 +276,9 @@ class TestCommand:
         line = self.line(models=("a", "b"))
         assert {"--model-control-mode=explicit", "--load-model=a", "--load-model=b"} < set(line)
 
-    @pytest.mark.parametrize(("visible", "gpus"), [("0,1", 2), ("3", 1), ("", 0), ("-1", 0)])
-    def test_a_memory_pool_for_each_gpu(self, monkeypatch: pytest.MonkeyPatch, visible: str, gpus: int) -> None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        pools = [argument for argument in self.line(cuda_memory_pool_mb=3) if "cuda-memory-pool" in argument]
+    @pytest.mark.parametrize("gpus", [0, 1, 2])
+    def test_a_memory_pool_for_each_gpu(self, gpus: int) -> None:
+        pools = [argument for argument in self.line(gpus, cuda_memory_pool_mb=3) if "cuda-memory-pool" in argument]
         assert pools == [f"--cuda-memory-pool-byte-size={number}:{3 << 20}" for number in range(gpus)]
 
     def test_extra_arguments_come_last(self) -> None:
@@ -270,6 +292,14 @@ class TestCommand:
         assert found["LD_LIBRARY_PATH"] == "/opt/lib:/mine"
         assert found["OMP_NUM_THREADS"] == "2"
         assert "MALLOC_TRIM_THRESHOLD_" in found
+
+    def test_compute_slots_are_those_of_the_usable_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(COMPUTE_SLOTS, raising=False)
+        assert environment(self.installation, threads=9)[COMPUTE_SLOTS] == str(usable_cores() + 1)
+
+    def test_compute_slots_of_the_user_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(COMPUTE_SLOTS, "7")
+        assert environment(self.installation, threads=None)[COMPUTE_SLOTS] == "7"
 
 
 class TestLog:
@@ -332,12 +362,12 @@ def test_directories_of_dead_processes_are_removed(tmp_path: Path, monkeypatch: 
     assert not Path(mine).exists()
 
 
-class TestTether:
+class TestParentDeathSignal:
     def test_becomes_the_program(self) -> None:
-        command = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid()), "/bin/echo", "a", "b c"]
+        command = [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), "/bin/echo", "a", "b c"]
         assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "a b c\n"
 
     def test_refuses_where_the_parent_is_gone(self) -> None:
-        command = [sys.executable, "-I", "-S", str(TETHER), "1", "/bin/echo", "started"]
+        command = [sys.executable, "-I", "-S", str(PARENT_DEATH), "1", "/bin/echo", "started"]
         finished = subprocess.run(command, capture_output=True, check=False, text=True)
         assert (finished.returncode, finished.stdout) == (1, "")

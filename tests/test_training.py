@@ -192,5 +192,5 @@ def test_there_must_be_events_to_choose_on(tmp_path: Path, capsys: pytest.Captur
 
 def test_a_missing_file_of_events_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     absent = str(tmp_path / "absent.parquet")
-    assert main(["embed", "--train", absent, "--valid", absent, "--output", str(tmp_path)]) == 1
+    assert main(["embed", "--train", absent, "--valid", absent, "--output", str(tmp_path)]) == 2
     assert "absent.parquet" in capsys.readouterr().err

@@ -111,7 +111,7 @@ def test_the_command_reports_and_keeps_the_report(tmp_path: Path, capsys: pytest
 
 
 def test_a_missing_file_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "absent.parquet")]) == 1
+    assert main([str(tmp_path / "absent.parquet")]) == 2
     assert "absent.parquet" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""The table that `find_tracks.py` prints: one line for each event, and a total."""
+"""Table of results that `find_tracks.py` prints: one line for each event, and a total."""
 
 from __future__ import annotations
 

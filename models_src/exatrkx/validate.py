@@ -12,13 +12,13 @@ Beside the networks any tracks that were found in the same events, here the CKF'
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from exatrkx.commands import run_command
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ExatrkxError
 from exatrkx.readers import count_events, read_events
@@ -121,13 +121,7 @@ def _drawn(judged: Sequence[Judged], options: argparse.Namespace) -> dict[str, s
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = parse((__doc__ or "").partition("\n")[0], arguments)
-    try:
-        report = judge(options)
-    except (ExatrkxError, OSError, ValueError) as error:
-        print(f"validate: {error}", file=sys.stderr)
-        return 1
-    print(report)
-    return 0
+    return run_command("validate", lambda: print(judge(options)), (ExatrkxError, OSError, ValueError))
 
 
 if __name__ == "__main__":

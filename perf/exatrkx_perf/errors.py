@@ -1,7 +1,9 @@
-"""What can go wrong with a measurement."""
+"""Errors of a measurement."""
+
+from exatrkx.errors import ExatrkxError
 
 
-class PerfError(Exception):
+class PerfError(ExatrkxError):
     """Base of every error of this package; its text is for the person at the command line."""
 
 

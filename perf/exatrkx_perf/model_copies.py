@@ -8,7 +8,7 @@ from google.protobuf import text_format  # type: ignore[import-untyped]  # its s
 from tritonclient.grpc import model_config_pb2
 
 from exatrkx_perf.errors import PerfError
-from exatrkx_server.linked_copy import linked_copy, replace_link
+from exatrkx_server.backends import linked_copy, replace_link
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,17 +18,15 @@ from exatrkx_perf.model_copies import copy_with_instances, models_backends
 from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import Addresses, ServedPipeline
 from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
-from exatrkx_server.backends import assemble
-from exatrkx_server.compiled_stages import BACKEND as COMPILED_STAGES
-from exatrkx_server.compiled_stages import can_compile_stages
+from exatrkx_server.backends import COMPILED_STAGES, assemble, can_compile_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exatrkx_perf.events import Sample
     from exatrkx_perf.point import Configuration
-    from exatrkx_server.backends import Backend, Preference
-    from exatrkx_server.options import Stages
+    from exatrkx_server.backends import Backend
+    from exatrkx_server.options import Preference, Stages
 
 
 @dataclass(frozen=True, slots=True)

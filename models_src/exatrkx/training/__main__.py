@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import torch
 from torch import nn
 
-from exatrkx.errors import EventFormatError, ExatrkxError
+from exatrkx.commands import run_command
+from exatrkx.errors import EventFormatError
 from exatrkx.event_file import count_events, read_events
 from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork, load_network, save_network
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
@@ -177,14 +177,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if options.threads:
         torch.set_num_threads(options.threads)
-    try:
-        training = Training(options)
-        for stage in STAGES if options.stage == "all" else (options.stage,):
-            training.run(stage)
-    except (ExatrkxError, FileNotFoundError) as error:
-        print(f"training: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command("training", lambda: train(options))
+
+
+def train(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError, OSError: events or weights are not as they should be; the text gives the reason.
+    """
+    training = Training(options)
+    for stage in STAGES if options.stage == "all" else (options.stage,):
+        training.run(stage)
 
 
 if __name__ == "__main__":

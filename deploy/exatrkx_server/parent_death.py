@@ -1,4 +1,4 @@
-"""Run a program that does not outlive its parent: `python tether.py PARENT_PID PROGRAM ARGUMENTS…` (Linux).
+"""Parent-death signal: `python parent_death.py PARENT_PID PROGRAM ARGUMENTS…` ends when its parent does (Linux).
 
 A program of its own, because the setting belongs to the process that makes it, survives `exec`, and cannot be made
 safely between fork and exec of a parent that has threads.
