@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import compiled
 import hypothesis
 import pytest
 from serving import Caller
@@ -14,6 +15,8 @@ from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from exatrkx_server.options import Stages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -39,15 +42,42 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(
+def python_server(
     tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[TritonServer]:
-    """A server with every model of `tiny_repository`, for the whole session."""
+    """A server with every model of `tiny_repository`, none of them compiled, for the whole session."""
     log_file = tmp_path_factory.mktemp("server") / "tritonserver.log"
     with TritonServer(tiny_repository, ServerOptions(log_file=log_file, custom_backend="python")) as running:
         yield running
     if request.session.testsfailed:
         print(f"\nthe server's log: {log_file}\n{log_file.read_text(errors='replace')[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(python_server: TritonServer) -> TritonServer:
+    """The server of tests that need only one."""
+    return python_server
+
+
+@pytest.fixture(scope="session", params=("python stages", "custom backend", "compiled stages"))
+def each_server(
+    request: pytest.FixtureRequest, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    """The servers under test in turn: nothing compiled, this project's backends, and the stages as well."""
+    if request.param == "python stages":
+        yield request.getfixturevalue("python_server")
+        return
+    stages: Stages = "compiled" if request.param == "compiled stages" else "python"
+    with compiled.server(tiny_repository, tmp_path_factory.mktemp("server"), stages) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def each_call(each_server: TritonServer) -> Iterator[Caller]:
+    """Each server over gRPC."""
+    caller = Caller(each_server)
+    yield caller
+    caller.close()
 
 
 @pytest.fixture(scope="session")

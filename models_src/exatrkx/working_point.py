@@ -17,7 +17,7 @@ WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 COMPONENTS: Final = "components"
 CONTRACTION: Final = "contraction"
 TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
-"""Methods of the last stage; `kTrackBuilding` of the C++ engine has the same."""
+"""Methods of the last stage; the C++ engine (engine/working_point.hpp) has the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The backends in C++ in a real server: the tests of the ensemble, and what only compiled code can get wrong."""
+"""The backends in C++ in a real server: what only compiled code can get wrong."""
 
 from __future__ import annotations
 
@@ -13,32 +13,8 @@ import tritonclient.grpc
 from serving import Caller
 
 from exatrkx_client import ClientError
-from exatrkx_server import ServerOptions, TritonServer
-from tests.served.test_served_bad_input import (
-    next_good_request_is_answered,
-    test_200_000_spacepoints_in_one_place,
-    test_200_000_sparse_spacepoints,
-    test_a_tensor_of_another_name,
-    test_features_that_are_not_finite,
-    test_features_without_end,
-    test_more_edges_than_allowed,
-    test_network_with_an_edge_to_nowhere,
-    test_network_with_edges_but_no_spacepoints,
-    test_network_with_features_that_are_not_finite,
-    test_no_spacepoints,
-    test_one_spacepoint,
-    test_two_identical_spacepoints,
-    test_wrong_type_or_shape,
-)
-from tests.served.test_served_pipeline import (
-    direct,
-    spacepoints,
-    test_clumps_are_the_tracks,
-    test_many_clients_with_good_and_bad_requests,
-    test_metadata_is_the_contract,
-    test_only_the_outputs_that_are_asked_for,
-    test_pipelines_answer_as_the_direct_call,
-)
+from exatrkx_server import TritonServer
+from tests.served.test_served_pipeline import direct, spacepoints
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,29 +24,7 @@ if TYPE_CHECKING:
 
     from exatrkx.pipeline import Pipeline
 
-# What the ensemble is tested with is run here against a server with the compiled backend.
-__all__ = [
-    "direct",
-    "next_good_request_is_answered",
-    "test_200_000_spacepoints_in_one_place",
-    "test_200_000_sparse_spacepoints",
-    "test_a_tensor_of_another_name",
-    "test_clumps_are_the_tracks",
-    "test_features_that_are_not_finite",
-    "test_features_without_end",
-    "test_many_clients_with_good_and_bad_requests",
-    "test_metadata_is_the_contract",
-    "test_more_edges_than_allowed",
-    "test_network_with_an_edge_to_nowhere",
-    "test_network_with_edges_but_no_spacepoints",
-    "test_network_with_features_that_are_not_finite",
-    "test_no_spacepoints",
-    "test_one_spacepoint",
-    "test_only_the_outputs_that_are_asked_for",
-    "test_pipelines_answer_as_the_direct_call",
-    "test_two_identical_spacepoints",
-    "test_wrong_type_or_shape",
-]
+__all__ = ["direct"]  # a fixture
 
 pytestmark = pytest.mark.server
 
@@ -80,9 +34,7 @@ MODEL: Final = "exatrkx_custom"
 @pytest.fixture(scope="module")
 def server(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonServer]:
     """A server with every model, both backends compiled."""
-    compiled.build()
-    log_file = tmp_path_factory.mktemp("server") / "tritonserver.log"
-    with TritonServer(tiny_repository, ServerOptions(log_file=log_file, custom_backend="compiled")) as running:
+    with compiled.server(tiny_repository, tmp_path_factory.mktemp("server")) as running:
         yield running
 
 

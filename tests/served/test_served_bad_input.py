@@ -10,6 +10,7 @@ import pytest
 from serving import Caller
 from tiny_networks import WORKING_POINT, clumps
 
+from exatrkx.checks import MAX_NODES
 from exatrkx_client import ClientError
 from exatrkx_client.address import Protocol
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from exatrkx_server import TritonServer
 
+    Case = tuple[str, dict[str, Array], str]
+
 pytestmark = pytest.mark.server
 
 PIPELINES: Final = ("exatrkx_ensemble", "exatrkx_custom")
@@ -29,6 +32,17 @@ FEATURES: Final = np.linspace(0.1, 0.9, 12, dtype=np.float32).reshape(4, 3)
 EDGES: Final = np.array([[1, 2, 3], [0, 1, 2]], dtype=np.int64)
 SCORES: Final = np.array([1.0, -1.0, 2.0], dtype=np.float32)
 FOUR: Final = np.array([4], dtype=np.int64)
+
+
+@pytest.fixture(scope="module")
+def server(each_server: TritonServer) -> TritonServer:
+    """Each of the servers under test."""
+    return each_server
+
+
+@pytest.fixture(scope="module")
+def call(each_call: Caller) -> Caller:
+    return each_call
 
 
 def with_entry(array: Array, value: float, *where: int) -> Array:
@@ -151,91 +165,99 @@ def test_200_000_sparse_spacepoints(call: Caller, server: TritonServer, model: s
     assert resident_bytes(server) < 3 * GIB
 
 
-@pytest.mark.parametrize("model", ["filter", "gnn"])
-@pytest.mark.parametrize(("index", "found"), [(4, "found 4"), (-1, "found -1"), (2**40, f"found {2**40}")])
-def test_network_with_an_edge_to_nowhere(call: Caller, model: str, index: int, found: str) -> None:
-    text = refusal(call, model, {"INPUT__0": FEATURES, "INPUT__1": with_entry(EDGES, index, 0, 2)})
-    assert f"{model}: INPUT__1: entries must be in [0, 4), {found} at column 2" in text
+def graph(**changed: Array) -> dict[str, Array]:
+    """The inputs of `wcc`, with some changed."""
+    inputs: dict[str, Array] = {"EDGE_SCORES": SCORES, "EDGE_INDEX": EDGES, "NUM_NODES": FOUR}
+    return inputs | changed
 
 
-@pytest.mark.parametrize("model", ["filter", "gnn"])
-def test_network_with_edges_but_no_spacepoints(call: Caller, model: str) -> None:
-    text = refusal(call, model, {"INPUT__0": FEATURES[:0], "INPUT__1": EDGES})
-    assert f"{model}: INPUT__1: entries must be in [0, 0)" in text
+def without_number(inputs: dict[str, Array]) -> dict[str, Array]:
+    """The inputs of `applyfilter` in those of `wcc`."""
+    return {name: array for name, array in inputs.items() if name != "NUM_NODES"}
 
 
-@pytest.mark.parametrize("model", ["embed", "filter", "gnn"])
-def test_network_with_features_that_are_not_finite(call: Caller, model: str) -> None:
-    inputs = {"INPUT__0": with_entry(FEATURES, np.nan, 0, 0)}
-    text = refusal(call, model, inputs if model == "embed" else {**inputs, "INPUT__1": EDGES})
-    assert f"{model}: INPUT__0: entries must be finite, found nan at row 0, column 0" in text
+def network(features: Array, edges: Array | None = EDGES) -> dict[str, Array]:
+    """The inputs of a network, with edges unless it is the embedding."""
+    return {"INPUT__0": features} if edges is None else {"INPUT__0": features, "INPUT__1": edges}
 
 
-def test_frnn_with_an_embedding_that_is_not_finite(call: Caller) -> None:
-    text = refusal(call, "frnn", {"EMBEDDING": with_entry(FEATURES, np.inf, 3, 2)})
-    assert "frnn: EMBEDDING: entries must be finite, found inf at row 3, column 2" in text
+NAN_AT_0: Final = with_entry(FEATURES, np.nan, 0, 0)
+IN_RANGE: Final = "entries must be in"
+NOT_FINITE: Final = "INPUT__0: entries must be finite, found nan at row 0, column 0"
+OF_EDGE_NETWORKS: Final[list[Case]] = [
+    *(
+        (
+            f"edge to {index}",
+            network(FEATURES, with_entry(EDGES, index, 0, 2)),
+            f"INPUT__1: {IN_RANGE} [0, 4), found {index} at column 2",
+        )
+        for index in (4, -1, 2**40)
+    ),
+    ("edges without spacepoints", network(FEATURES[:0]), "INPUT__1: entries must be in [0, 0)"),
+    ("nan", network(NAN_AT_0), NOT_FINITE),
+]
+OF_SCORED_EDGES: Final[list[Case]] = [
+    ("too few scores", graph(EDGE_SCORES=SCORES[:2]), "EDGE_SCORES: expected one entry for each of 3 edges, found 2"),
+    ("too few edges", graph(EDGE_INDEX=EDGES[:, :1]), "EDGE_SCORES: expected one entry for each of 1 edges, found 3"),
+    (
+        "a score that is nan",
+        graph(EDGE_SCORES=with_entry(SCORES, np.nan, 1)),
+        "EDGE_SCORES: entries must be numbers, found nan at entry 1",
+    ),
+]
+OF_EMBEDDINGS: Final[list[Case]] = [
+    (
+        "inf",
+        {"EMBEDDING": with_entry(FEATURES, np.inf, 3, 2)},
+        "EMBEDDING: entries must be finite, found inf at row 3, column 2",
+    ),
+    ("nan", {"EMBEDDING": NAN_AT_0[:2, :2]}, "EMBEDDING: entries must be finite, found nan at row 0, column 0"),
+    ("no columns", {"EMBEDDING": FEATURES[:, :0]}, "EMBEDDING"),
+]
+OF_TRACK_BUILDING: Final[list[Case]] = [
+    ("edge to 3", graph(NUM_NODES=FOUR - 1), "EDGE_INDEX: entries must be in [0, 3), found 3 at column 2"),
+    (
+        "edge to -7",
+        graph(EDGE_INDEX=with_entry(EDGES, -7, 0, 1)),
+        f"EDGE_INDEX: {IN_RANGE} [0, 4), found -7 at column 1",
+    ),
+    *(
+        (f"{n} spacepoints", graph(NUM_NODES=np.array([n])), f"NUM_NODES: must be in [0, {MAX_NODES}], found {n}")
+        for n in (-1, 2**40, 2**62)
+    ),
+    ("two numbers of spacepoints", graph(NUM_NODES=np.array([4, 4])), "[2]"),
+    ("an empty number of spacepoints", graph(NUM_NODES=FOUR[:0]), "[0]"),
+    ("no number of spacepoints", {"EDGE_SCORES": SCORES, "EDGE_INDEX": EDGES}, "wcc"),
+]
+OF_SELECTION: Final[list[Case]] = [
+    *((name, without_number(inputs), text) for name, inputs, text in OF_SCORED_EDGES),
+    (
+        "edge to -1",
+        {"EDGE_SCORES": SCORES, "EDGE_INDEX": with_entry(EDGES, -1, 1, 0)},
+        "EDGE_INDEX: entries must not be negative, found -1 at column 0",
+    ),
+    ("no scores", {"EDGE_INDEX": EDGES}, "applyfilter"),
+]
+
+BAD_INPUTS: Final = [
+    ("embed", "nan", network(NAN_AT_0, None), NOT_FINITE),
+    *(("filter", *case) for case in OF_EDGE_NETWORKS),
+    *(("gnn", *case) for case in OF_EDGE_NETWORKS),
+    *(("frnn", *case) for case in OF_EMBEDDINGS),
+    *(("applyfilter", *case) for case in OF_SELECTION),
+    *(("wcc", *case) for case in (*OF_SCORED_EDGES, *OF_TRACK_BUILDING)),
+    ("exatrkx_ensemble", "a tensor of another name", {"SPACEPOINTS": FEATURES}, "SPACEPOINTS"),
+]
+"""Model, what is wrong, inputs, and a part of the refusal: a case that is added here is tried on every server."""
 
 
-def test_frnn_with_an_embedding_without_columns(call: Caller) -> None:
-    text = refusal(call, "frnn", {"EMBEDDING": np.empty((4, 0), dtype=np.float32)})
-    assert "EMBEDDING" in text
-
-
-def test_applyfilter_with_scores_and_edges_of_different_length(call: Caller) -> None:
-    text = refusal(call, "applyfilter", {"EDGE_SCORES": SCORES[:2], "EDGE_INDEX": EDGES})
-    assert "applyfilter: EDGE_SCORES: expected one entry for each of 3 edges, found 2" in text
-
-
-def test_applyfilter_with_a_negative_index(call: Caller) -> None:
-    text = refusal(call, "applyfilter", {"EDGE_SCORES": SCORES, "EDGE_INDEX": with_entry(EDGES, -1, 1, 0)})
-    assert "applyfilter: EDGE_INDEX: entries must not be negative, found -1 at column 0" in text
-
-
-@pytest.mark.parametrize("model", ["applyfilter", "wcc"])
-def test_a_score_that_is_no_number(call: Caller, model: str) -> None:
-    inputs = {"EDGE_SCORES": with_entry(SCORES, np.nan, 1), "EDGE_INDEX": EDGES}
-    text = refusal(call, model, inputs if model == "applyfilter" else {**inputs, "NUM_NODES": FOUR})
-    assert f"{model}: EDGE_SCORES: entries must be numbers, found nan at entry 1" in text
-
-
-def test_wcc_with_scores_and_edges_of_different_length(call: Caller) -> None:
-    text = refusal(call, "wcc", {"EDGE_SCORES": SCORES, "EDGE_INDEX": EDGES[:, :1], "NUM_NODES": FOUR})
-    assert "wcc: EDGE_SCORES: expected one entry for each of 1 edges, found 3" in text
-
-
-def test_wcc_with_an_edge_to_nowhere(call: Caller) -> None:
-    text = refusal(call, "wcc", {"EDGE_SCORES": SCORES, "EDGE_INDEX": EDGES, "NUM_NODES": FOUR - 1})
-    assert "wcc: EDGE_INDEX: entries must be in [0, 3), found 3 at column 2" in text
-
-
-@pytest.mark.parametrize("number", [-1, 2**62])
-def test_wcc_with_an_impossible_number_of_spacepoints(call: Caller, number: int) -> None:
-    count = np.array([number], dtype=np.int64)
-    text = refusal(call, "wcc", {"EDGE_SCORES": SCORES, "EDGE_INDEX": EDGES, "NUM_NODES": count})
-    assert "wcc: NUM_NODES: must be in [0, " in text
-    assert str(number) in text
-
-
-@pytest.mark.parametrize(("count", "shape"), [([4, 4], "[2]"), ([], "[0]")])
-def test_wcc_with_several_numbers_of_spacepoints_or_none(call: Caller, count: list[int], shape: str) -> None:
-    inputs: dict[str, Array] = {
-        "EDGE_SCORES": SCORES,
-        "EDGE_INDEX": EDGES,
-        "NUM_NODES": np.array(count, dtype=np.int64),
-    }
-    text = refusal(call, "wcc", inputs)
-    assert "NUM_NODES" in text
-    assert shape in text
-
-
-def test_a_tensor_that_is_missing(call: Caller) -> None:
-    text = refusal(call, "applyfilter", {"EDGE_INDEX": EDGES})
-    assert "applyfilter" in text
-
-
-def test_a_tensor_of_another_name(call: Caller) -> None:
-    text = refusal(call, "exatrkx_ensemble", {"SPACEPOINTS": FEATURES})
-    assert "SPACEPOINTS" in text
+@pytest.mark.parametrize(
+    ("model", "inputs", "part"),
+    [pytest.param(model, inputs, part, id=f"{model}, {name}") for model, name, inputs, part in BAD_INPUTS],
+)
+def test_bad_input(call: Caller, model: str, inputs: dict[str, Array], part: str) -> None:
+    text = refusal(call, model, inputs)
+    assert f"{model}: {part}" in text if ": " in part else (model in text and part in text)
 
 
 def resident_bytes(server: TritonServer) -> int:

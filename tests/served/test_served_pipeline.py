@@ -30,6 +30,17 @@ PIPELINES: Final = ("exatrkx_ensemble", "exatrkx_custom")
 SIZES: Final = (0, 1, 2, 3, 17, 2_000)
 
 
+@pytest.fixture(scope="module")
+def server(each_server: TritonServer) -> TritonServer:
+    """Each of the servers under test."""
+    return each_server
+
+
+@pytest.fixture(scope="module")
+def call(each_call: Caller) -> Caller:
+    return each_call
+
+
 def spacepoints(number: int, seed: int = 0) -> Array:
     """[N,3] features with some ten neighbours each, whatever N."""
     side = max(number, 1) ** (1 / 3) * 0.07
@@ -165,10 +176,10 @@ def test_many_clients_with_good_and_bad_requests(server: TritonServer, direct: P
         assert sum(pool.map(client, range(8))) == 96
 
 
-def test_steps_between_the_networks_run_without_torch(server: TritonServer) -> None:
+def test_steps_between_the_networks_run_without_torch(python_server: TritonServer) -> None:
     """Less memory, and a faster start."""
     with_torch = {}
-    for process in psutil.Process(server.pid).children(recursive=True):
+    for process in psutil.Process(python_server.pid).children(recursive=True):
         script = Path(process.cmdline()[1])
         with_torch[script.parts[-3]] = any("libtorch" in area.path for area in process.memory_maps())
     assert with_torch == {

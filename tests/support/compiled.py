@@ -8,9 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
+
+from exatrkx_server import ServerOptions, TritonServer
+
+if TYPE_CHECKING:
+    from exatrkx_server.options import Stages
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILD: Final = ROOT / "build" / "custom-backend"
@@ -36,6 +41,13 @@ def build(target: str = "all") -> Path:
         )
         _run("cmake", "--build", str(BUILD), "--target", target, "--parallel", "2")
     return BUILD
+
+
+def server(repository: Path, directory: Path, stages: Stages = "python") -> TritonServer:
+    """A server, yet to be started, whose backends of this project are compiled; its log is in `directory`."""
+    build()
+    log_file = directory / "tritonserver.log"
+    return TritonServer(repository, ServerOptions(log_file=log_file, custom_backend="compiled", stages=stages))
 
 
 def _run(*command: str) -> None:

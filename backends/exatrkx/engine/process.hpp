@@ -3,12 +3,6 @@
 
 namespace exatrkx {
 
-// Processors that this process may use; at least 1.
-[[nodiscard]] int usable_processors();
-
-// `OMP_NUM_THREADS` where it is set to a number, else the processors that this process may use.
-[[nodiscard]] int default_threads();
-
 // How many threads each operation of a network uses. Holds for every engine of the process.
 void use_threads(int threads);
 

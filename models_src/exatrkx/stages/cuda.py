@@ -98,9 +98,19 @@ def edges_on_grid(
     if num_nodes < 2:  # noqa: PLR2004 - no pair
         return xp.empty((2, 0), dtype=np.int64)
     points = _SortedPoints.of(xp, launch, xp.ascontiguousarray(embedding), radius)
-    furthest = _furthest(xp, launch, points, radius, max_neighbors)
+    limit = (np.int64(min(max_edges, np.iinfo(np.int64).max)), xp.zeros(2, dtype=np.uint64))
+    furthest = _furthest(xp, launch, points, radius, max_neighbors=max_neighbors, limit=limit)
     row_size = xp.empty(num_nodes, dtype=np.int64)
-    where = (points.array, points.index, *points.sizes, *points.grid, points.start, np.float64(radius), furthest)
+    where = (
+        points.array,
+        points.index,
+        *points.sizes,
+        *points.grid,
+        points.start,
+        np.float64(radius),
+        furthest,
+        *limit,
+    )
     launch("find_edges", blocks_for(num_nodes), THREADS, *where, row_size, *_NOWHERE)
     row_end = xp.cumsum(row_size)
     num_edges = int(row_end[-1])
@@ -170,15 +180,28 @@ def plan_grid(lowest: Array, highest: Array, radius: float) -> tuple[Array, Arra
     return dimension, lower, per_unit, cells
 
 
-def _furthest(xp: Any, launch: Launch, points: _SortedPoints, radius: float, max_neighbors: int) -> Array:
-    """[N] FP64 the largest d² that each point keeps: infinity where it has no more than `max_neighbors`."""
+def _furthest(
+    xp: Any, launch: Launch, points: _SortedPoints, radius: float, *, max_neighbors: int, limit: tuple[np.int64, Array]
+) -> Array:
+    """[N] FP64 the largest d² that each point keeps: infinity where it has no more than `max_neighbors`.
+
+    `limit` is `max_edges`, and [2] what the kernels have counted: a graph with more edges is given up.
+    """
     num_nodes = len(points.index)
     furthest = xp.full(num_nodes, np.inf)
     if max_neighbors >= num_nodes - 1:
         return furthest
     neighbours = xp.empty(num_nodes, dtype=np.int32)
     where = (*points.sizes, *points.grid, points.start, np.float64(radius))
-    launch("count_neighbours", blocks_for(num_nodes), THREADS, points.array, *where, neighbours)
+    launch(
+        "count_neighbours",
+        blocks_for(num_nodes),
+        THREADS,
+        points.array,
+        *where,
+        np.int32(max_neighbors + 1),
+        neighbours,
+    )
     capped = xp.flatnonzero(neighbours > max_neighbors).astype(np.int32)
     launch(
         "find_furthest",
@@ -190,6 +213,7 @@ def _furthest(xp: Any, launch: Launch, points: _SortedPoints, radius: float, max
         np.int32(len(capped)),
         np.int32(max_neighbors),
         furthest,
+        *limit,
     )
     return furthest
 

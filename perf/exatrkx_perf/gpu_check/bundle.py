@@ -30,7 +30,9 @@ _CLIENT: Final = (
     *("geventhttpclient", "gevent", "greenlet", "zope.event", "zope.interface", "brotli", "certifi"),
 )
 _SERVER: Final = ("pytriton", "nvidia_pytriton.libs")
-_UNUSED_LIBRARY: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "lib2to3", "pydoc_data", "tests")
+_UNUSED_LIBRARY: Final = (
+    *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "lib2to3", "pydoc_data"),
+)
 
 
 def pack(target: Path, python_version: str, pile_up_events: Path | None, python_home: Path | None) -> list[Path]:

@@ -31,7 +31,7 @@ def plan(python: Path, output: Path, device: str, bundle: Path | None) -> list[P
         return Phase(name, (str(python), _CHECK, "--only", name, *common), limit_s, needs=needs)
 
     on_gpu = device != "cpu"
-    phases = [
+    return [
         Phase("build", (str(python), _CHECK, "--only", "build", *common), 300.0, background=True),
         own("versions", 60.0),
         Phase("export", (str(python), "export/trace_models.py"), 90.0),
@@ -40,12 +40,14 @@ def plan(python: Path, output: Path, device: str, bundle: Path | None) -> list[P
         own("stages", 90.0),
         own("served", 180.0, needs="build"),
         _sweep(python, output / "small", ("--spacepoints", "1000:1700"), concurrency="1,4,8", instances="1,4"),
-        *([_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
-          if crowded else []),
+        *(
+            [_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
+            if crowded
+            else []
+        ),
         own("bad", 120.0),
         *(_sanitizer(tool, output, device) for tool in (_SANITIZERS if on_gpu else ())),
     ]
-    return phases
 
 
 def build_commands(python: Path, device: str) -> list[list[str]]:
@@ -61,12 +63,23 @@ def build_commands(python: Path, device: str) -> list[list[str]]:
 
 
 def _gpu_tests(python: Path) -> Phase:
-    words = ("-m", "pytest", "-m", "gpu", "-q", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
+    words: tuple[str, ...] = (
+        "-m",
+        "pytest",
+        "-m",
+        "gpu",
+        "-q",
+        "--continue-on-collection-errors",
+        "-p",
+        "no:cacheprovider",
+    )
+    words += ("-o", "filterwarnings=default")  # other versions of packages than the pinned ones warn of other things
     return Phase("tests", (str(python), *words), 150.0, needs="build")
 
 
 def _sanitizer(tool: str, output: Path, device: str) -> Phase:
-    networks = [word for name in ("embed", "filter", "gnn") for word in (f"--{name}", f"{_REPOSITORY / name}/1/model.pt")]
+    files = {name: _REPOSITORY / name / "1" / "model.pt" for name in ("embed", "filter", "gnn")}
+    networks = [word for name, file in files.items() for word in (f"--{name}", str(file))]
     cuts = ROOT / "models_src" / "exatrkx" / "weights" / "working_point.json"
     engine = (str(_ENGINE), *networks, "--working-point", str(cuts), "--device", device, str(output / "small.csv"))
     sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "9", "--print-limit", "20")
@@ -75,8 +88,9 @@ def _sanitizer(tool: str, output: Path, device: str) -> Phase:
 
 def _sweep(python: Path, output: Path, events: Sequence[str], *, concurrency: str, instances: str) -> Phase:
     models = f"{ENSEMBLE.name},{COMPILED_ENSEMBLE},{CUSTOM.name}"
-    lists = ("--models", models, "--concurrency", concurrency, "--instances", instances, "--threads", "1", "--repeats", "1", "--fresh")
-    return Phase(f"sweep-{output.name}", (str(python), "perf/sweep.py", *events, *lists, "--output", str(output)), 200.0)
+    command = (str(python), "perf/sweep.py", *events, "--models", models, "--output", str(output), "--fresh")
+    lists = ("--concurrency", concurrency, "--instances", instances, "--threads", "1", "--repeats", "1")
+    return Phase(f"sweep-{output.name}", (*command, *lists), 200.0)
 
 
 def this_python() -> Path:

@@ -8,6 +8,7 @@ import shutil
 import statistics
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -75,7 +76,7 @@ def _ask(
         result["events_equal"] = changed.count(0)
         result["labels_changed"] = changed
         for name, event in timed.items():
-            times = [_ms(lambda event=event: client.find_tracks(event)) for _ in range(_WARM_RUNS)]
+            times = [_ms(partial(client.find_tracks, event)) for _ in range(_WARM_RUNS)]
             result[name] = {"median_ms": statistics.median(times), "range_ms": [min(times), max(times)]}
         result["memory_mib"] = _gpu_memory_mib()
         result["processes"] = _gpu_processes()

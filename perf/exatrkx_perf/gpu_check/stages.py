@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
+from torch.autograd import DeviceType
 
 from exatrkx_perf.direct_worker import load_pipeline
 from exatrkx_perf.paths import MODEL_REPOSITORY
@@ -69,7 +70,7 @@ def _under_profiler(pipeline: Pipeline, event: FeatureArray) -> dict[str, Any]:
     kernels: Counter[str] = Counter()
     launches: Counter[str] = Counter()
     for entry in profiler.events() or ():
-        if entry.device_type == torch.autograd.DeviceType.CUDA:
+        if entry.device_type == DeviceType.CUDA:
             kernels[entry.name] += entry.self_device_time_total
             launches[entry.name] += 1
         elif entry.name.startswith(("cuda", "cu")):

@@ -90,6 +90,37 @@ def test_neighbours_on_host_threads_are_limited(launch_on_host: Launch) -> None:
         edges_on_host(launch_on_host, embedding, 1.0, NO_CAP, 189)
 
 
+def seen_by(launch: Launch, seen: dict[str, list[Any]]) -> Launch:
+    """The same launcher, which keeps the arguments of each kernel."""
+
+    def launch_and_keep(kernel: str, blocks: int, threads: int, *arguments: Any) -> None:
+        seen.setdefault(kernel, []).append(arguments)
+        launch(kernel, blocks, threads, *arguments)
+
+    return launch_and_keep
+
+
+def test_a_crowd_with_a_cap_is_given_up_on_host_threads(launch_on_host: Launch) -> None:
+    """Its points are all at one distance, so each keeps all 299 others: beyond the limit after seven points."""
+    seen: dict[str, list[Any]] = {}
+    with pytest.raises(GraphTooLargeError):
+        edges_on_host(seen_by(launch_on_host, seen), np.zeros((300, 3), dtype=np.float32), 1.0, 5, 1000)
+    neighbours, furthest = seen["count_neighbours"][0][-1], seen["find_furthest"][0][-3]
+    assert neighbours.tolist() == [6] * 300, "counted no further than is asked"
+    assert np.isfinite(furthest).sum() == 7, "seven times 299 ends are more than 1,000 edges"
+    assert len(seen["find_edges"]) == 1
+    assert seen["find_edges"][0][-3].sum() == 1001
+
+
+def test_a_crowd_without_a_cap_is_given_up_on_host_threads(launch_on_host: Launch) -> None:
+    """All pairs are edges, 4.5 million, of which rows of fewer than 1,024 have 0.5 million."""
+    seen: dict[str, list[Any]] = {}
+    with pytest.raises(GraphTooLargeError):
+        edges_on_host(seen_by(launch_on_host, seen), np.zeros((3000, 3), dtype=np.float32), 1.0, NO_CAP, 5000)
+    assert len(seen["find_edges"]) == 1
+    assert 5000 < seen["find_edges"][0][-3].sum() < 600_000
+
+
 @pytest.mark.parametrize(("num_nodes", "num_edges"), [(0, 0), (1, 0), (1, 3), (500, 0), (500, 400), (500, 3000)])
 @pytest.mark.parametrize("min_hits", [1, 3, 10**30])
 def test_components_on_host_threads(launch_on_host: Launch, num_nodes: int, num_edges: int, min_hits: int) -> None:

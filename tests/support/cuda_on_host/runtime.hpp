@@ -37,7 +37,10 @@ inline float __int_as_float(int bits) { return same_bits<float>(bits); }
 inline long long __double_as_longlong(double value) { return same_bits<long long>(value); }
 inline double __longlong_as_double(long long bits) { return same_bits<double>(bits); }
 
-inline int atomicAdd(int* at, int value) { return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST); }
+template <class Number>
+Number atomicAdd(Number* at, Number value) {
+  return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST);
+}
 inline int atomicCAS(int* at, int expected, int value) {
   __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   return expected;

@@ -36,14 +36,15 @@ inline constexpr Kernel<KernelName::kFindCells, const float*, int, int, const in
                         const int*, int*>
     find_cells;
 inline constexpr Kernel<KernelName::kCountNeighbours, const float*, int, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, int*>
+                        const int*, const long long*, double, int, int*>
     count_neighbours;
 inline constexpr Kernel<KernelName::kFindFurthest, const float*, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, const int*, int, int, double*>
+                        const int*, const long long*, double, const int*, int, int, double*, long long,
+                        unsigned long long*>
     find_furthest;
 inline constexpr Kernel<KernelName::kFindEdges, const float*, const int*, int, int, const int*, const double*,
-                        const double*, const int*, const long long*, double, const double*, long long*,
-                        const long long*, long long*>
+                        const double*, const int*, const long long*, double, const double*, long long,
+                        unsigned long long*, long long*, const long long*, long long*>
     find_edges;
 inline constexpr Kernel<KernelName::kJoinEdges, const long long*, const float*, long long, float, int*> join_edges;
 inline constexpr Kernel<KernelName::kFindRoots, int*, int, int*, int*> find_roots;

@@ -16,7 +16,7 @@ from exatrkx import __version__
 from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.errors import ContractError, EventFormatError, ExatrkxError, ExitCode, SimulationError
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 ERRORS: Final = ("exatrkx.errors", "exatrkx_client.errors", "exatrkx_server.errors", "exatrkx_perf.errors")
 SCRIPTS: Final = ("deploy/serve.py", "deploy/demo.py", "client/find_tracks.py", "client/event_display.py")
 

@@ -1,4 +1,4 @@
-#include "lane.hpp"
+#include "device_stream.hpp"
 
 #include <ATen/Context.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -27,7 +27,7 @@ std::optional<c10::Stream> own_stream(c10::Device device) {
 
 bool has_cuda() { return gpu::has_kernels() && at::globalContext().hasCUDA(); }
 
-Lane::Lane(c10::Device device)
+DeviceStream::DeviceStream(c10::Device device)
     : device_(device.is_cuda() && !device.has_index() ? c10::Device(c10::kCUDA, 0) : device),
       stream_(own_stream(device_)) {}
 

@@ -1,10 +1,15 @@
-#include "turns.hpp"
+#include "compute_slots.hpp"
 
-#include "process.hpp"
+#include "processors.hpp"
 
 namespace exatrkx {
 
-void Turns::take() {
+std::size_t ComputeSlots::waiting() {
+  const std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+void ComputeSlots::acquire() {
   std::unique_lock lock(mutex_);
   if (free_ > 0) {
     --free_;
@@ -15,7 +20,7 @@ void Turns::take() {
   self.changed.wait(lock, [&] { return self.admitted; });
 }
 
-void Turns::give_back() noexcept {
+void ComputeSlots::release() noexcept {
   const std::lock_guard lock(mutex_);
   if (queue_.empty()) {
     ++free_;
@@ -28,9 +33,9 @@ void Turns::give_back() noexcept {
   first.changed.notify_one();
 }
 
-Turns& process_turns() {
-  static Turns turns(usable_processors() + 1);
-  return turns;
+ComputeSlots& process_slots() {
+  static ComputeSlots slots(positive_number("EXATRKX_COMPUTE_SLOTS").value_or(usable_processors() + 1));
+  return slots;
 }
 
 }  // namespace exatrkx

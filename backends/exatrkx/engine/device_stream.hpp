@@ -1,4 +1,5 @@
-// A device with a stream of its own, so that several engines of a process do not wait for each other on one GPU.
+// Device stream: a device with a stream of its own, so that several engines of a process share a GPU without waiting for
+// each other.
 #pragma once
 
 #include <c10/core/StreamGuard.h>
@@ -7,28 +8,28 @@
 
 namespace exatrkx {
 
-class Lane {
+class DeviceStream {
  public:
   // Throws ContractError: there is no such device, or this build of torch cannot use it.
-  explicit Lane(c10::Device device);
+  explicit DeviceStream(c10::Device device);
 
   [[nodiscard]] c10::Device device() const noexcept { return device_; }
-  // Waits until all that was started in this lane is done.
+  // Waits until all that was started in this stream is done.
   void synchronize() const {
     if (stream_) stream_->synchronize();
   }
 
  private:
-  friend class LaneScope;
+  friend class DeviceStreamGuard;
 
   c10::Device device_;
   std::optional<c10::Stream> stream_;  // none on a CPU
 };
 
-// While it lives, this thread works on the lane's device and in its stream.
-class LaneScope {
+// While it lives, this thread works on this device and in this stream.
+class DeviceStreamGuard {
  public:
-  explicit LaneScope(const Lane& lane) : guard_(lane.stream_) {}
+  explicit DeviceStreamGuard(const DeviceStream& stream) : guard_(stream.stream_) {}
 
  private:
   c10::OptionalStreamGuard guard_;
