@@ -1,8 +1,6 @@
-"""Draw one event: its spacepoints and the tracks found in them, across the beam and along it.
+"""Event display: an event's spacepoints and the tracks found in them, across the beam and along it.
 
-    python client/event_display.py data/events.parquet tracks.parquet --event 3 --output display.png
-
-Exit codes: 0 done, 2 bad input.
+python client/event_display.py data/events.parquet tracks.parquet --event 3 --output display.png
 """
 
 from __future__ import annotations
@@ -23,15 +21,13 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
-from exatrkx.event import Event, IntArray
-from exatrkx.readers import read_events
-from exatrkx.saved_tracks import read_labels
-from exatrkx.tracks_file import group_by_label
-
-DONE: Final = 0
-BAD_INPUT: Final = 2
+from exatrkx.events.event import Event, IntArray
+from exatrkx.events.readers import read_events
+from exatrkx.events.saved_tracks import read_labels
+from exatrkx.events.tracks import group_by_label
 
 _NOISE: Final = "#b8bcc4"
 _INK: Final = "#2b2f36"
@@ -60,16 +56,20 @@ Points = npt.NDArray[np.float32]
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = parser().parse_args(arguments)
-    try:
-        event = find_event(options.events, options.event)
-        labels = read_labels(options.tracks, event)
-        save(draw(event, labels), options.output)
-    except EventFormatError as error:
-        print(f"event_display.py: {error}", file=sys.stderr)
-        return BAD_INPUT
+    return run_command("event_display.py", lambda: display(options))
+
+
+def display(options: argparse.Namespace) -> None:
+    """Draw the event that the command line asks for, and say what is in it.
+
+    Raises:
+        EventFormatError: events, tracks or output are not as they should be; the text gives the reason.
+    """
+    event = find_event(options.events, options.event)
+    labels = read_labels(options.tracks, event)
+    save(draw(event, labels), options.output)
     tracks = int(labels.max(initial=NOISE_LABEL)) + 1
     print(f"{options.output}: event {event.event_id}, {len(event):,} spacepoints, {tracks:,} tracks")
-    return DONE
 
 
 def find_event(paths: Sequence[str], number: int | None) -> Event:
@@ -129,8 +129,11 @@ def save(figure: Figure, file: Path) -> None:
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
     command = argparse.ArgumentParser(
-        prog="event_display.py", description="Draw an event's spacepoints and the tracks found in them."
+        prog="event_display.py",
+        description="Draw an event's spacepoints and the tracks found in them.",
+        epilog=EXIT_CODES,
     )
+    add_version(command)
     command.add_argument("events", nargs="+", help="files, folders or patterns of events, as for find_tracks.py")
     command.add_argument("tracks", type=Path, help="what find_tracks.py wrote for them, .parquet or .csv")
     command.add_argument("--event", type=int, help="the event's number (default: the first)")

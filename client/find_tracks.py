@@ -1,8 +1,6 @@
-"""Send events to a server, write the tracks that it finds, and print what was found.
+"""Track finding of files of events: send them to a server, write its tracks, and print what was found.
 
-    python client/find_tracks.py data/event*-hits.csv --url 127.0.0.1:8001 --output tracks.parquet
-
-Exit codes: 0 done, 2 bad input, 3 the server cannot be reached or fails, 130 interrupted.
+python client/find_tracks.py data/event*-hits.csv --url 127.0.0.1:8001 --output tracks.parquet
 """
 
 from __future__ import annotations
@@ -14,23 +12,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
-from typing import Final, get_args
+from typing import get_args
 
 from tqdm import tqdm
 
+from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.errors import EventFormatError, ExatrkxError
-from exatrkx.event import Event
-from exatrkx.readers import count_events, event_files, read_events
-from exatrkx.tracks_file import Per, TracksWriter, require_suffix
-from exatrkx_client import RequestRejectedError, TrackingClient
+from exatrkx.errors import EventFormatError
+from exatrkx.events.event import Event
+from exatrkx.events.readers import count_events, event_files, read_events
+from exatrkx.events.tracks import Per, TracksWriter, require_suffix
+from exatrkx_client import TrackingClient
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.report import Report
-
-DONE: Final = 0
-BAD_INPUT: Final = 2
-NO_SERVER: Final = 3
-INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,15 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Address.parse(options.url, options.protocol)
     except ValueError as error:
         command.error(f"--url: {error}")
-    try:
-        find_tracks(options)
-    except (EventFormatError, RequestRejectedError) as error:
-        return _failed(str(error), BAD_INPUT)
-    except ExatrkxError as error:
-        return _failed(str(error), NO_SERVER)
-    except KeyboardInterrupt:
-        return _failed("interrupted", INTERRUPTED)
-    return DONE
+    return run_command("find_tracks.py", lambda: find_tracks(options))
 
 
 def find_tracks(options: argparse.Namespace) -> None:
@@ -116,8 +102,9 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(
         prog="find_tracks.py",
         description="Send events to a server, write the tracks that it finds, and print what was found.",
-        epilog="Exit codes: 0 done, 2 bad input, 3 the server cannot be reached or fails, 130 interrupted.",
+        epilog=EXIT_CODES,
     )
+    add_version(command)
     add = command.add_argument
     add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
     add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
@@ -153,11 +140,6 @@ def _number(kind: type[int] | type[float], least: float) -> Callable[[str], floa
 
     read.__name__ = "number"  # what argparse calls it when it is none
     return read
-
-
-def _failed(reason: str, code: int) -> int:
-    print(f"find_tracks.py: {reason}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

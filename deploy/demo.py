@@ -1,4 +1,4 @@
-"""What `make demo` shows: export the networks, serve them, find the tracks of the bundled events, draw one of them.
+"""Demonstration (`make demo`): export the networks, serve them, find the tracks of bundled events, draw one of them.
 
 Every step is a command that a user can run, and is printed before it runs. The server listens on free ports of this
 machine and is stopped at the end, whatever happens.
@@ -6,13 +6,15 @@ machine and is stopped at the end, whatever happens.
 
 from __future__ import annotations
 
+import argparse
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from exatrkx_server import ServerError, ServerOptions, TritonServer
+from exatrkx.commands import EXIT_CODES, add_version, run_command
+from exatrkx_server import ServerOptions, TritonServer
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = Path("data/events")
@@ -32,29 +34,28 @@ def run(*command: str) -> None:
 
 
 def demo() -> None:
+    """Export, serve, find and draw; where a step fails, exit with its code."""
+    began = time.monotonic()
     (ROOT / OUTPUT).mkdir(parents=True, exist_ok=True)
-    run("export/trace_models.py")
-    log_file = ROOT / OUTPUT / "tritonserver.log"
-    print(f"\n$ python deploy/serve.py --free-ports --log-file {OUTPUT / log_file.name}", flush=True)
-    with TritonServer(ROOT / "model_repository", ServerOptions(log_file=log_file)) as server:
-        print(f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}", flush=True)
-        run("client/find_tracks.py", str(EVENTS), "--url", server.grpc_url, "--output", str(TRACKS))
-    run("client/event_display.py", str(EVENTS), str(TRACKS), "--output", str(DISPLAY))
+    try:
+        run("export/trace_models.py")
+        log_file = ROOT / OUTPUT / "tritonserver.log"
+        print(f"\n$ python deploy/serve.py --free-ports --log-file {OUTPUT / log_file.name}", flush=True)
+        with TritonServer(ROOT / "model_repository", ServerOptions(log_file=log_file)) as server:
+            print(f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}; {server.devices}", flush=True)
+            run("client/find_tracks.py", str(EVENTS), "--url", server.grpc_url, "--output", str(TRACKS))
+        run("client/event_display.py", str(EVENTS), str(TRACKS), "--output", str(DISPLAY))
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)  # it has said why
+    print(f"\ndone in {time.monotonic() - began:.0f} s, the server is stopped; see {OUTPUT}/")
 
 
 def main() -> int:
-    began = time.monotonic()
-    try:
-        demo()
-    except ServerError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        return error.returncode
-    except KeyboardInterrupt:
-        return 130
-    print(f"\ndone in {time.monotonic() - began:.0f} s, the server is stopped; see {OUTPUT}/")
-    return 0
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="demo.py", description=(__doc__ or "").partition("\n")[0], epilog=EXIT_CODES)
+    add_version(parser)
+    parser.parse_args()
+    return run_command("demo.py", demo)
 
 
 if __name__ == "__main__":

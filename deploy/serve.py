@@ -1,8 +1,8 @@
-"""Serve the model repository with Triton on this machine, in the foreground: `python deploy/serve.py`.
+"""Triton server in the foreground, with this project's model repository: `python deploy/serve.py`.
 
 One line on standard output when every model is ready; the server's own output goes to the log file. SIGINT (Ctrl-C)
-and SIGTERM stop it cleanly. Exit code 0 after such a stop; 1 with the reason on standard error when the server cannot
-start, a model does not load, or the server ends by itself.
+and SIGTERM stop it cleanly. The exit code is 0 after such a stop; 1, with the reason on standard error, when the server
+cannot start, a model does not load, or the server ends by itself.
 """
 
 from __future__ import annotations
@@ -15,19 +15,22 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 ROOT = Path(__file__).resolve().parents[1]
-for _sources in ("models_src", "deploy"):  # in NVIDIA's container nothing of this project is installed
+for _sources in ("models_src", "client", "deploy"):  # in NVIDIA's container nothing of this project is installed
     sys.path.append(str(ROOT / _sources))
 
-from exatrkx_server import (  # noqa: E402 - after the path is set
+from exatrkx.commands import EXIT_CODES, add_version, run_command  # noqa: E402 - after the path is set
+from exatrkx_server import (  # noqa: E402
     Ports,
     ServerError,
     ServerOptions,
     StartCancelledError,
     TritonServer,
 )
+from exatrkx_server.installation import project_files  # noqa: E402
+from exatrkx_server.options import DeviceChoice, Preference, Stages  # noqa: E402
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -40,10 +43,16 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0] if __doc__ else None,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog="Arguments after -- go to tritonserver as they are.",
+        epilog=f"Arguments after -- go to tritonserver as they are. {EXIT_CODES}",
     )
+    add_version(parser)
     ports = Ports()
-    parser.add_argument("--model-repository", type=Path, default=ROOT / "model_repository")
+    parser.add_argument(
+        "--model-repository",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="directory of the models (default: that of this project)",
+    )
     parser.add_argument("--models", type=_names, default=(), metavar="A,B", help="load only these (default: all)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 opens it to the network")
     parser.add_argument("--http-port", type=int, default=ports.http)
@@ -55,16 +64,23 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="computing threads of each process (default: the usable cores)")
     parser.add_argument(
         "--custom-backend",
-        choices=("auto", "compiled", "python"),
+        choices=get_args(Preference),
         default="auto",
         help="what serves exatrkx_custom and, where the server has no LibTorch backend, the networks; "
         "auto: what is compiled, where it is built; compiled: nothing else",
     )
     parser.add_argument(
         "--stages",
-        choices=("python", "compiled"),
+        choices=get_args(Stages),
         default="python",
         help="what serves frnn, applyfilter and wcc: the Python models of the repository, or the compiled backend",
+    )
+    parser.add_argument(
+        "--device",
+        choices=get_args(DeviceChoice),
+        default="auto",
+        help="where the models run; auto: on the GPUs, where there are some and CuPy works with them, else on the CPU; "
+        "gpu: there and nowhere else",
     )
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
@@ -89,11 +105,13 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         log_file=arguments.log_file,
         custom_backend=arguments.custom_backend,
         stages=arguments.stages,
+        device=arguments.device,
         cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
         start_timeout_s=arguments.start_timeout,
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )
-    return TritonServer(arguments.model_repository, options, cancelled=lambda: stop.made)
+    repository = getattr(arguments, "model_repository", None) or project_files().model_repository
+    return TritonServer(repository, options, cancelled=lambda: stop.made)
 
 
 def write_ports_file(path: Path, server: TritonServer) -> None:
@@ -130,7 +148,8 @@ def ready_line(server: TritonServer) -> str:
     backends = ", ".join(str(backend) for backend in server.backends)
     return (
         f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
-        f"metrics {server.metrics_url}; backends: {backends}; stages: {server.options.stages}; log: {server.log_file}"
+        f"metrics {server.metrics_url}; {server.devices}; backends: {backends}; stages: {server.options.stages}; "
+        f"log: {server.log_file}"
     )
 
 
@@ -140,7 +159,11 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
     Raises:
         ServerError: the server could not start, or ended by itself; the text gives the reason.
     """
-    with server_from(arguments, stop) as server, contextlib.ExitStack() as cleanup:
+    with contextlib.ExitStack() as cleanup:
+        try:
+            server = cleanup.enter_context(server_from(arguments, stop))
+        except StartCancelledError:
+            return  # as good a time as any other
         if arguments.ports_file:
             cleanup.callback(arguments.ports_file.unlink, missing_ok=True)
             write_ports_file(arguments.ports_file, server)
@@ -155,14 +178,7 @@ def main() -> int:
     """Serve until a signal comes. Returns the exit code."""
     arguments = parse_arguments()
     stop = StopRequest()
-    try:
-        serve(arguments, stop)
-    except StartCancelledError:
-        pass  # as good a time as any other
-    except ServerError as error:
-        print(f"serve.py: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command("serve.py", lambda: serve(arguments, stop))
 
 
 if __name__ == "__main__":

@@ -12,17 +12,16 @@ TorchScript file, or a Python module with a factory and a checkpoint:
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from exatrkx.errors import ExatrkxError
-from exatrkx.model_config import write_working_point
-from exatrkx.networks import load_network
-from exatrkx.torchscript import Proof, prove, save, served_form
-from exatrkx.user_network import load_user_network
+from exatrkx.commands import EXIT_CODES, add_version, run_command
+from exatrkx.networks.storage import load_network
+from exatrkx.networks.torchscript import Proof, prove, save, served_form
+from exatrkx.networks.user_network import load_user_network
+from exatrkx.serving.model_config import write_working_point
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
@@ -46,7 +45,10 @@ def export(kind: str, network: torch.nn.Module, repository: Path) -> Proof:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=EXIT_CODES
+    )
+    add_version(parser)
     parser.add_argument("--weights", type=Path, default=WEIGHTS_DIR, help="folder of trained networks (safetensors)")
     parser.add_argument("--repository", type=Path, default=REPOSITORY, help="model repository to write to")
     parser.add_argument("--working-point", type=Path, help="JSON file of cuts; that of --weights unless given")
@@ -56,28 +58,33 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
+def trace(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError, OSError: a network or the working point is not as it should be; the text gives the reason.
+    """
     torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
-    try:
-        point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
-        for kind in KINDS:
-            source = getattr(options, kind)
-            network = (
-                load_user_network(source, getattr(options, f"{kind}_checkpoint"))
-                if source
-                else load_network(options.weights / f"{kind}.safetensors")
-            )
-            proof = export(kind, network, options.repository)
-            print(
-                f"{kind:8} {options.repository / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, "
-                f"largest difference to the eager network {proof.largest_difference:.1e}"
-            )
-        write_working_point(options.repository, point)
-    except (ExatrkxError, OSError) as error:
-        print(f"trace_models: {error}", file=sys.stderr)
-        return 1
-    return 0
+    point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
+    for kind in KINDS:
+        source = getattr(options, kind)
+        network = (
+            load_user_network(source, getattr(options, f"{kind}_checkpoint"))
+            if source
+            else load_network(options.weights / f"{kind}.safetensors")
+        )
+        proof = export(kind, network, options.repository)
+        print(
+            f"{kind:8} {options.repository / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, "
+            f"largest difference to the eager network {proof.largest_difference:.1e}"
+        )
+    write_working_point(options.repository, point)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = parse(arguments)
+    return run_command("trace_models", lambda: trace(options))
 
 
 if __name__ == "__main__":

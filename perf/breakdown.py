@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.plot_style import save, style
+from exatrkx.reporting.plot_style import save, style
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.errors import ResultsError

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.features import features
-from exatrkx.readers import read_events
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
 from exatrkx_perf import EVENTS, MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx import native
+from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.goals import stage_goals_text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import compiled
 import hypothesis
 import pytest
 from serving import Caller
@@ -14,11 +16,20 @@ from exatrkx_server import ServerOptions, TritonServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exatrkx_server.options import Stages
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Whether examples are made quickly says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("unhurried", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("unhurried")
+
+
+# In the background or under nohup some signals are ignored, and a command that a test starts would inherit that. A
+# handler it does not inherit; here the signal goes on doing nothing.
+for _number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda _signal, _frame: None)
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +42,42 @@ def tiny_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(
+def python_server(
     tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[TritonServer]:
-    """A server with every model of `tiny_repository`, for the whole session."""
+    """A server with every model of `tiny_repository`, none of them compiled, for the whole session."""
     log_file = tmp_path_factory.mktemp("server") / "tritonserver.log"
     with TritonServer(tiny_repository, ServerOptions(log_file=log_file, custom_backend="python")) as running:
         yield running
     if request.session.testsfailed:
         print(f"\nthe server's log: {log_file}\n{log_file.read_text(errors='replace')[-4000:]}")
+
+
+@pytest.fixture(scope="session")
+def server(python_server: TritonServer) -> TritonServer:
+    """The server of tests that need only one."""
+    return python_server
+
+
+@pytest.fixture(scope="session", params=("python stages", "custom backend", "compiled stages"))
+def each_server(
+    request: pytest.FixtureRequest, tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    """The servers under test in turn: nothing compiled, this project's backends, and the stages as well."""
+    if request.param == "python stages":
+        yield request.getfixturevalue("python_server")
+        return
+    stages: Stages = "compiled" if request.param == "compiled stages" else "python"
+    with compiled.server(tiny_repository, tmp_path_factory.mktemp("server"), stages) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def each_call(each_server: TritonServer) -> Iterator[Caller]:
+    """Each server over gRPC."""
+    caller = Caller(each_server)
+    yield caller
+    caller.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,4 @@
-"""`python -m exatrkx_acts`: simulate, find the tracks on a server, fit them with ACTS, and let ACTS judge them.
-
-Exit codes: 0 done, 1 simulation, fallback or output failed, 2 bad options, 3 the server cannot be reached or fails,
-130 interrupted.
-"""
+"""`python -m exatrkx_acts`: simulate, find the tracks on a server, fit them with ACTS, and let ACTS judge them."""
 
 from __future__ import annotations
 
@@ -12,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, get_args
 
+from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.errors import ContractError, ExatrkxError
-from exatrkx.plot_style import settings as plot_settings
+from exatrkx.reporting.plot_style import settings as plot_settings
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
-from exatrkx_client import ClientError, Retry, TrackingClient
+from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol
 
 try:
@@ -29,11 +25,6 @@ try:
 except ModuleNotFoundError as missing:
     raise SystemExit(f"exatrkx_acts: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
 
-DONE: Final = 0
-FAILED: Final = 1
-NO_SERVER: Final = 3
-INTERRUPTED: Final = 130
-
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
 
@@ -41,15 +32,7 @@ READY_S: Final = 10.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = parse(arguments)
-    try:
-        run(options)
-    except (ClientError, ContractError) as error:  # before OSError, which a server that is away is, too
-        return _failed(str(error), NO_SERVER)
-    except (ExatrkxError, OSError) as error:
-        return _failed(str(error), FAILED)
-    except KeyboardInterrupt:
-        return _failed("interrupted", INTERRUPTED)
-    return DONE
+    return run_command("exatrkx_acts", lambda: run(options))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -88,11 +71,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks on a server, fit these with the Kalman filter of ACTS, and print efficiency, residuals and pulls as "
         "ACTS counts them.",
-        epilog="Exit codes: 0 done, 1 simulation, fallback or output failed, 2 bad options, 3 the server cannot be "
-        "reached or fails, 130 interrupted.",
+        epilog=EXIT_CODES,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_sample_arguments(parser)
+    add_version(parser)
     add = parser.add_argument
     add("--threads", type=_at_least_one, default=1, metavar="T", help="of ACTS; as many events are in flight")
     add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://…")
@@ -126,11 +109,6 @@ def _positive(text: str) -> float:
 
 
 _at_least_one.__name__ = _positive.__name__ = "number"  # what argparse calls a text that is none
-
-
-def _failed(reason: str, code: int) -> int:
-    print(f"exatrkx_acts: {reason}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Track finding on a remote server, from NumPy arrays or events to labels. Needs no torch.
+"""Client library for track finding on a remote server, from NumPy arrays or events to labels. Needs no torch.
 
 with TrackingClient("127.0.0.1:8001") as client:
     client.wait_until_ready(timeout_s=30)
@@ -10,6 +10,7 @@ from exatrkx_client.errors import (
     ClientError,
     DeadlineError,
     RequestRejectedError,
+    ServedModelError,
     ServerError,
     ServerUnavailableError,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "DeadlineError",
     "RequestRejectedError",
     "Retry",
+    "ServedModelError",
     "ServerError",
     "ServerUnavailableError",
     "TrackResult",

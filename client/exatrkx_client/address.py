@@ -1,4 +1,4 @@
-"""Where a server listens, and which protocol it speaks there."""
+"""Address of a server: host, port, protocol and encryption, out of a URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: one server, one model, events in and track labels out."""
+"""Tracking client: one server, one model, events in and track labels out."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy.typing as npt
 from exatrkx.checks import check_tensor
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
-from exatrkx.event import Event
-from exatrkx.features import features
+from exatrkx.events.event import Event, features
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError
 from exatrkx_client.retry import RetriedRequest, Retry
-from exatrkx_client.transport import Request, connect
+from exatrkx_client.transport import Request
+from exatrkx_client.triton_api import connect, model_spec
 
 FeatureArray = npt.NDArray[np.float32]
 Source = TypeVar("Source", Event, FeatureArray)
@@ -121,10 +121,10 @@ class TrackingClient:
         """Compare the served model's tensors with `exatrkx.contract`.
 
         Raises:
-            ContractError: the server has no such model, or one with other tensors; the text lists the differences.
+            ServedModelError: there is no such model, or one with other tensors; the text lists the differences.
             ClientError: the server does not answer.
         """
-        require_pipeline(self._transport.describe(self.model, self.timeout_s), str(self.address))
+        require_pipeline(model_spec(self._transport.ask("model", self.model, self.timeout_s)), str(self.address))
 
     @overload
     def find_tracks(self, source: Event | FeatureArray) -> npt.NDArray[np.int64]: ...
@@ -143,7 +143,8 @@ class TrackingClient:
             labels: [N] −1 for a spacepoint on no track candidate, else 0, 1, 2, …; or the `TrackResult`.
 
         Raises:
-            ContractError: the features have another type or shape, or the server has no such model.
+            ContractError: the features have another type or shape.
+            ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
             ServerUnavailableError: it could not be reached, in as many attempts as `retry` allows.
             DeadlineError: it did not answer within `timeout_s`.

@@ -1,9 +1,9 @@
-"""Whether a served model keeps the contract that this client was written for."""
+"""Contract check: a served model's tensors against those of `exatrkx.contract`."""
 
 from __future__ import annotations
 
 from exatrkx.contract import ENSEMBLE, ModelSpec, TensorSpec
-from exatrkx.errors import ContractError
+from exatrkx_client.errors import ServedModelError
 
 
 def require_pipeline(served: ModelSpec, address: str) -> None:
@@ -12,12 +12,12 @@ def require_pipeline(served: ModelSpec, address: str) -> None:
     Outputs beyond the contract's are left alone: they are never asked for.
 
     Raises:
-        ContractError: lists every tensor that is missing, in excess or of another type or shape.
+        ServedModelError: lists every tensor that is missing, in excess or of another type or shape.
     """
     problems = _differences("input", ENSEMBLE.inputs, served.inputs, others_allowed=False)
     problems += _differences("output", ENSEMBLE.outputs, served.outputs, others_allowed=True)
     if problems:
-        raise ContractError(f"{address}: model '{served.name}' does not keep the contract: {'; '.join(problems)}")
+        raise ServedModelError(f"{address}: model '{served.name}' does not keep the contract: {'; '.join(problems)}")
 
 
 def _differences(

@@ -1,12 +1,29 @@
-"""What can go wrong with a server. `exatrkx.errors.ContractError` joins them: tensors or models that do not fit."""
+"""Exceptions of the client: what can go wrong between it and its server.
+
+They derive from `exatrkx.errors.ExatrkxError`, as all errors of the project do. `exatrkx.errors.ContractError` itself
+is raised for an event whose features do not fit, before anything is sent.
+"""
 
 from __future__ import annotations
 
-from exatrkx.errors import ExatrkxError
+from exatrkx.errors import ContractError, ExatrkxError, ExitCode
 
 
 class ClientError(ExatrkxError):
-    """Base of what goes wrong between this client and its server."""
+    """Base of what goes wrong between this client and its server.
+
+    Attributes:
+        status: what the protocol calls it, such as "400" (HTTP) or "StatusCode.INVALID_ARGUMENT" (gRPC); empty where
+            no answer came.
+        reason: what the server said, in its words alone.
+    """
+
+    exit_code = ExitCode.SERVER
+
+    def __init__(self, text: str, *, status: str = "", reason: str = "") -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
 
 
 class ServerUnavailableError(ClientError, ConnectionError):
@@ -19,6 +36,12 @@ class DeadlineError(ClientError, TimeoutError):
 
 class RequestRejectedError(ClientError, ValueError):
     """The server found the request at fault, and would again; the text says why."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ServedModelError(ClientError, ContractError):
+    """The server has no such model, or one whose tensors are not those of `exatrkx.contract`."""
 
 
 class ServerError(ClientError):

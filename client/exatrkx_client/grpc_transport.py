@@ -1,4 +1,4 @@
-"""Requests over gRPC."""
+"""Triton's questions and inference over gRPC, on one channel."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import time
 from concurrent.futures import Future
 from typing import Any, Final
 
+import numpy as np
 import tritonclient.grpc as triton
-from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
-from exatrkx.contract import ModelSpec, TensorSpec
-from exatrkx.errors import ExatrkxError
 from exatrkx_client.address import Address
-from exatrkx_client.errors import DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import Reply, Request, model_error, own
+from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
+from exatrkx_client.transport import Question, Reply, Request, missing_model
 
 _NO_LIMIT: Final = -1
 
@@ -29,7 +28,16 @@ _CHANNEL: Final = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
-_ERRORS: Final[dict[str, type[ExatrkxError]]] = {
+_QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
+    "server": ("get_server_metadata", ""),
+    "models": ("get_model_repository_index", "models"),
+    "model": ("get_model_metadata", ""),
+    "config": ("get_model_config", "config"),
+    "statistics": ("get_inference_statistics", "model_stats"),
+}
+"""The method of tritonclient's that asks, and the part of its answer that HTTP gives, too."""
+
+_ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.UNAVAILABLE": ServerUnavailableError,
     "StatusCode.CANCELLED": ServerUnavailableError,
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
@@ -53,16 +61,18 @@ class GrpcTransport:
                 self._client.is_server_ready(client_timeout=timeout_s)
                 and self._client.is_model_ready(model, client_timeout=timeout_s)
             )
-        except InferenceServerException as error:
+        except (InferenceServerException, ValueError) as error:
             raise self._translated(error) from error
 
-    def describe(self, model: str, timeout_s: float) -> ModelSpec:
-        """The model's tensors as the server has them."""
+    def ask(self, question: Question, model: str, timeout_s: float) -> Any:
+        """The answer to a question, as JSON has it."""
+        method, part = _QUESTIONS[question]
+        names = (model,) if model else ()
         try:
-            found = self._client.get_model_metadata(model, client_timeout=timeout_s)
-        except InferenceServerException as error:
+            answer = getattr(self._client, method)(*names, as_json=True, client_timeout=timeout_s)
+        except (InferenceServerException, ValueError) as error:
             raise self._translated(error) from error
-        return ModelSpec(found.name, _specs(found.inputs), _specs(found.outputs))
+        return answer.get(part, []) if part else answer  # gRPC's JSON leaves an empty list out
 
     def submit(self, request: Request) -> _Call:
         """Start sending a request."""
@@ -81,7 +91,11 @@ class GrpcTransport:
                 return
             try:
                 outputs = result.get_response().outputs
-                tensors = {output.name: own(result.as_numpy(output.name), output.datatype) for output in outputs}
+                # Copied, so that each owns its memory: tritonclient gives views of its message.
+                tensors = {
+                    output.name: np.array(result.as_numpy(output.name), triton_to_np_dtype(output.datatype))
+                    for output in outputs
+                }
             except (ValueError, TypeError) as problem:
                 answer.set_exception(ServerError(f"{self._address}: the answer cannot be read: {problem!r}"))
             else:
@@ -92,23 +106,23 @@ class GrpcTransport:
                 request.model,
                 inputs,
                 callback=arrived,
-                outputs=[triton.InferRequestedOutput(name) for name in request.outputs],
+                outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
                 client_timeout=request.timeout_s,
             )
-        except ValueError as error:  # what a closed channel raises
-            raise ServerUnavailableError(f"{self._address}: {error}") from error
+        except ValueError as error:
+            raise self._translated(error) from error
         return _Call(answer, context)
 
     def close(self) -> None:
         """Give up what is on its way, and the channel."""
         self._client.close()
 
-    def _translated(self, error: InferenceServerException) -> ExatrkxError:
-        if error.status() == "StatusCode.NOT_FOUND":
-            kind = model_error(error.message())
-        else:
-            kind = _ERRORS.get(error.status(), ServerError)
-        return kind(f"{self._address}: {error.message()}")
+    def _translated(self, error: InferenceServerException | ValueError) -> ClientError:
+        if isinstance(error, ValueError):  # what a closed channel raises
+            return ServerUnavailableError(f"{self._address}: {error}")
+        status, reason = str(error.status()), error.message()
+        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
+        return kind(f"{self._address}: {reason}", status=status, reason=reason)
 
 
 class _Call:
@@ -123,7 +137,3 @@ class _Call:
 
     def cancel(self) -> None:
         self._context.cancel()
-
-
-def _specs(tensors: Any) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(tensor.name, tensor.datatype, tuple(tensor.shape)) for tensor in tensors)

@@ -1,11 +1,11 @@
-"""The table that `find_tracks.py` prints: one line for each event, and a total."""
+"""Table of results that `find_tracks.py` prints: one line for each event, and a total."""
 
 from __future__ import annotations
 
 from exatrkx.contract import NOISE_LABEL
-from exatrkx.event import Event
-from exatrkx.metrics import TrackMetrics, track_metrics
-from exatrkx.selection import TARGET
+from exatrkx.events.event import Event
+from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.performance.selection import TARGET
 from exatrkx_client.client import TrackResult
 
 

@@ -1,4 +1,4 @@
-"""Sending a request again to a server that was away for a moment."""
+"""Retry with exponential backoff: a request is sent again to a server that was away for a moment."""
 
 from __future__ import annotations
 

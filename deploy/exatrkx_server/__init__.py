@@ -1,4 +1,4 @@
-"""A Triton server on this machine, from Python: find it, give it its backends, start it, and stop it for certain.
+"""Triton server on this machine, from Python: find it, give it its backends, start it, and stop it for certain.
 
     with TritonServer(Path("model_repository")) as server:
         print(server.grpc_url)
@@ -6,10 +6,9 @@
 Needs neither torch nor the `exatrkx` package in the process that starts the server.
 """
 
-from exatrkx_server.errors import ServerError, ServerSetupError, ServerStartError, StartCancelledError
+from exatrkx_server.errors import PortInUseError, ServerError, ServerSetupError, ServerStartError, StartCancelledError
 from exatrkx_server.installation import TritonInstallation, find_triton
-from exatrkx_server.options import ServerOptions
-from exatrkx_server.ports import PortInUseError, Ports, free_ports
+from exatrkx_server.options import Ports, ServerOptions, free_ports
 from exatrkx_server.server import TritonServer
 
 __all__ = [

@@ -1,22 +1,31 @@
-"""The backend directory that a server is given: what comes with it, and this project's own."""
+"""Backends and model repository as a server is given them: which implementation of each backend serves which models."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from exatrkx.contract import CUSTOM, STAGES
+from exatrkx.errors import ContractError
+from exatrkx.serving.model_config import with_backend
 from exatrkx_server.errors import ServerSetupError
+from exatrkx_server.installation import project_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from exatrkx_server.installation import TritonInstallation
+    from exatrkx_server.options import Preference
 
-PROJECT_BACKENDS = Path(__file__).parents[2] / "backends"
-"""The project's backends: a directory each, with a `model.py`, a built `libtriton_<name>.so`, or both."""
+COMPILED_STAGES: Final = "exatrkx"
+"""The backend that has the stages too, where it is compiled; in the repository it serves `exatrkx_custom`."""
 
-Preference = Literal["auto", "compiled", "python"]
-"""Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
+
+_BACKEND: Final = re.compile(r'^\s*backend\s*:\s*"([^"]*)"', re.MULTILINE)
+_STEP: Final = re.compile(r'\bmodel_name\s*:\s*"([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +59,20 @@ def assemble(target: Path, installation: TritonInstallation, custom: Preference 
     Raises:
         ServerSetupError: `custom` is "compiled" and one that is taken of the project's is not built.
     """
+    project = project_files()
     chosen = [Backend(name, "bundled", path) for name, path in installation.backends.items()]
     chosen += [
         _choose(directory, custom)
-        for directory in sorted(PROJECT_BACKENDS.iterdir())
+        for directory in sorted(project.backends.iterdir())
         if directory.is_dir() and directory.name not in installation.backends
     ]
     for backend in chosen:
-        # The Python backend looks for its stub beside itself.
-        extend = backend.name == "python" and installation.python_stub is not None
-        _place(backend, target / backend.name, add_files=extend)
+        _place(backend, target / backend.name, copied=backend.name == "python")
+    # The Python backend looks for its stub beside itself, and a Python model for what it imports: after its
+    # environment's own packages in the backend's directory, and in no PYTHONPATH, because the stub is isolated.
     if installation.python_stub is not None:
         shutil.copy(installation.python_stub, target / "python")
+    (target / "python" / project.package.name).symlink_to(project.package)
     return chosen
 
 
@@ -77,12 +88,84 @@ def _choose(directory: Path, preference: Preference) -> Backend:
     return Backend(name, "python", model)
 
 
-def _place(backend: Backend, target: Path, *, add_files: bool) -> None:
+def _place(backend: Backend, target: Path, *, copied: bool) -> None:
     # Triton refuses a library that is itself a link out of its directory; a link to the directory is fine.
-    if backend.path.is_dir() and not add_files:
+    if backend.path.is_dir() and not copied:
         target.symlink_to(backend.path.resolve())
         return
     target.mkdir()
     files = [file for file in backend.path.iterdir() if file.is_file()] if backend.path.is_dir() else [backend.path]
     for file in files:
         shutil.copy(file, target)
+
+
+def gpu_libraries(repository: Path, models: Iterable[str], backends: Iterable[Backend]) -> list[str]:
+    """Python libraries that models need where they are placed on a GPU: none where everything is compiled.
+
+    Args:
+        repository: of the models, as it is served.
+        models: those that are loaded, an ensemble's steps with it; none for all.
+        backends: those that will be served.
+    """
+    configurations = {path.parent.name: path.read_text() for path in repository.glob("*/config.pbtxt")}
+    loaded = list(models) or list(configurations)
+    for name in loaded:  # grows on the way
+        loaded += [step for step in _STEP.findall(configurations.get(name, "")) if step not in loaded]
+    used = {backend for name in loaded for backend in _BACKEND.findall(configurations.get(name, ""))}
+    in_python = [backend for backend in backends if backend.runs_python and backend.name in used]
+    networks = any(backend.implementation == "python" for backend in in_python)
+    return ["cupy"] * bool(in_python) + ["torch"] * networks
+
+
+def can_compile_stages(backends: Iterable[Backend]) -> bool:
+    """Whether the compiled backend is one of those that will be served."""
+    return any(backend.name == COMPILED_STAGES and backend.implementation == "compiled" for backend in backends)
+
+
+def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) -> None:
+    """Make a `linked_copy` of a model repository, with another backend for each stage that it has.
+
+    Args:
+        repository: an existing directory.
+        target: a directory that does not exist yet.
+        backends: those that will be served.
+
+    Raises:
+        ServerSetupError: the backend is not compiled, or a stage's configuration names no backend.
+    """
+    if not can_compile_stages(backends):
+        raise ServerSetupError(
+            f"compiled stages: libtriton_{COMPILED_STAGES}.so, which serves {CUSTOM.name} too, is not built or not "
+            "wanted; make custom-backend builds it"
+        )
+    linked_copy(repository, target)
+    for stage in STAGES:
+        path = target / stage.name / "config.pbtxt"
+        if path.is_file():
+            try:
+                text = with_backend(path.read_text(), COMPILED_STAGES, path.resolve())
+            except ContractError as error:
+                raise ServerSetupError(str(error)) from error
+            replace_link(path, text)
+
+
+def linked_copy(repository: Path, target: Path) -> None:
+    """Copy a model repository; each file of the copy is a link to the original.
+
+    What is written anew in `repository` is found through the links; files that are added to it later are not.
+
+    Args:
+        repository: an existing directory.
+        target: a directory that does not exist yet.
+    """
+    shutil.copytree(repository, target, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def replace_link(path: Path, text: str) -> None:
+    """Put a file with this text in the place of a link; the original stays as it is."""
+    path.unlink()
+    path.write_text(text)
+
+
+def _link(source: str, target: str) -> None:
+    Path(target).symlink_to(Path(source).resolve())

@@ -1,4 +1,4 @@
-"""The command line and the environment of `tritonserver`."""
+"""Command line and environment variables of `tritonserver`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.memory import MALLOC_ENVIRONMENT
-from exatrkx_server.resources import thread_environment, usable_cores
+from exatrkx.arrays import MALLOC_ENVIRONMENT
+from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
 if TYPE_CHECKING:
     from exatrkx_server.installation import TritonInstallation
-    from exatrkx_server.options import ServerOptions
-    from exatrkx_server.ports import Ports
+    from exatrkx_server.options import Ports, ServerOptions
 
-_SOURCES = Path(__file__).parents[2] / "models_src"
 _LOADING_THREADS = 8
 _MIB = 1 << 20
 
@@ -29,6 +27,7 @@ def command_line(
     ports: Ports,
     identity: str,
     python_backends: tuple[str, ...],
+    gpus: int,
 ) -> list[str]:
     """Program and arguments.
 
@@ -40,6 +39,7 @@ def command_line(
         options: what the user asked for.
         ports: where to listen.
         identity: the name by which the server will answer, and with which its shared memory's names begin.
+        gpus: on how many GPUs models will run.
     """
     arguments = {
         "id": identity,
@@ -62,7 +62,7 @@ def command_line(
     for name in python_backends:
         command.append(f"--backend-config={name},stub-timeout-seconds={int(options.start_timeout_s)}")
         command.append(f"--backend-config={name},shm-region-prefix-name={identity}-")
-    command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(_gpus())]
+    command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(gpus)]
     if options.models:
         command.append("--model-control-mode=explicit")
         command += [f"--load-model={name}" for name in options.models]
@@ -76,18 +76,11 @@ def environment(installation: TritonInstallation, threads: int | None) -> dict[s
     prefixes = {
         "PATH": [str(Path(sys.executable).parent)],
         "LD_LIBRARY_PATH": [str(directory) for directory in installation.library_path],
-        "PYTHONPATH": [str(_SOURCES)] if _SOURCES.is_dir() else [],
     }
     for name, directories in prefixes.items():
         value = os.pathsep.join([*directories, *filter(None, [inherited.get(name)])])
         if value:
             inherited[name] = value
-    return inherited | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT
-
-
-def _gpus() -> int:
-    """NVIDIA GPUs that the server will see."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() and device.strip() != "-1"])
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+    # One more than there are cores: one then has something to do while a slot is handed on.
+    slots = {COMPUTE_SLOTS: inherited.get(COMPUTE_SLOTS) or str(usable_cores() + 1)}
+    return inherited | slots | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT

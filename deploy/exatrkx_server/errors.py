@@ -1,7 +1,11 @@
-"""What can go wrong with a server."""
+"""Exceptions of starting and running a server; `exatrkx.errors` has their base and the exit codes."""
+
+from __future__ import annotations
+
+from exatrkx.errors import ExatrkxError
 
 
-class ServerError(Exception):
+class ServerError(ExatrkxError):
     """Base of every error of this package."""
 
 
@@ -11,6 +15,10 @@ class ServerSetupError(ServerError):
 
 class ServerStartError(ServerError):
     """The server was started and did not become ready; the text says why."""
+
+
+class PortInUseError(ServerStartError):
+    """Another process listens on one of the server's ports."""
 
 
 class StartCancelledError(ServerStartError):

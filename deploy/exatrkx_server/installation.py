@@ -1,4 +1,4 @@
-"""Where the Triton server is on this machine, and what it needs to run."""
+"""Installation: where the Triton server lies on this machine and what it needs, and where this project's files lie."""
 
 from __future__ import annotations
 
@@ -11,10 +11,43 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+import exatrkx
 from exatrkx_server.errors import ServerSetupError
 
 WHEEL = "nvidia-pytriton==0.7.0"
 _WHEEL_GLIBC = (2, 35)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFiles:
+    """Where the files of this project lie that a server is given.
+
+    Attributes:
+        backends: a directory for each backend, with a `model.py`, a built `libtriton_<name>.so`, or both.
+        model_repository: the models.
+        package: the Python package `exatrkx`, which the Python models import.
+    """
+
+    backends: Path
+    model_repository: Path
+    package: Path
+
+
+def project_files() -> ProjectFiles:
+    """The project's files: those of the checkout in which this package lies.
+
+    Raises:
+        ServerSetupError: this package was installed without them.
+    """
+    root = Path(__file__).resolve().parents[2]
+    found = ProjectFiles(root / "backends", root / "model_repository", Path(exatrkx.__file__).resolve().parent)
+    for directory in (found.backends, found.model_repository):
+        if not directory.is_dir():
+            raise ServerSetupError(
+                f"{directory}: not found; exatrkx_server was installed without the project's backends and models: "
+                "use a checkout of the repository, or pip install --editable it"
+            )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,32 @@
-"""How a server is run."""
+"""Options of a server: what it serves, on which device, with how many threads, and on which TCP ports."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+import contextlib
+import socket
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Literal
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from exatrkx_server.errors import PortInUseError
 
-    from exatrkx_server.backends import Preference
-    from exatrkx_server.ports import Ports
+Preference = Literal["auto", "compiled", "python"]
+"""Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
 
 Stages = Literal["python", "compiled"]
 """What serves the steps between the networks: the repository's Python models, or the compiled backend."""
+
+DeviceChoice = Literal["auto", "cpu", "gpu"]
+"""Where models run: on the GPUs where there are some that work, on the CPU, or on GPUs and nowhere else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where a server listens. The defaults are Triton's."""
+
+    http: int = 8000
+    grpc: int = 8001
+    metrics: int = 8002
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +42,7 @@ class ServerOptions:
         custom_backend: which implementation of this project's backends to serve: the pipeline and, where the server has
             no LibTorch backend, the networks' runner.
         stages: what serves the ensemble's steps between the networks.
+        device: where the models run.
         cuda_memory_pool_mb: MiB of each GPU for tensors between an ensemble's steps.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.
@@ -41,7 +56,44 @@ class ServerOptions:
     log_file: Path | None = None
     custom_backend: Preference = "auto"
     stages: Stages = "python"
+    device: DeviceChoice = "auto"
     cuda_memory_pool_mb: int = 512
     start_timeout_s: float = 120.0
     stop_timeout_s: int = 10
     extra_arguments: tuple[str, ...] = ()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        # As the server will: a port whose last connections are only winding down is free.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def free_ports(host: str = "127.0.0.1") -> Ports:
+    """Three different ports on which nobody listens.
+
+    Another process may take one before the server does: `TritonServer` then starts again with three others.
+    """
+    with contextlib.ExitStack() as held:
+        # All three at once, so that they differ.
+        numbers = [held.enter_context(_bind(host, 0)).getsockname()[1] for _ in range(3)]
+    return Ports(*numbers)
+
+
+def check_free(host: str, ports: Ports) -> None:
+    """Raise PortInUseError unless the server can listen on all three ports of this host."""
+    numbers = astuple(ports)
+    if len(set(numbers)) < len(numbers):
+        raise PortInUseError(f"HTTP, gRPC and metrics need different ports, found {ports}")
+    for number in numbers:
+        try:
+            _bind(host, number).close()
+        except OSError as error:
+            raise PortInUseError(f"cannot listen on {host}:{number}: {error.strerror}; try --free-ports") from error

@@ -1,10 +1,21 @@
-"""How many threads the server's processes may use."""
+"""Compute resources of a server: CPU cores and threads, compute slots, and the GPUs that its models can use."""
 
 from __future__ import annotations
 
 import math
 import os
+import shutil
+import subprocess
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from exatrkx_server.errors import ServerSetupError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from exatrkx_server.options import DeviceChoice
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -13,6 +24,32 @@ THREAD_VARIABLES = (
     "NUMBA_NUM_THREADS",
 )
 """What the numerical libraries of the Python models read at start-up."""
+
+COMPUTE_SLOTS: Final = "EXATRKX_COMPUTE_SLOTS"
+"""What the compiled backends read at start-up: how many of a process's requests compute at once on the CPU."""
+
+_PROBES: Final = {
+    "cupy": (
+        "CuPy",
+        "import cupy\n"
+        "count = cupy.cuda.runtime.getDeviceCount()\n"
+        "for number in range(count):\n"
+        "    with cupy.cuda.Device(number):\n"
+        "        int((cupy.arange(2) + 1).sum())\n"  # compiles kernels, which needs more than the import
+        "print(count)",
+    ),
+    "torch": (
+        "PyTorch",
+        "import torch\n"
+        "count = torch.cuda.device_count()\n"
+        "for number in range(max(count, 1)):\n"  # where it sees none, it says why
+        "    int(torch.ones(1, device=f'cuda:{number}').sum())\n"
+        "print(count)",
+    ),
+}
+"""Name of each library that Python models compute with on a GPU, and a program that prints on how many it does so."""
+
+_PROBE_S: Final = 120.0
 
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -33,3 +70,78 @@ def thread_environment(threads: int) -> dict[str, str]:
     the cores from it, so OpenMP's are told to sleep.
     """
     return {name: str(threads) for name in THREAD_VARIABLES} | {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Where the models of a server run.
+
+    Attributes:
+        gpus: how many GPUs they use; 0 for the CPU.
+        problem: why they use none of the GPUs that are here; empty where they do, or where there is none.
+    """
+
+    gpus: int
+    problem: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables that make Triton place models with `KIND_AUTO` there."""
+        return {} if self.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+
+    def __str__(self) -> str:
+        if self.gpus:
+            return f"{'device' if self.gpus == 1 else 'devices'}: {', '.join(f'cuda:{n}' for n in range(self.gpus))}"
+        return f"device: cpu (a GPU is here, but {self.problem})" if self.problem else "device: cpu"
+
+
+def visible_gpus(variables: Mapping[str, str], devices: Path = Path("/dev")) -> int:
+    """NVIDIA GPUs that a process with these environment variables will see."""
+    visible = variables.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() and device.strip() != "-1"])
+    return len(list(devices.glob("nvidia[0-9]*")))
+
+
+def choose_devices(choice: DeviceChoice, libraries: Iterable[str], variables: Mapping[str, str]) -> Devices:
+    """Where the models will run: on the GPUs if there are some, and the Python models can use them.
+
+    Args:
+        choice: what the user asked for.
+        libraries: those that the models need on a GPU; of "cupy" and "torch".
+        variables: the environment that the server will have; the Python models run the first `python3` on its PATH.
+
+    Raises:
+        ServerSetupError: `choice` is "gpu", and there is none, or a library does not work; the text says why.
+    """
+    gpus = visible_gpus(variables)
+    if choice == "cpu" or (choice == "auto" and gpus == 0):
+        return Devices(0)
+    problem = "" if gpus else "no GPU is visible here"
+    for library in libraries if gpus else ():
+        gpus, problem = _probe(library, variables)
+        if problem:
+            break
+    if problem and choice == "gpu":
+        raise ServerSetupError(f"--device gpu: {problem}")
+    return Devices(0, problem) if problem else Devices(gpus)
+
+
+def _probe(library: str, variables: Mapping[str, str]) -> tuple[int, str]:
+    """How many GPUs a library works on with the interpreter of the Python models, and why on none."""
+    name, program = _PROBES[library]
+    python = shutil.which("python3", path=variables.get("PATH"))
+    if python is None:
+        return 0, f"{name} cannot be looked for: there is no python3 on PATH"
+    command = [python, "-I", "-c", program]  # isolated, as Triton runs its Python models
+    try:
+        done = subprocess.run(
+            command, env=dict(variables), capture_output=True, text=True, check=False, timeout=_PROBE_S
+        )
+    except subprocess.TimeoutExpired:
+        return 0, f"{name} does not work: no answer within {_PROBE_S:g} s"
+    said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    if done.returncode != 0:
+        return 0, f"{name} does not work: {said[-1] if said else f'{python} ended with code {done.returncode}'}"
+    gpus = int(done.stdout.split()[-1])
+    return gpus, "" if gpus else f"{name} sees none"

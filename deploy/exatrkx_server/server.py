@@ -1,33 +1,44 @@
-"""One Triton server as a child process, which never outlives the process that started it."""
+"""Triton server as a child process, which never outlives the process that started it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx_server import health, log
-from exatrkx_server.backends import Backend, assemble
+from exatrkx_client.address import Address
+from exatrkx_client.errors import ClientError
+from exatrkx_client.http_connections import HttpConnections
+from exatrkx_client.triton_api import TritonApi
+from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
 from exatrkx_server.command import command_line, environment
-from exatrkx_server.compiled_stages import compile_stages
-from exatrkx_server.errors import ServerStartError, StartCancelledError
+from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
 from exatrkx_server.installation import find_triton
-from exatrkx_server.options import ServerOptions
-from exatrkx_server.ports import PortInUseError, Ports, check_free, free_ports
-from exatrkx_server.scratch import remove_shared_memory, scratch_directory
-from exatrkx_server.stopping import stop_process_group
+from exatrkx_server.options import Ports, ServerOptions, check_free, free_ports
+from exatrkx_server.processes import (
+    last_errors,
+    port_was_taken,
+    remove_shared_memory,
+    scratch_directory,
+    start_process,
+    stop_process_group,
+)
+from exatrkx_server.resources import Devices, choose_devices
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from types import TracebackType
 
+    from exatrkx_server.installation import TritonInstallation
+
+_ASK_TIMEOUT_S = 2.0
+_LIST_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 _PORT_ATTEMPTS = 5
 
@@ -60,6 +71,7 @@ class TritonServer:
         self._cancelled = cancelled
         self.ports = Ports()
         self.backends: list[Backend] = []
+        self.devices = Devices(0)
         self.ready_after_s = 0.0
         self._resources = contextlib.ExitStack()
         self._identity = ""
@@ -111,7 +123,7 @@ class TritonServer:
         if code is None:
             return None
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        return f"the server ended {how}: {log.last_errors(self.log_file)}\nlog: {self.log_file}"
+        return f"the server ended {how}: {last_errors(self.log_file)}\nlog: {self.log_file}"
 
     def stop(self) -> None:
         """Stop the server and every process of it. Does nothing the second time."""
@@ -135,6 +147,10 @@ class TritonServer:
         if self.options.stages == "compiled":
             repository = Path(self._resources.enter_context(scratch_directory())) / repository.name
             compile_stages(self.model_repository, repository, self.backends)
+        variables = environment(installation, self.options.threads)
+        libraries = gpu_libraries(repository, self.options.models, self.backends)
+        self.devices = choose_devices(self.options.device, libraries, variables)
+        variables |= self.devices.environment
         if self._log is None:
             handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
             os.close(handle)
@@ -143,17 +159,8 @@ class TritonServer:
             self.ports = self.options.ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
-            command = command_line(
-                installation,
-                repository,
-                backend_directory,
-                options=self.options,
-                ports=self.ports,
-                identity=self._identity,
-                python_backends=tuple(backend.name for backend in self.backends if backend.runs_python),
-            )
             try:
-                self._run(command, environment(installation, self.options.threads))
+                self._run(self._command(installation, repository, backend_directory), variables)
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self._stop_process()
@@ -162,49 +169,57 @@ class TritonServer:
             else:
                 return
 
+    def _command(self, installation: TritonInstallation, repository: Path, backend_directory: Path) -> list[str]:
+        return command_line(
+            installation,
+            repository,
+            backend_directory,
+            options=self.options,
+            ports=self.ports,
+            identity=self._identity,
+            python_backends=tuple(backend.name for backend in self.backends if backend.runs_python),
+            gpus=self.devices.gpus,
+        )
+
     def _run(self, command: list[str], variables: dict[str, str]) -> None:
         began = time.monotonic()
-        tether = [sys.executable, "-I", "-S", str(Path(__file__).parent / "tether.py"), str(os.getpid())]
-        with self.log_file.open("wb") as output:
-            self._process = subprocess.Popen(
-                tether + command,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in a terminal reaches us alone, and we pass it on
-            )
+        self._process = start_process(command, variables, self.log_file)
         deadline = began + self.options.start_timeout_s
-        self._await(lambda: health.server_id(self.http_url) == self._identity, deadline)
+        # Triton opens its ports after it has tried to load every model.
+        with TritonApi(Address.parse(self.http_url), _ASK_TIMEOUT_S) as api:
+            self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
             # Opened last; Triton serves on without it when the port is taken.
-            self._await(lambda: health.answers(self.metrics_url), deadline)
+            with contextlib.closing(HttpConnections(Address.parse(self._address(self.ports.metrics), "http"))) as http:
+                self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)
         self._check_models()
         self.ready_after_s = time.monotonic() - began
 
     def _await(self, condition: Callable[[], bool], deadline: float) -> None:
         while True:
             ending = self.ending  # before the log is read, which is then complete
-            if log.port_was_taken(self.log_file):
-                raise PortInUseError(log.last_errors(self.log_file))
+            if port_was_taken(self.log_file):
+                raise PortInUseError(last_errors(self.log_file))
             if ending is not None:
                 raise ServerStartError(ending)
             if self._cancelled():
                 raise StartCancelledError("stopped while the models were loading")
-            if condition():
-                return
+            with contextlib.suppress(ClientError):  # nobody answers yet
+                if condition():
+                    return
             if time.monotonic() > deadline:
                 raise ServerStartError(
-                    f"not ready after {self.options.start_timeout_s:g} s: {log.last_errors(self.log_file)}\n"
+                    f"not ready after {self.options.start_timeout_s:g} s: {last_errors(self.log_file)}\n"
                     f"log: {self.log_file}"
                 )
             time.sleep(_POLL_S)
 
     def _check_models(self) -> None:
         try:
-            states = health.model_states(self.http_url)
-        except OSError as error:
-            raise ServerStartError(self.ending or f"{self.http_url}: {error}\nlog: {self.log_file}") from error
+            with TritonApi(Address.parse(self.http_url), _LIST_TIMEOUT_S) as api:
+                states = api.model_states()
+        except ClientError as error:
+            raise ServerStartError(self.ending or f"{error}\nlog: {self.log_file}") from error
         known = {model.name for model in states}
         wanted = set(self.options.models) or known
         problems = [f"{name}: not in {self.model_repository}" for name in sorted(wanted - known)]

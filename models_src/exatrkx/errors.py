@@ -1,8 +1,31 @@
-"""What can go wrong, as few exceptions as a caller needs to tell apart."""
+"""Exceptions of the whole project, and the exit codes that its commands give for them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of every command; which error gives which one is said by its class."""
+
+    DONE = 0
+    FAILED = 1
+    """It could not be done; the text on standard error gives the reason."""
+    USAGE = 2
+    """The command line, or a file or a setting that it names, is at fault. `argparse` ends with it, too."""
+    SERVER = 3
+    """A server cannot be reached, does not fit or fails."""
+    INTERRUPTED = 130
+    """SIGINT (Ctrl-C); 128 and the signal's number, as in a shell."""
+    TERMINATED = 143
+    """SIGTERM."""
 
 
 class ExatrkxError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this project raises on purpose: package, client, server and measurements."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.FAILED
 
 
 class ContractError(ExatrkxError, ValueError):
@@ -11,6 +34,8 @@ class ContractError(ExatrkxError, ValueError):
 
 class EventFormatError(ExatrkxError, ValueError):
     """A file of events cannot be read; the text names the file, the column and what is wrong."""
+
+    exit_code = ExitCode.USAGE
 
 
 class GraphTooLargeError(ExatrkxError):

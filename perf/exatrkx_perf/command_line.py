@@ -7,11 +7,11 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from exatrkx.errors import ExatrkxError
+from exatrkx import commands
+from exatrkx.errors import ExitCode
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS
 from exatrkx_perf.events import Sample, read_sample
-from exatrkx_server import ServerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def parser_of(description: str | None, epilog: str | None = None) -> argparse.Ar
 def run_command(
     script: str, command: Callable[[argparse.Namespace], int], options: argparse.Namespace, *, servers: bool = False
 ) -> int:
-    """Exit code of a command: its own, 2 after an error that it reports in one line, 130 where it was interrupted.
+    """Exit code of a command: its own, or that of an error, which is reported in one line; see `exatrkx.commands`.
 
     Args:
         script: file name in front of an error.
@@ -35,14 +35,8 @@ def run_command(
         servers: it starts servers, which are stopped on SIGTERM, too.
     """
     if servers:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        return command(options)
-    except (ExatrkxError, ServerError, OSError) as error:
-        print(f"{script}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
+    return commands.run_command(script, lambda: ExitCode(command(options)))
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:

@@ -154,8 +154,8 @@ def load_pipeline(repository: Path, device: str = "cpu") -> Pipeline:
     Raises:
         ContractError: a network is missing; export/trace_models.py writes it.
     """
-    from exatrkx.model_config import read_working_point  # noqa: PLC0415 - see `_work`
     from exatrkx.pipeline import Pipeline  # noqa: PLC0415
+    from exatrkx.serving.model_config import read_working_point  # noqa: PLC0415 - see `_work`
 
     embed, edge_filter, gnn = (repository / name / "1" / "model.pt" for name in ("embed", "filter", "gnn"))
     return Pipeline.from_torchscript(embed, edge_filter, gnn, read_working_point(repository), device)

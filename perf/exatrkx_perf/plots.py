@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.plot_style import headline, new_figure, save, style
+from exatrkx.reporting.plot_style import headline, new_figure, save, style
 from exatrkx_perf.comparison import (
     Repeats,
     Series,

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx_client.address import Address
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf.analyzer import Request, Run, run_analyzer
+from exatrkx_perf.events import INPUT
 from exatrkx_perf.results import PARTS, UNEXPLAINED, Figures, StepTime
-from exatrkx_perf.triton_statistics import StepClock, TritonApi
+from exatrkx_perf.step_times import StepClock
 from exatrkx_perf.usage import Usage, UsageMonitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import FeatureArray, Sample
     from exatrkx_perf.points import Point
     from exatrkx_server import TritonServer
+
+
+_PATIENCE_S: Final = 600.0
 
 
 class ServedPipeline:
@@ -35,7 +41,8 @@ class ServedPipeline:
         ready_s: how long it took to start; NaN where it was found running.
 
     Raises (on making and measuring):
-        MeasurementError: the server does not answer, or a request fails.
+        ClientError: the server does not answer, or refuses an event.
+        MeasurementError: perf_analyzer failed, or a request of its own.
     """
 
     def __init__(
@@ -56,7 +63,7 @@ class ServedPipeline:
         self._pid = pid
         self._metrics = metrics
         self._ready_s = ready_s
-        self._api = TritonApi(addresses.get("grpc") or addresses["http"])
+        self._api = TritonApi(addresses.get("grpc") or addresses["http"], _PATIENCE_S)
         self._output_bytes = 0
 
     @classmethod
@@ -81,11 +88,15 @@ class ServedPipeline:
         return f"Triton {self._api.server_version()}"
 
     def warm_up(self, in_flight: int) -> None:
-        """Send every event twice, so that each instance has seen events."""
-        for _ in range(2):
-            self._output_bytes = max(
-                self._output_bytes, self._api.warm_up(self.model, self._sample.arrays, max(2 * in_flight, 2))
-            )
+        """Send every event twice, so that each instance has seen events; remember the largest output's bytes."""
+
+        def largest_output(array: FeatureArray) -> int:
+            reply = self._api.infer(self.model, {INPUT.name: array})
+            return max(tensor.nbytes for tensor in reply.tensors.values())
+
+        with ThreadPoolExecutor(max(2 * in_flight, 2)) as pool:
+            for _ in range(2):
+                self._output_bytes = max(self._output_bytes, *pool.map(largest_output, self._sample.arrays))
 
     def measure(self, point: Point, window: int) -> tuple[Figures, list[StepTime]]:
         """Measure one point, each window of so many requests."""

@@ -21,18 +21,15 @@ from exatrkx_perf.errors import MeasurementError, PerfError
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import ServedPipeline
 from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
-from exatrkx_server.backends import assemble
-from exatrkx_server.compiled_stages import BACKEND as COMPILED_STAGES
-from exatrkx_server.compiled_stages import can_compile_stages
-from exatrkx_server.linked_copy import linked_copy, replace_link
+from exatrkx_server.backends import COMPILED_STAGES, assemble, can_compile_stages, linked_copy, replace_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exatrkx_perf.events import Sample
     from exatrkx_perf.points import Configuration
-    from exatrkx_server.backends import Backend, Preference
-    from exatrkx_server.options import Stages
+    from exatrkx_server.backends import Backend
+    from exatrkx_server.options import Preference, Stages
 
 
 CONFIG: Final = "config.pbtxt"
@@ -62,7 +59,8 @@ def serve(
     """A server for one model, ready and warm; stopped at the end of the `with`.
 
     Raises:
-        MeasurementError: it did not start, or does not answer.
+        MeasurementError: it did not start.
+        ClientError: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch, contextlib.ExitStack() as stack:
         repository = Path(scratch) / "model_repository"

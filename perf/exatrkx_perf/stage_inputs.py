@@ -11,13 +11,13 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor, nn
 
-from exatrkx.edges import select_edges
-from exatrkx.features import features
-from exatrkx.memory import retain_freed_memory
-from exatrkx.neighbours import fixed_radius_edges
-from exatrkx.networks import load_network
-from exatrkx.networks.layers import EdgeInput
-from exatrkx.readers import read_events
+from exatrkx.arrays import retain_freed_memory
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
+from exatrkx.networks.mlp import EdgeInput
+from exatrkx.networks.storage import load_network
+from exatrkx.stages.edges import select_edges
+from exatrkx.stages.neighbours import fixed_radius_edges
 from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from exatrkx.event import Event
+    from exatrkx.events.event import Event
 
     FloatArray = npt.NDArray[np.float32]
     IntArray = npt.NDArray[np.int64]

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from tqdm import tqdm
 
+from exatrkx_client.errors import ClientError
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import DirectRequest, Kind, run_direct
 from exatrkx_perf.errors import MeasurementError
@@ -21,7 +23,6 @@ from exatrkx_perf.points import Configuration, Point, group
 from exatrkx_perf.results import Result, ResultsFolder
 from exatrkx_perf.run_metadata import RunMetadata, this_machine
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_perf.triton_statistics import TritonApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,14 +91,14 @@ class Sweep:
                 progress.set_description(f"starting {model}")
                 try:
                     pipelines[model] = stack.enter_context(self.serve(model, points[0].configuration))
-                except MeasurementError as error:
+                except (MeasurementError, ClientError) as error:
                     problems.append(str(error))
             for point in points:
                 progress.set_description(str(point))
                 if not point.served or point.model in pipelines:
                     try:
                         store.add(*self._measure(point, pipelines.get(point.model)))
-                    except MeasurementError as error:
+                    except (MeasurementError, ClientError) as error:
                         problems.append(f"{point}: {error}")
                 progress.update()
         return problems
@@ -136,7 +137,7 @@ class RunningServer:
         """Those of its models, each with its backends.
 
         Raises:
-            MeasurementError: the server does not answer, or has no such model.
+            ClientError: the server does not answer, or has no such model.
         """
         backends = {model: self.backends(model) for model in models}
         common = Point(model="", backends="", protocol=self.address.protocol, instances=0, threads=0, sample=sample)
@@ -147,7 +148,7 @@ class RunningServer:
 
     def backends(self, model: str) -> str:
         """The backends of a served model, as far as its server tells: their names."""
-        with contextlib.closing(TritonApi(self.address)) as api:
+        with TritonApi(self.address) as api:
             configs = [api.config(name) for name in api.steps(model) or [model]]
         names = sorted({config.get("backend") or config.get("platform", "") for config in configs})
         return f"{', '.join(names)} (as found)"

@@ -8,7 +8,7 @@
 
 #include "../engine/errors.hpp"
 #include "../engine/json.hpp"
-#include "../engine/process.hpp"
+#include "../engine/processors.hpp"
 
 namespace exatrkx {
 
@@ -32,8 +32,9 @@ WorkingPoint read_working_point(const std::filesystem::path& file) {
   const std::string content{std::istreambuf_iterator<char>(stream), {}};
   std::map<std::string, std::string, std::less<>> texts;
   try {
-    const Json json = Json::parse(content);
-    for (const auto& [name, value] : json.members()) texts[name] = value.text();
+    const picojson::value json = parse_json(content);
+    if (!json.is<picojson::object>()) throw ContractError("expected an object of JSON");
+    for (const auto& [name, value] : json.get<picojson::object>()) texts[name] = value.to_str();
   } catch (const ContractError& error) {
     throw ContractError(file.string() + ": " + error.what());
   }

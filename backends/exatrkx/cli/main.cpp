@@ -52,7 +52,7 @@ int run(const std::vector<std::string>& words) {
       print_labels(tracks);
       if (arguments.edges) print_edges(tracks);
     } catch (const std::exception&) {
-      throw std::runtime_error(event.string() + ": " + exatrkx::reason_of(std::current_exception()).text);
+      throw std::runtime_error(event.string() + ": " + exatrkx::text_of(std::current_exception()));
     }
   }
   return std::fflush(stdout) == 0 ? 0 : 1;

@@ -10,25 +10,6 @@ namespace {
 
 constexpr std::int64_t kMaxNodes = std::int64_t{1} << 26;  // MAX_NODES of exatrkx/checks.py
 
-// The type's name in Triton, for what is expected.
-const char* triton_name(at::ScalarType type) { return type == at::kFloat ? "FP32" : "INT64"; }
-
-// The type's name in NumPy, for what is found.
-std::string numpy_name(at::ScalarType type) {
-  switch (type) {
-    case at::kFloat: return "float32";
-    case at::kDouble: return "float64";
-    case at::kHalf: return "float16";
-    case at::kLong: return "int64";
-    case at::kInt: return "int32";
-    case at::kShort: return "int16";
-    case at::kChar: return "int8";
-    case at::kByte: return "uint8";
-    case at::kBool: return "bool";
-    default: return c10::toString(type);
-  }
-}
-
 }  // namespace
 
 const TensorSpec& features_spec() {
@@ -55,7 +36,7 @@ std::string text_of_dims(at::IntArrayRef dims) {
   return text + "]";
 }
 
-std::string TensorSpec::form() const { return std::string(triton_name(type)) + " " + text_of_dims(dims); }
+std::string TensorSpec::form() const { return std::string(type == at::kFloat ? "FP32 " : "INT64 ") + text_of_dims(dims); }
 
 bool TensorSpec::accepts(at::ScalarType found_type, at::IntArrayRef found_dims) const {
   if (found_type != type || found_dims.size() != dims.size()) return false;
@@ -68,7 +49,7 @@ bool TensorSpec::accepts(at::ScalarType found_type, at::IntArrayRef found_dims) 
 void check_form(const at::Tensor& tensor, const TensorSpec& spec) {
   if (spec.accepts(tensor.scalar_type(), tensor.sizes())) return;
   throw ContractError(std::string(spec.name) + ": expected " + spec.form() + ", found " +
-                      numpy_name(tensor.scalar_type()) + " " + text_of_dims(tensor.sizes()));
+                      c10::toString(tensor.scalar_type()) + " " + text_of_dims(tensor.sizes()));
 }
 
 void check_embedding(const at::Tensor& embedding, std::int64_t num_nodes) {

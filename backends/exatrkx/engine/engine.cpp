@@ -13,11 +13,11 @@ struct Engine::Networks {
 };
 
 Engine::Engine(c10::Device device, const NetworkFiles& files, const WorkingPoint& cuts, int threads)
-    : lane_(device),
+    : stream_(device),
       cuts_(cuts),
       threads_(threads),
       networks_(new Networks{
-          {files.embed, lane_.device()}, {files.filter, lane_.device()}, {files.gnn, lane_.device()}}) {}
+          {files.embed, stream_.device()}, {files.filter, stream_.device()}, {files.gnn, stream_.device()}}) {}
 
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
@@ -28,10 +28,10 @@ Tracks Engine::find_tracks(const float* features, std::int64_t count) {
 }
 
 Tracks Engine::find_tracks(const at::Tensor& features) {
-  const LaneScope own_stream(lane_);
+  const DeviceStreamGuard own_stream(stream_);
   const NetworkScope as_written;
   check_form(features, features_spec());
-  const at::Tensor hits = features.to(lane_.device());  // [N,3]
+  const at::Tensor hits = features.to(stream_.device());  // [N,3]
   check_finite(hits, features_spec().name);
 
   const at::Tensor embedding = networks_->embed({hits});  // [N,D]
@@ -44,7 +44,7 @@ Tracks Engine::find_tracks(const at::Tensor& features) {
   // As the network returned them, [E] or [E,1], the scores are the contract's after one_score_each.
   const at::Tensor scores = one_score_each(networks_->gnn({hits, edge_index}), edge_index.size(1));  // [E]
   Tracks tracks{label_tracks(edge_index, scores, hits.size(0), cuts_), edge_index, scores.contiguous()};
-  lane_.synchronize();
+  stream_.synchronize();
   return tracks;
 }
 

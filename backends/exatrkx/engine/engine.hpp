@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "lane.hpp"
+#include "device_stream.hpp"
 #include "working_point.hpp"
 
 namespace exatrkx {
@@ -47,12 +47,12 @@ class Engine {
   [[nodiscard]] Tracks find_tracks(const at::Tensor& features);
 
   // The device, and the stream on it that this works in. On a GPU the tracks are there when find_tracks returns.
-  [[nodiscard]] const Lane& lane() const noexcept { return lane_; }
+  [[nodiscard]] const DeviceStream& stream() const noexcept { return stream_; }
 
  private:
   struct Networks;  // not here, because TorchScript's headers take long to compile
 
-  Lane lane_;
+  DeviceStream stream_;
   WorkingPoint cuts_;
   int threads_;
   std::unique_ptr<Networks> networks_;

@@ -20,20 +20,15 @@ std::string text_of(const std::exception_ptr& error) {
   }
 }
 
-Reason reason_of(const std::exception_ptr& error) {
-  const std::string text = text_of(error);
+bool is_refusal(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const ContractError&) {
-    return {text, true};
+    return true;
   } catch (const GraphTooLargeError&) {
-    return {text, true};
-  } catch (const BrokenModelError&) {
-    return {"BrokenModelError: " + text, false};
-  } catch (const std::bad_alloc&) {
-    return {"MemoryError: " + text, false};
+    return true;
   } catch (...) {
-    return {"RuntimeError: " + text, false};
+    return false;
   }
 }
 

@@ -3,16 +3,10 @@
 
 namespace exatrkx {
 
-// Processors that this process may use; at least 1.
-[[nodiscard]] int usable_processors();
-
-// `OMP_NUM_THREADS` where it is set to a number, else the processors that this process may use.
-[[nodiscard]] int default_threads();
-
 // How many threads each operation of a network uses. Holds for every engine of the process.
 void use_threads(int threads);
 
-// Tells glibc to keep freed blocks for the next event; exatrkx/memory.py says why. False where it takes no such advice.
+// Tells glibc to keep freed blocks for the next event; exatrkx/arrays.py says why. False where it takes no such advice.
 bool retain_freed_memory();
 
 }  // namespace exatrkx

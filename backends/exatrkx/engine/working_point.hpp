@@ -1,5 +1,4 @@
-// The working point: exatrkx/working_point.py says what each number means; here the same are read, and refused with
-// the same words.
+// Working point: the cuts and limits of the stages. exatrkx/working_point.py says what each number means.
 #pragma once
 
 #include <array>
@@ -13,7 +12,6 @@ struct WorkingPoint {
   // Methods of the last stage, TRACK_BUILDING of working_point.py.
   static constexpr const char* kComponents = "components";
   static constexpr const char* kContraction = "contraction";
-  static constexpr std::array kTrackBuilding{kComponents, kContraction};
 
   double radius = 0.0;
   std::int64_t max_neighbors = 0;
@@ -26,12 +24,13 @@ struct WorkingPoint {
   static constexpr std::array<const char*, 7> kFields{"radius",   "max_neighbors", "filter_cut",    "gnn_cut",
                                                       "min_hits", "max_edges",     "track_building"};
 
+  using Texts = std::map<std::string, std::string, std::less<>>;
+
   // From names and the texts of values; `source` is named in errors. Other names are ignored, and absent ones left at
   // their defaults.
   //
-  // Throws ContractError: a text is no number, or a number is out of range.
-  [[nodiscard]] static WorkingPoint from_texts(const std::map<std::string, std::string, std::less<>>& texts,
-                                               const std::string& source);
+  // Throws ContractError with every text that is no number, or out of range.
+  [[nodiscard]] static WorkingPoint from_texts(const Texts& texts, const std::string& source);
 };
 
 }  // namespace exatrkx

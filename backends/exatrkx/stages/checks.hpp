@@ -1,4 +1,4 @@
-// What is looked at in a tensor's content before a stage runs: exatrkx/checks.py, in C++ and with the same words.
+// Checks of a tensor's entries before a stage runs: what exatrkx/checks.py refuses, and the same tensor and values named.
 #pragma once
 
 #include <cmath>

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "../engine/lane.hpp"
+#include "../engine/device_stream.hpp"
 #include "../engine/process.hpp"
 #include "api.hpp"
 #include "errors.hpp"

@@ -34,11 +34,10 @@ TRITONSERVER_Error* current_error(const char* who) noexcept {
     } catch (const TritonError& error) {
       return TRITONSERVER_ErrorNew(error.code(), (std::string(who) + ": " + error.what()).c_str());
     } catch (...) {
-      const Reason reason = reason_of(exception);
-      const std::string text = std::string(who) + ": " + reason.text;
-      if (!reason.of_the_input) log_error(text.c_str());
-      return TRITONSERVER_ErrorNew(
-          reason.of_the_input ? TRITONSERVER_ERROR_INVALID_ARG : TRITONSERVER_ERROR_INTERNAL, text.c_str());
+      const bool refusal = is_refusal(exception);
+      const std::string text = std::string(who) + ": " + text_of(exception);
+      if (!refusal) log_error(text.c_str());
+      return TRITONSERVER_ErrorNew(refusal ? TRITONSERVER_ERROR_INVALID_ARG : TRITONSERVER_ERROR_INTERNAL, text.c_str());
     }
   } catch (...) {
     // No memory for the text itself.

@@ -36,23 +36,23 @@ c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
 
 Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
     : instance_(instance), model_(model), runner_(make_runner(model, device_of(instance))) {
-  // On a thread of its own, whose OpenMP threads end with it: those of the thread that loads would stay, and take turns
+  // On a thread of its own, whose OpenMP threads end with it: those of the thread that loads would stay, and compete
   // with those of the thread that executes.
   std::async(std::launch::async, [&] {
-    for (const WarmUp& sample : model.warm_ups()) rehearse(sample);
+    for (const WarmUp& sample : model.warm_ups()) warm_up(sample);
   }).get();
 }
 
-void Instance::rehearse(const WarmUp& sample) {
+void Instance::warm_up(const WarmUp& sample) {
+  const DeviceStreamGuard own_stream(runner_->stream());  // here, so that the zeros are written before they are read
+  const c10::InferenceMode no_gradients;
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) {
     const auto dims = sample.dims.find(spec.name);
     if (dims == sample.dims.end()) return;
-    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->lane().device())));
+    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->stream().device())));
   }
   try {
-    const LaneScope own_stream(runner_->lane());
-    const c10::InferenceMode no_gradients;
     static_cast<void>(runner_->run(tensors));
   } catch (...) {
     throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));
@@ -80,7 +80,7 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
   bool success = false;
   times.start = times.compute_start = now_ns();
   log_if_error(guarded(model_.name().c_str(), [&] {
-    const LaneScope own_stream(runner_->lane());
+    const DeviceStreamGuard own_stream(runner_->stream());
     const c10::InferenceMode no_gradients;
     Response response(request);
     TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { run(request, response, times); });
@@ -96,14 +96,14 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
 void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times) {
   const Request input(request);
   std::vector<at::Tensor> tensors;
-  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->lane().device()));
+  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
   times.compute_start = now_ns();
   const Outputs outputs = runner_->run(tensors);
   times.compute_end = now_ns();
   for (const auto& [name, tensor] : outputs) {
     if (input.wants(name)) response.add(name, tensor);
   }
-  runner_->lane().synchronize();  // copies within a GPU may still be under way
+  runner_->stream().synchronize();  // copies within a GPU may still be under way
 }
 
 }  // namespace exatrkx::triton

@@ -27,7 +27,7 @@ class Instance {
     std::uint64_t start = 0, compute_start = 0, compute_end = 0, end = 0;
   };
 
-  void rehearse(const WarmUp& sample);
+  void warm_up(const WarmUp& sample);
   // Returns whether the answer is no error.
   bool answer(TRITONBACKEND_Request* request, Times& times) noexcept;
   void run(TRITONBACKEND_Request* request, Response& response, Times& times);

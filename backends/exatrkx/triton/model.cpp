@@ -6,6 +6,7 @@
 #include "../engine/errors.hpp"
 #include "../engine/json.hpp"
 #include "../engine/process.hpp"
+#include "../engine/processors.hpp"
 #include "errors.hpp"
 
 namespace exatrkx::triton {
@@ -20,7 +21,7 @@ std::string name_of(TRITONBACKEND_Model* model) {
   return name;
 }
 
-Json config_of(TRITONBACKEND_Model* model) {
+picojson::value config_of(TRITONBACKEND_Model* model) {
   constexpr std::uint32_t kVersion = 1;
   TRITONSERVER_Message* message = nullptr;
   check(TRITONBACKEND_ModelConfig(model, kVersion, &message));
@@ -29,7 +30,7 @@ Json config_of(TRITONBACKEND_Model* model) {
   const char* text = nullptr;
   std::size_t size = 0;
   check(TRITONSERVER_MessageSerializeToJson(message, &text, &size));
-  return Json::parse({text, size});
+  return parse_json({text, size});
 }
 
 std::uint64_t version_of(TRITONBACKEND_Model* model) {
@@ -47,9 +48,17 @@ std::filesystem::path directory_of(TRITONBACKEND_Model* model) {
   return directory.has_filename() ? directory : directory.parent_path();  // a slash at the end
 }
 
-Parameters parameters_of(const Json& config) {
+// The members of an object; none where this is something else.
+const picojson::object& members_of(const picojson::value& value) {
+  static const picojson::object kNone;
+  return value.is<picojson::object>() ? value.get<picojson::object>() : kNone;
+}
+
+Parameters parameters_of(const picojson::value& config) {
   Parameters parameters;
-  for (const auto& [name, value] : config["parameters"].members()) parameters[name] = value["string_value"].text();
+  for (const auto& [name, value] : members_of(config.get("parameters"))) {
+    parameters[name] = value.get("string_value").to_str();
+  }
   return parameters;
 }
 
@@ -65,13 +74,16 @@ int threads_of(const Parameters& parameters) {
   return threads;
 }
 
-std::vector<WarmUp> warm_ups_of(const Json& config) {
+std::vector<WarmUp> warm_ups_of(const picojson::value& config) {
   std::vector<WarmUp> samples;
-  for (const Json& sample : config["model_warmup"].elements()) {
-    WarmUp warm_up{sample["name"].is_null() ? "" : sample["name"].text(), {}};
-    for (const auto& [input, entry] : sample["inputs"].members()) {
+  const picojson::value& listed = config.get("model_warmup");
+  if (!listed.is<picojson::array>()) return samples;
+  for (const picojson::value& sample : listed.get<picojson::array>()) {
+    WarmUp warm_up{sample.get("name").to_str(), {}};
+    for (const auto& [input, entry] : members_of(sample.get("inputs"))) {
       std::vector<std::int64_t>& dims = warm_up.dims[input];
-      for (const Json& size : entry["dims"].elements()) dims.push_back(std::stoll(size.text()));
+      // Triton writes INT64 as text.
+      for (const auto& size : entry.get("dims").get<picojson::array>()) dims.push_back(std::stoll(size.to_str()));
     }
     samples.push_back(std::move(warm_up));
   }
@@ -84,7 +96,7 @@ Model::Model(TRITONBACKEND_Model* model)
     : name_(name_of(model)),
       directory_(directory_of(model)),
       version_directory_(directory_ / std::to_string(version_of(model))) {
-  const Json config = config_of(model);
+  const picojson::value config = config_of(model);
   parameters_ = parameters_of(config);
   threads_ = threads_of(parameters_);
   warm_ups_ = warm_ups_of(config);

@@ -1,14 +1,15 @@
 // The backend `pytorch`, where the server brings none: one TorchScript network, `<model>/<version>/model.pt`.
-// backends/pytorch/model.py in C++: the same parameters, the same checks, the same words.
+// backends/pytorch/model.py in C++: the same parameters, and the same refusals.
 #include <strings.h>
 
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
 #include "../engine/network.hpp"
-#include "../engine/turns.hpp"
+#include "../engine/compute_slots.hpp"
 #include "runner.hpp"
 
 namespace exatrkx::triton {
@@ -38,19 +39,19 @@ class NetworkRunner final : public Runner {
  public:
   NetworkRunner(const Model& model, c10::Device device)
       : form_(form_of(model.name())),
-        lane_(device),
-        network_(model.version_directory() / "model.pt", lane_.device()),
+        stream_(device),
+        network_(model.version_directory() / "model.pt", stream_.device()),
         optimized_(optimized(model)) {}
 
-  const Lane& lane() const noexcept override { return lane_; }
+  const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return form_.inputs; }
 
   Outputs run(const std::vector<at::Tensor>& tensors) override {
     const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
-    std::optional<Turn> turn;  // a GPU's own queues see to its order
-    if (lane_.device().is_cpu()) turn.emplace(process_turns());
+    std::optional<ComputeSlot> slot;  // a GPU has queues of its own
+    if (stream_.device().is_cpu()) slot.emplace(process_slots());
     const NetworkScope scope(optimized_);
     const at::Tensor output = network_({tensors.begin(), tensors.end()});
     return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};
@@ -59,24 +60,25 @@ class NetworkRunner final : public Runner {
  private:
   [[nodiscard]] bool of_edges() const noexcept { return form_.inputs.size() > 1; }
 
-  // The network's output, [E,1] made [E]; refused unless it has a row for each spacepoint or edge.
+  // The network's output, [E,1] made [E]. Throws std::runtime_error, which is the server's fault, unless it has a row for
+  // each spacepoint or edge.
   [[nodiscard]] at::Tensor one_row_each(const at::Tensor& output, std::int64_t rows) const {
     const TensorSpec& spec = form_.output;
     const at::Tensor flat = of_edges() && output.dim() == 2 ? output.reshape({-1}) : output;
     if (flat.dim() > 0 && flat.size(0) != rows) {
-      throw BrokenModelError(std::string(spec.name) + ": the network returned " + std::to_string(flat.size(0)) +
+      throw std::runtime_error(std::string(spec.name) + ": the network returned " + std::to_string(flat.size(0)) +
                              " entries for " + std::to_string(rows));
     }
     try {
       check_form(flat, spec);
     } catch (const ContractError& error) {
-      throw BrokenModelError(error.what());
+      throw std::runtime_error(error.what());
     }
     return flat;
   }
 
   Form form_;
-  Lane lane_;
+  DeviceStream stream_;
   Network network_;
   bool optimized_;
 };

@@ -27,7 +27,7 @@ class PipelineRunner final : public Runner {
   PipelineRunner(const Model& model, c10::Device device)
       : cuts_(cuts_of(model)), engine_(device, networks_of(model), cuts_, model.threads()) {}
 
-  const Lane& lane() const noexcept override { return engine_.lane(); }
+  const DeviceStream& stream() const noexcept override { return engine_.stream(); }
   const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
 
   Outputs run(const std::vector<at::Tensor>& tensors) override {

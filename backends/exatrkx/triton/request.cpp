@@ -3,8 +3,6 @@
 #include <ATen/ops/empty.h>
 #include <c10/util/accumulate.h>
 
-#include <algorithm>
-#include <cctype>
 #include <string>
 
 #include "../engine/errors.hpp"
@@ -32,13 +30,6 @@ Properties properties_of(TRITONBACKEND_Input* input) {
   return found;
 }
 
-// NumPy's name of the type: "float64" of FP64.
-std::string numpy_name(TRITONSERVER_DataType type) {
-  std::string name = TRITONSERVER_DataTypeString(type);
-  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char letter) { return std::tolower(letter); });
-  return name.starts_with("fp") ? "float" + name.substr(2) : name;
-}
-
 at::ScalarType torch_type(TRITONSERVER_DataType type) {
   if (type == TRITONSERVER_TYPE_FP32) return at::kFloat;
   return type == TRITONSERVER_TYPE_INT64 ? at::kLong : at::ScalarType::Undefined;
@@ -47,8 +38,8 @@ at::ScalarType torch_type(TRITONSERVER_DataType type) {
 void check_properties(const Properties& found, const TensorSpec& spec) {
   const at::ScalarType type = torch_type(found.type);
   if (!spec.accepts(type, found.dims())) {
-    throw ContractError(std::string(spec.name) + ": expected " + spec.form() + ", found " + numpy_name(found.type) +
-                        " " + text_of_dims(found.dims()));
+    throw ContractError(std::string(spec.name) + ": expected " + spec.form() + ", found " +
+                        TRITONSERVER_DataTypeString(found.type) + " " + text_of_dims(found.dims()));
   }
   const auto wanted = static_cast<std::uint64_t>(c10::multiply_integers(found.dims())) * c10::elementSize(type);
   if (found.byte_size != wanted) {

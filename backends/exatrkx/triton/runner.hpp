@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "../engine/contract.hpp"
-#include "../engine/lane.hpp"
+#include "../engine/device_stream.hpp"
 #include "model.hpp"
 
 namespace exatrkx::triton {
@@ -20,9 +20,9 @@ class Runner {
   virtual ~Runner() = default;
 
   // The device, and the stream on it that this works in.
-  [[nodiscard]] virtual const Lane& lane() const noexcept = 0;
+  [[nodiscard]] virtual const DeviceStream& stream() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const noexcept = 0;
-  // One request's tensors in the order of `inputs`, of these forms, and on the lane's device.
+  // One request's tensors in the order of `inputs`, of these forms, and on the stream's device.
   //
   // Throws ContractError and GraphTooLargeError: the request is at fault; and anything else.
   [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors) = 0;

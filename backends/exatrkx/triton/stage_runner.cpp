@@ -1,5 +1,5 @@
 // The ensemble's stages between the networks, as models of their own: frnn, applyfilter and wcc. The Python models of
-// the model repository in C++: the same parameters, the same checks, the same words.
+// the model repository in C++: the same parameters, and the same refusals.
 #include "stage_runner.hpp"
 
 #include <ATen/ops/full.h>
@@ -10,7 +10,7 @@
 
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
-#include "../engine/turns.hpp"
+#include "../engine/compute_slots.hpp"
 #include "../stages/checks.hpp"
 #include "parameters.hpp"
 
@@ -75,14 +75,14 @@ WorkingPoint cuts_of(const Model& model, const Stage& stage) {
 class StageRunner final : public Runner {
  public:
   StageRunner(const Model& model, const Stage& stage, c10::Device device)
-      : stage_(stage), cuts_(cuts_of(model, stage)), threads_(model.threads()), lane_(device) {}
+      : stage_(stage), cuts_(cuts_of(model, stage)), threads_(model.threads()), stream_(device) {}
 
-  const Lane& lane() const noexcept override { return lane_; }
+  const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return stage_.inputs; }
 
   Outputs run(const Tensors& tensors) override {
-    std::optional<Turn> turn;  // a GPU's own queues see to its order
-    if (lane_.device().is_cpu()) turn.emplace(process_turns());
+    std::optional<ComputeSlot> slot;  // a GPU has queues of its own
+    if (stream_.device().is_cpu()) slot.emplace(process_slots());
     return stage_.run(tensors, cuts_, threads_);
   }
 
@@ -90,7 +90,7 @@ class StageRunner final : public Runner {
   const Stage& stage_;
   WorkingPoint cuts_;
   int threads_;
-  Lane lane_;
+  DeviceStream stream_;
 };
 
 }  // namespace

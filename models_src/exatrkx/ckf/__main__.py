@@ -1,9 +1,8 @@
-"""`python -m exatrkx.ckf`: find the tracks of simulated events with ACTS's CKF, and report how good they are."""
+"""CKF command, `python -m exatrkx.ckf`: tracks of simulated events by ACTS's CKF, and a report of how good they are."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -11,9 +10,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.errors import ExatrkxError
+from exatrkx.commands import add_version, run_command
+from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
-from exatrkx.tracks_file import TracksWriter
 
 try:
     from exatrkx.ckf.figures import CkfFigures
@@ -26,10 +25,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m exatrkx.ckf",
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
-        "tracks with the combinatorial Kalman filter of ACTS, and judge these as `exatrkx.validate` judges others.",
+        "tracks with the combinatorial Kalman filter of ACTS, and evaluate them as `exatrkx.validate` does.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_event_arguments(parser)
+    add_version(parser)
     parser.add_argument("--settings", dest="ckf", choices=SETTINGS, default="tuned", help="of the filter")
     parser.add_argument("--output", type=Path, help="append the report to this Markdown file too")
     parser.add_argument(
@@ -41,31 +41,32 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_with_settings(parser, arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
+def find(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError, OSError: simulation or output failed; the text gives the reason.
+    """
     numbers = event_numbers(options)
     figures = CkfFigures()
     events = reconstruct(options.settings, SETTINGS[options.ckf], numbers, options.workers)
-    try:
-        with TracksWriter(options.tracks, timed=True) if options.tracks else nullcontext() as writer:
-            for found in tqdm(events, total=len(numbers), unit="event"):
-                figures.add(found)
-                if writer:
-                    writer.write(found.event, found.labels, sum(found.seconds.values()))
-        report = figures.markdown(
-            f"ACTS CKF, settings `{options.ckf}`; {options.process}, µ = {options.pileup:g}, seed {options.seed}"
-        )
-        print(report)
-        if options.output:
-            with options.output.open("a") as file:
-                file.write(report)
-    except (ExatrkxError, OSError) as error:
-        print(f"ckf: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("ckf: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    with TracksWriter(options.tracks, timed=True) if options.tracks else nullcontext() as writer:
+        for found in tqdm(events, total=len(numbers), unit="event"):
+            figures.add(found)
+            if writer:
+                writer.write(found.event, found.labels, sum(found.seconds.values()))
+    report = figures.markdown(
+        f"ACTS CKF, settings `{options.ckf}`; {options.process}, µ = {options.pileup:g}, seed {options.seed}"
+    )
+    print(report)
+    if options.output:
+        with options.output.open("a") as file:
+            file.write(report)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    return run_command("ckf", lambda: find(options))
 
 
 if __name__ == "__main__":

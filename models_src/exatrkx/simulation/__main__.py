@@ -1,16 +1,15 @@
-"""`python -m exatrkx.simulation OUTPUT.parquet`: collision events with truth, made by Pythia 8 and ACTS."""
+"""Simulation command, `python -m exatrkx.simulation OUTPUT.parquet`: events with truth, made by Pythia 8 and ACTS."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from exatrkx.errors import ExatrkxError
-from exatrkx.event_file import write_events
+from exatrkx.commands import add_version, run_command
+from exatrkx.events.parquet import write_events
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 try:
@@ -25,24 +24,17 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.event_file")
+    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.events.parquet")
     add_event_arguments(parser)
+    add_version(parser)
     return parse_with_settings(parser, arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     numbers = event_numbers(options)
-    events = simulate(options.settings, numbers, options.workers)
-    try:
-        write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
-    except (ExatrkxError, OSError) as error:
-        print(f"simulation: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("simulation: interrupted, nothing written", file=sys.stderr)
-        return 130
-    return 0
+    events = tqdm(simulate(options.settings, numbers, options.workers), total=len(numbers), unit="event")
+    return run_command("simulation", lambda: write_events(options.output, events))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// A grid over the points of an embedding, as exatrkx/neighbours_gpu.py lays it.
+// A grid over the points of an embedding, as exatrkx/stages/cuda.py lays it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -10,6 +10,9 @@ enum class KernelName { kFindCells, kCountNeighbours, kFindFurthest, kFindEdges,
 // Threads per block, where a kernel has no reason for another number.
 inline constexpr int kThreads = 128;
 
+// Whether this build has the kernels.
+[[nodiscard]] bool has_kernels() noexcept;
+
 // Starts a kernel on the current device; `stream` is a cudaStream_t, and `arguments` points to the value of each
 // argument. Throws std::runtime_error where CUDA refuses.
 void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream);
@@ -33,14 +36,15 @@ inline constexpr Kernel<KernelName::kFindCells, const float*, int, int, const in
                         const int*, int*>
     find_cells;
 inline constexpr Kernel<KernelName::kCountNeighbours, const float*, int, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, int*>
+                        const int*, const long long*, double, int, int*>
     count_neighbours;
 inline constexpr Kernel<KernelName::kFindFurthest, const float*, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, const int*, int, int, double*>
+                        const int*, const long long*, double, const int*, int, int, double*, long long,
+                        unsigned long long*>
     find_furthest;
 inline constexpr Kernel<KernelName::kFindEdges, const float*, const int*, int, int, const int*, const double*,
-                        const double*, const int*, const long long*, double, const double*, long long*,
-                        const long long*, long long*>
+                        const double*, const int*, const long long*, double, const double*, long long,
+                        unsigned long long*, long long*, const long long*, long long*>
     find_edges;
 inline constexpr Kernel<KernelName::kJoinEdges, const long long*, const float*, long long, float, int*> join_edges;
 inline constexpr Kernel<KernelName::kFindRoots, int*, int, int*, int*> find_roots;

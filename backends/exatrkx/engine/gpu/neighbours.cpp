@@ -1,4 +1,4 @@
-// Fixed-radius neighbours: exatrkx/neighbours_gpu.py with torch's tensors.
+// Fixed-radius neighbours: exatrkx/stages/cuda.py with torch's tensors.
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/floor_divide.h>
@@ -7,6 +7,7 @@
 #include <ATen/ops/remainder.h>
 #include <ATen/ops/sort.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
@@ -38,6 +39,7 @@ class EdgeSearch {
         sorted_(sort_into_cells(embedding, cuts.radius)),
         count_(embedding.size(0)),
         stream_(current_stream(embedding)),
+        found_(at::zeros({2}, options(at::kLong))),
         furthest_(furthest()) {}
 
   at::Tensor edges() {
@@ -64,7 +66,13 @@ class EdgeSearch {
     find_edges(blocks_for(count_), stream_, points(), sorted_.index.const_data_ptr<int>(), static_cast<int>(count_),
                dims(), axes.dimension.const_data_ptr<int>(), axes.lower.const_data_ptr<double>(),
                axes.per_unit.const_data_ptr<double>(), axes.cells.const_data_ptr<int>(), numbers(sorted_.start),
-               cuts_.radius, furthest_.const_data_ptr<double>(), writable(row_size), row_end, pairs);
+               cuts_.radius, furthest_.const_data_ptr<double>(), cuts_.max_edges, found(), writable(row_size), row_end,
+               pairs);
+  }
+
+  // Edges found so far, as the kernels count them to give a crowd up.
+  [[nodiscard]] unsigned long long* found() const {
+    return reinterpret_cast<unsigned long long*>(found_.mutable_data_ptr<std::int64_t>());
   }
 
   // [N] FP64 the largest d² that each point keeps: infinity where it has no more neighbours than it may keep.
@@ -76,13 +84,13 @@ class EdgeSearch {
     count_neighbours(blocks_for(count_), stream_, points(), static_cast<int>(count_), dims(),
                      axes.dimension.const_data_ptr<int>(), axes.lower.const_data_ptr<double>(),
                      axes.per_unit.const_data_ptr<double>(), axes.cells.const_data_ptr<int>(), numbers(sorted_.start),
-                     cuts_.radius, neighbours.mutable_data_ptr<int>());
+                     cuts_.radius, static_cast<int>(cuts_.max_neighbors) + 1, neighbours.mutable_data_ptr<int>());
     const at::Tensor capped = at::nonzero(neighbours.gt(cuts_.max_neighbors)).view({-1}).to(at::kInt);
     find_furthest(capped.numel(), stream_, points(), dims(), axes.dimension.const_data_ptr<int>(),
                   axes.lower.const_data_ptr<double>(), axes.per_unit.const_data_ptr<double>(),
                   axes.cells.const_data_ptr<int>(), numbers(sorted_.start), cuts_.radius, capped.const_data_ptr<int>(),
                   static_cast<int>(capped.numel()), static_cast<int>(cuts_.max_neighbors),
-                  furthest.mutable_data_ptr<double>());
+                  furthest.mutable_data_ptr<double>(), cuts_.max_edges, found());
     return furthest;
   }
 
@@ -90,6 +98,7 @@ class EdgeSearch {
   SortedPoints sorted_;
   std::int64_t count_;
   void* stream_;
+  at::Tensor found_;  // [2] INT64
   at::Tensor furthest_;
 };
 

@@ -1,0 +1,108 @@
+"""Processes of a server: how one starts and ends with all that it started, what it leaves, and what its log says."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_STRAGGLERS_S = 5.0
+_POLL_S = 0.05
+
+_SCRATCH: Final = "exatrkx-backends-"
+_SCRATCH_NAME: Final = re.compile(rf"{_SCRATCH}(?P<pid>\d+)-\w+")
+
+_ERROR: Final = re.compile(
+    r"^(?:E\d{4} .*?\] |error: |.*/tritonserver: |I\d{4} .*?Failed to initialize Python stub: )(?P<text>.*)$"
+)
+_PORT_TAKEN: Final = re.compile(r"already in use|failed to (?:bind|listen)", re.IGNORECASE)
+
+# What Triton reports as errors on every machine without a GPU.
+_HARMLESS: Final = re.compile(r"CudaDriverHelper|unable to create stream for|CUDA driver version is insufficient")
+
+
+def start_process(command: Sequence[str], variables: Mapping[str, str], log_file: Path) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, which the kernel ends by SIGTERM when the thread that started it ends.
+
+    Its output goes to `log_file`. Ctrl-C in a terminal does not reach it.
+    """
+    parent_death = [sys.executable, "-I", "-S", str(Path(__file__).parent / "parent_death.py"), str(os.getpid())]
+    with log_file.open("wb") as output:
+        return subprocess.Popen(
+            [*parent_death, *command],
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
+    """End `process`, the leader of its process group, and the whole group: SIGTERM first, SIGKILL after `grace_s`.
+
+    Where the leader died without its children, these get a few seconds: Triton's Python models notice the death of
+    their server within two, and then remove the shared memory that a SIGKILL would leave behind.
+    """
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=grace_s)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    deadline = time.monotonic() + _STRAGGLERS_S
+    while _signal_group(process.pid, 0) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; False when nobody is left in it."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # the number may by now be somebody else's
+        return False
+    return True
+
+
+def scratch_directory() -> tempfile.TemporaryDirectory[str]:
+    """A new temporary directory of this process. Removes those of processes that are gone."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
+        match = _SCRATCH_NAME.fullmatch(directory.name)
+        if match and directory.stat().st_uid == os.getuid() and not Path("/proc", match["pid"]).exists():
+            shutil.rmtree(directory, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-")
+
+
+def remove_shared_memory(prefix: str) -> None:
+    """Remove the shared memory of a server that has ended: one that was killed left it behind."""
+    for region in Path("/dev/shm").glob(f"{prefix}-*"):  # noqa: S108 - where Linux keeps it
+        region.unlink(missing_ok=True)
+
+
+def last_errors(log: Path, count: int = 3) -> str:
+    """The last error lines of a Triton log, or its last lines where there is none."""
+    lines = [line for line in _lines(log) if line.strip() and not _HARMLESS.search(line)]
+    errors = [match["text"].strip('"') for line in lines if (match := _ERROR.match(line))]
+    return "\n".join(errors[-count:] or lines[-count:]) or "nothing in the log"
+
+
+def port_was_taken(log: Path) -> bool:
+    """Whether the server ended because another process had one of its ports."""
+    return any(_PORT_TAKEN.search(line) for line in _lines(log))
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines() if log.is_file() else []
