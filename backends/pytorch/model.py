@@ -39,6 +39,9 @@ class TritonPythonModel(Step):
         self._configure_torch()
         self.network = load_torchscript(_model_file(args), str(self.device))
 
+    def from_host(self, tensor: Any) -> Any:
+        return torch.from_dlpack(tensor).numpy()  # NumPy's own arrays of it are read-only, which torch warns of
+
     def use_gpu(self, number: int) -> None:
         super().use_gpu(number)
         torch.cuda.set_device(number)

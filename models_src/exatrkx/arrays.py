@@ -1,4 +1,4 @@
-"""NumPy and CuPy arrays, and the process's memory under them: freed blocks are kept for the next event."""
+"""Arrays of NumPy (CPU) or CuPy (GPU), and glibc malloc settings that keep freed memory for the next event."""
 
 from __future__ import annotations
 

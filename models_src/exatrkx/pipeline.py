@@ -1,4 +1,4 @@
-"""The whole pipeline as one function call, with no server: the reference for everything that is served."""
+"""Inference pipeline as one function call, with no server: the reference for everything that is served."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FEATURES: Final = ENSEMBLE.input("FEATURES")
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """What the pipeline finds in an event of N spacepoints. NumPy arrays on a CPU, CuPy arrays on a GPU.
+    """Result of the pipeline for an event of N spacepoints. NumPy arrays on a CPU, CuPy arrays on a GPU.
 
     Attributes:
         labels: [N] INT64; −1, or the number of the spacepoint's track candidate.
@@ -46,7 +46,7 @@ class Tracks:
 
 
 class Pipeline:
-    """embed → neighbours → filter → apply filter → GNN → track building.
+    """Inference pipeline: embed → neighbours → filter → apply filter → GNN → track building.
 
     Source: Ju et al., Eur. Phys. J. C 81 (2021) 876.
     """

@@ -1,4 +1,4 @@
-"""`python -m exatrkx.validate`: another name of `python -m exatrkx.validation`."""
+"""Validation command under its short name: `python -m exatrkx.validate` is `python -m exatrkx.validation`."""
 
 from exatrkx.validation.__main__ import main
 

@@ -1,4 +1,4 @@
-"""The working point: every radius, cap and cut of the pipeline, read from one file."""
+"""Working point: every radius, cap and cut of the pipeline, read from one file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingPoint:
-    """The numbers that turn three networks into tracks.
+    """Working point: the radius, caps and cuts that turn three networks into tracks.
 
     Attributes:
         radius: largest distance, in the embedding space, between two spacepoints that are joined by an edge.

@@ -17,7 +17,7 @@ from exatrkx.simulation.chain import Simulation
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx.simulation.detector import MEASUREMENT_PARTICLES, SPACEPOINTS
 from exatrkx.simulation.generator import GeneratedParticle
-from exatrkx.simulation.settings import BEAM_SPOT, Settings
+from exatrkx.simulation.settings import BEAM_SPOT, SimulationSettings
 
 MUON_MASS: Final = 0.10566
 
@@ -116,11 +116,15 @@ class Watch(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
         return ex.ProcessCode.SUCCESS
 
 
-def watched(finding: Any, numbers: range, threads: int = 1, settings: Settings | None = None) -> dict[int, Seen]:
+def watched(
+    finding: Any, numbers: range, threads: int = 1, settings: SimulationSettings | None = None
+) -> dict[int, Seen]:
     """Simulate these events, let the algorithm find their tracks, and say what there is of each that got so far."""
     watch = Watch()
     try:
-        Simulation(settings or Settings(seed=5), lambda _geometry, _field: [finding, watch]).run(numbers, threads)
+        Simulation(settings or SimulationSettings(seed=5), lambda _geometry, _field: [finding, watch]).run(
+            numbers, threads
+        )
     except Exception as error:
         error.add_note(f"events that came through: {sorted(watch.seen)}")
         raise

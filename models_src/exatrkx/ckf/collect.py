@@ -1,4 +1,4 @@
-"""What is taken from ACTS while it runs: the tracks, and the time of each stage."""
+"""Collection of tracks and of each stage's CPU time from ACTS's sequencer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEVEL: Final = acts.logging.ERROR
 
 
 class Clock:
-    """Reads the processor time between stages."""
+    """Reads the CPU time between stages."""
 
     def __init__(self) -> None:
         self._readings: list[tuple[str, float]] = []

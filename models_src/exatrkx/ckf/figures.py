@@ -1,4 +1,4 @@
-"""What the CKF found, summed over events, and as a report."""
+"""Efficiencies and rates of the CKF, summed over events, and their report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CkfFigures:
     Attributes:
         events, spacepoints, candidates: how many there were.
         tracks: how good the candidates are.
-        seconds: processor time of each stage.
+        seconds: CPU time of each stage.
     """
 
     events: int = 0
@@ -49,7 +49,7 @@ class CkfFigures:
             *track_table(self.tracks),
             "",
             *markdown_table(
-                ("stage", "processor time per event"),
+                ("stage", "CPU time per event"),
                 [
                     (stage, f"{1000 * seconds / events:.1f} ms")
                     for stage, seconds in (*self.seconds.items(), ("all", self.seconds.total()))

@@ -1,4 +1,4 @@
-"""From tracks, which may share spacepoints, to one label for each spacepoint."""
+"""Labels of spacepoints from tracks, which may share spacepoints."""
 
 from __future__ import annotations
 

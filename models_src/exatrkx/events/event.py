@@ -12,7 +12,7 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Particles:
     """The generated and simulated particles of an event, one entry each, P in all.
 
@@ -39,6 +39,9 @@ class Particles:
     def __len__(self) -> int:
         return len(self.particle_id)
 
+    def __repr__(self) -> str:
+        return f"Particles({len(self)})"
+
     @property
     def pt(self) -> FloatArray:
         """[P] transverse momentum in GeV."""
@@ -57,9 +60,9 @@ class Particles:
         return np.hypot(self.vx, self.vy)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Truth:
-    """Which particle made which spacepoint, and in which order along its way.
+    """Truth links: which particle made which spacepoint, and in which order along its way.
 
     One entry per (spacepoint, particle) pair, H in all: a spacepoint of no particle has none, one of two has two.
 
@@ -78,8 +81,11 @@ class Truth:
     def __len__(self) -> int:
         return len(self.spacepoint)
 
+    def __repr__(self) -> str:
+        return f"Truth({len(self)} hits of {len(self.particles)} particles)"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Event:
     """One collision event of N spacepoints.
 
@@ -105,6 +111,10 @@ class Event:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        truth = "no truth" if self.truth is None else f"{len(self.truth.particles)} particles"
+        return f"Event({self.event_id}: {len(self)} spacepoints, {truth})"
+
     @property
     def r(self) -> FloatArray:
         """[N] distance from the beam axis in mm."""
@@ -116,6 +126,15 @@ class Event:
         with np.errstate(divide="ignore", invalid="ignore"):
             eta: FloatArray = np.arcsinh(self.z / self.r)
         return eta
+
+
+def order_within(group: IntArray, key: npt.NDArray[np.generic]) -> IntArray:
+    """[H] rank of each entry among those of its group, 0, 1, 2, … by rising key; equals keep their order."""
+    along = np.lexsort((key, group))
+    sorted_group = group[along]
+    order = np.empty(len(group), dtype=np.int64)
+    order[along] = np.arange(len(group)) - np.searchsorted(sorted_group, sorted_group)
+    return order
 
 
 LENGTH_SCALE: Final = 1000.0

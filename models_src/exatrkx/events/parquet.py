@@ -1,4 +1,4 @@
-"""The project's own event file: one Parquet file per event set, one row and one row group per event.
+"""Parquet event files of this project: one file per event set, one row and one row group per event.
 
 | column | type | what |
 |---|---|---|

@@ -1,4 +1,4 @@
-"""Found tracks from a file, event by event: those of a server, of the CKF, or of anybody's algorithm."""
+"""Track files read back, event by event: tracks of a server, of the CKF, or of anybody's algorithm."""
 
 from __future__ import annotations
 

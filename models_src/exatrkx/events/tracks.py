@@ -1,4 +1,4 @@
-"""Files of found tracks, Parquet or CSV: one row for each spacepoint, or one for each track candidate.
+"""Track files, Parquet or CSV: one row for each spacepoint, or one for each track candidate.
 
 `TracksWriter` writes them, `exatrkx.events.saved_tracks` reads them.
 """

@@ -1,4 +1,4 @@
-"""What the simulation knows: which spacepoints a particle made, and which edges a perfect graph would have."""
+"""Truth of the simulation: which spacepoints a particle made, and which edges a perfect graph would have."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def edge_truth(edge_index: IntArray, true_edge_index: IntArray, num_spacepoints:
     """[E] whether each edge is one of the true edges, whichever of its ends comes first.
 
     Args:
-        edge_index: [2,E] edges to judge.
+        edge_index: [2,E] edges to classify.
         true_edge_index: [2,T] true edges, as `true_edges` gives them.
         num_spacepoints: N, the number of spacepoints of the event.
     """

@@ -158,7 +158,7 @@ def continuations(inner: Tensor, outer: Tensor, nodes: Tensor, score: Tensor, mo
 
 
 def triplet_features(first: Tensor, second: Tensor, radius: Tensor) -> Tensor:
-    """[T,6], [T,6], [T] -> [T,14]: how far the two agree, and the scales on which that is to be judged.
+    """[T,6], [T,6], [T] -> [T,14]: how far the two agree, and the scales of the differences.
 
     Args:
         first: `exatrkx.networks.geometry.segments` of the inner edge.

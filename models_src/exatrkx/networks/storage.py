@@ -1,4 +1,4 @@
-"""Networks on disk: safetensors files that carry the network's kind and sizes beside its weights."""
+"""Network files (safetensors), which carry the network's kind and sizes beside its weights."""
 
 from __future__ import annotations
 

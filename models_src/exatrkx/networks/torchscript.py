@@ -1,4 +1,4 @@
-"""TorchScript: networks traced for the server with a proof that each keeps the contract, read again, and run."""
+"""TorchScript: tracing of networks with a proof that each keeps the contract, loading, and inference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PROBABILITY_OPERATORS: Final = {"aten::sigmoid", "aten::sigmoid_", "aten::softm
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was compared: the probes, and the largest difference between TorchScript and eager network."""
+    """Proof of equality: the probes, and the largest difference between TorchScript and eager network."""
 
     probes: int
     largest_difference: float

@@ -1,4 +1,4 @@
-"""A user's own network: a TorchScript file, or a Python factory with a checkpoint."""
+"""Users' own networks: a TorchScript file, or a Python factory with a checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A counted fraction and its confidence interval."""
+"""Ratios with their 95 % Wilson confidence intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """`numerator` of `denominator` things had a property. Adding two pools their events.
+    """Ratio of counts: `numerator` of `denominator` things had a property. Adding two pools their events.
 
     Attributes:
         numerator: things that had it, 0 ≤ numerator ≤ denominator.

@@ -1,4 +1,4 @@
-"""Which particle each track candidate belongs to, and how well.
+"""Track-to-particle matching: double majority, LHC and perfect.
 
 Three published criteria, of rising tolerance to lost spacepoints and falling tolerance to wrong ones, are in use in the
 field; `Matching` has all three, and `exatrkx.performance.metrics` counts with them.
@@ -27,7 +27,7 @@ LHC_PURITY: Final = 0.75
 
 
 class Matching(Enum):
-    """When a candidate counts as the track of its majority particle.
+    """Matching criterion: when a candidate counts as the track of its majority particle.
 
     Attributes:
         PERFECT: purity = 1 and completeness = 1: exactly the particle's spacepoints.

@@ -1,4 +1,4 @@
-"""The figures of merit, each defined once, with its numerator and its denominator.
+"""Tracking metrics: efficiency, fake, duplicate and unmatched rate, edge efficiency and purity, each defined once.
 
 All of them are pooled over events by adding: numerators to numerators, denominators to denominators.
 """
@@ -29,7 +29,7 @@ class _Pooled:
 
 @dataclass(frozen=True, slots=True)
 class TrackMetrics(_Pooled):
-    """How good track candidates are. A candidate is all spacepoints of one label ≥ 0.
+    """Track metrics: how good candidates are. A candidate is all spacepoints of one label ≥ 0.
 
     Attributes:
         efficiency_perfect: selected particles with at least one PERFECT candidate / selected particles.
@@ -59,7 +59,7 @@ class TrackMetrics(_Pooled):
 
 @dataclass(frozen=True, slots=True)
 class EdgeMetrics(_Pooled):
-    """How good a graph is.
+    """Edge metrics: how good a graph is.
 
     Attributes:
         efficiency: true edges of selected particles that the graph has / all true edges of selected particles.

@@ -1,4 +1,4 @@
-"""Which particles the track finder is asked to find."""
+"""Particle selection: which particles the denominator of an efficiency counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class ParticleSelection:
         min_spacepoints: distinct spacepoints that it must have made at least.
         primary: only particles that the generator made.
         charged: only particles with a charge.
-        electrons: "drop" leaves out electrons and positrons, which radiate; "only" takes nothing else.
+        electrons: "drop" leaves out electrons and positrons, which lose energy by bremsstrahlung; "only" takes no
+            others.
     """
 
     min_pt: float = 1.0

@@ -1,4 +1,4 @@
-"""How this project's plots look: mplhep's ATLAS style, with other sizes, fonts and colours."""
+"""Plot style: mplhep's ATLAS style, with other sizes, fonts and colours."""
 
 from __future__ import annotations
 

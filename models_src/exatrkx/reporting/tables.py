@@ -1,4 +1,4 @@
-"""The lines that every report in Markdown has: what was to be found, how much of it was, and with which code."""
+"""Track figures as Markdown: particles to be found, efficiencies and rates with intervals, commit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every Python model of the repository shares: Triton's requests in, one call per request, responses out.
+"""Triton Python backend adapter, which every Python model of the repository shares: requests in, responses out.
 
 Imported only inside a Triton server, whose Python backend provides `triton_python_backend_utils`. No torch here: the
 steps between the networks start faster and need less memory without it.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from exatrkx.working_point import WorkingPoint
 
+_NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
+"""The version that the wheel's Python backend was built for; it misreads the sizes of a later version's arrays."""
+
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
 
@@ -35,7 +38,7 @@ class BrokenModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where Triton placed an instance of a model: the CPU, or the GPU with this number."""
+    """Device on which Triton placed an instance of a model: the CPU, or the GPU with this number."""
 
     gpu: int | None
 
@@ -50,7 +53,7 @@ class Device:
 
 
 class Step(ABC):
-    """Base of a `TritonPythonModel`: a subclass says which model it is, and what to do with one request's tensors."""
+    """Base class of every `TritonPythonModel`: a subclass says which model it is, and what a request becomes."""
 
     spec: ClassVar[ModelSpec]
     """The contract that the model keeps."""
@@ -72,7 +75,7 @@ class Step(ABC):
         if self.device.gpu is not None:
             self.use_gpu(self.device.gpu)
         self.load(args)
-        self._rehearse(config)
+        self._warm_up(config)
 
     def execute(self, requests: list[Any]) -> list[Any]:
         """Called by Triton with one or more requests; each gets its own answer, and its own error."""
@@ -100,12 +103,18 @@ class Step(ABC):
         if 0 in tensor.shape():  # nothing to hand over, and DLPack may refuse to
             return self.from_numpy(np.empty(tensor.shape(), spec.numpy_type))
         if tensor.is_cpu():
-            # Not `as_numpy`: the server's Python backend was built for NumPy 1, and DLPack knows no versions of NumPy.
-            return self.from_numpy(np.from_dlpack(tensor))
+            return self.from_numpy(self.from_host(tensor))
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         array = cupy.from_dlpack(tensor)
         return cupy.asnumpy(array) if self.device.gpu is None else array
+
+    def from_host(self, tensor: Any) -> npt.NDArray[Any]:
+        """A CPU tensor as an array that shares its memory, to be read only.
+
+        By DLPack, which knows no versions of NumPy, and not by `as_numpy`.
+        """
+        return np.from_dlpack(tensor)
 
     def from_numpy(self, array: npt.NDArray[Any]) -> Any:
         """The array on the instance's device."""
@@ -117,16 +126,16 @@ class Step(ABC):
 
     def to_triton(self, name: str, array: Any) -> Any:
         """An output tensor; a GPU array stays on the GPU, unless it is empty: DLPack cannot hand those over."""
-        if isinstance(array, np.ndarray):
-            return pb_utils.Tensor(name, np.ascontiguousarray(array))
         if array.size == 0:
             return pb_utils.Tensor(name, np.empty(array.shape, dtype=array.dtype))
+        if isinstance(array, np.ndarray):
+            return _host_tensor(name, array)
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         cupy.cuda.get_current_stream().synchronize()
         return pb_utils.Tensor.from_dlpack(name, cupy.ascontiguousarray(array))
 
-    def _rehearse(self, config: dict[str, Any]) -> None:
+    def _warm_up(self, config: dict[str, Any]) -> None:
         """Run on the warm-up samples of the configuration: a model that cannot answer fails to load, and says why.
 
         Triton runs them too, but may crash when a Python model fails then.
@@ -170,6 +179,14 @@ class Step(ABC):
         array = self.from_triton(tensor, spec)
         check_tensor(array, spec)
         return array
+
+
+def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
+    """An output of a NumPy array that is not empty, under the NumPy that is installed."""
+    if _NUMPY_1:  # whose arrays the Python backend cannot release once it has them by DLPack
+        return pb_utils.Tensor(name, np.ascontiguousarray(array))
+    # An input that is passed on is read-only, and must be handed over as a copy.
+    return pb_utils.Tensor.from_dlpack(name, np.require(array, requirements=("C", "W")))
 
 
 def _error(text: str, code: int) -> Any:

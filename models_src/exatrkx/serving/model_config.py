@@ -1,4 +1,4 @@
-"""What is written into a model repository: the working point, number by number, and the backend of a model.
+"""Model configurations (config.pbtxt): the working point, number by number, and the backend of a model.
 
 The files are edited as text, value by value, so that what a person wrote around the values stays.
 """

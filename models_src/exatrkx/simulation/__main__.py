@@ -1,4 +1,4 @@
-"""`python -m exatrkx.simulation OUTPUT.parquet`: collision events with truth, made by Pythia 8 and ACTS."""
+"""Simulation command, `python -m exatrkx.simulation OUTPUT.parquet`: events with truth, made by Pythia 8 and ACTS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where particles leave hits: ACTS Fatras on the Generic detector in 2 T, digitisation, spacepoints."""
+"""Detector simulation: ACTS Fatras on the Generic detector in 2 T, digitisation, spacepoints."""
 
 from __future__ import annotations
 

@@ -64,7 +64,8 @@ def _module(file: str) -> Any:
     # CuPy keeps compiled kernels on disk under their source and options, but does not look into what is included.
     sources = b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
     version = f"-DEXATRKX_SOURCES={hashlib.sha256(sources).hexdigest()}"
-    return cupy.RawModule(code=(directory / file).read_text(), options=("-std=c++17", f"-I{directory}", version))
+    code = (directory / file).read_text(encoding="utf-8")  # a server's Python may have no locale
+    return cupy.RawModule(code=code, options=("-std=c++17", f"-I{directory}", version))
 
 
 AXES: Final = 3

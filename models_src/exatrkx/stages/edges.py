@@ -1,4 +1,4 @@
-"""Which edges go on to the next stage: those whose score is above a cut."""
+"""Edge selection: the edges whose score is above a cut go on to the next stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages in compiled code, where the package was built with a C++ compiler: `exatrkx._stages`, through ctypes.
+"""Native (C++) form of the stages, through ctypes: `exatrkx._stages`, where the package was built with a compiler.
 
 The sources are in `backends/exatrkx/stages`, which the custom backend compiles too. ctypes lets go of Python's lock
 during a call, so requests on other threads go on.

@@ -1,4 +1,4 @@
-"""From the metric space of the embedding to a graph: every pair of spacepoints closer than a radius is an edge."""
+"""Neighbour search: the fixed-radius near-neighbour graph in the metric space of the embedding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graphs that each network is trained on: what the stages before it make of an event."""
+"""Training graphs: what the stages before a network make of an event."""
 
 from __future__ import annotations
 

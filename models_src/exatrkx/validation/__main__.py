@@ -1,4 +1,4 @@
-"""`python -m exatrkx.validate EVENTS…`: find the tracks of events with truth, and report how good they are.
+"""Validation command, `python -m exatrkx.validate EVENTS…`: tracks of events with truth, and how good they are.
 
 Several samples, each with a section of the report and a colour in the plots:
 
@@ -24,11 +24,10 @@ from exatrkx.errors import ExatrkxError
 from exatrkx.events.readers import count_events, read_events
 from exatrkx.validation import validate
 from exatrkx.validation.arguments import NO_FILE, TABLE_SUFFIX, named_samples, parse
+from exatrkx.validation.evaluation import Evaluation, Sample
 from exatrkx.validation.finders import NETWORKS, Finder, Found, direct, saved
-from exatrkx.validation.images import image_lines
-from exatrkx.validation.judged import Judged, Sample
-from exatrkx.validation.report import markdown
-from exatrkx.validation.table_file import write_table
+from exatrkx.validation.report import image_lines, markdown
+from exatrkx.validation.tables import write_table
 from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
         return nullcontext(None)
     if options.server:
         return served(options.server, options.model or ENSEMBLE.name)
-    from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - judging other tracks needs no torch
+    from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - evaluating other tracks needs no torch
 
     networks = options.weights or WEIGHTS_DIR
     return nullcontext(direct(Pipeline.from_weights(networks, options.device or "cpu", options.working_point)))
@@ -77,7 +76,7 @@ def served(url: str, model: str) -> Iterator[Finder]:
         yield Finder(find, f"server {client.address}, model {model}", "request to decoded answer, one at a time")
 
 
-def judge(options: argparse.Namespace) -> str:
+def evaluate(options: argparse.Namespace) -> str:
     """Do what the options ask for. Returns the report.
 
     Raises:
@@ -90,16 +89,16 @@ def judge(options: argparse.Namespace) -> str:
         settings()
     if options.output and not options.output.parent.is_dir():
         raise FileNotFoundError(f"{options.output}: no such folder")
-    judged = judge_all(options)
-    report = markdown(judged, _drawn(judged, options))
+    evaluations = evaluate_all(options)
+    report = markdown(evaluations, _drawn(evaluations, options))
     if options.output:
         with options.output.open("a", encoding="utf-8") as file:
             file.write(report)
-        write_table(options.output.with_suffix(TABLE_SUFFIX), judged)
+        write_table(options.output.with_suffix(TABLE_SUFFIX), evaluations)
     return report
 
 
-def judge_all(options: argparse.Namespace) -> list[Judged]:
+def evaluate_all(options: argparse.Namespace) -> list[Evaluation]:
     """Every finder in every sample, in the order of the samples, the networks first.
 
     Raises:
@@ -107,21 +106,21 @@ def judge_all(options: argparse.Namespace) -> list[Judged]:
     """
     samples = named_samples(options)
     totals = {sample: count_events(sample.paths) for sample in samples}  # a missing file is told before the wait, too
-    judged: dict[tuple[Sample, str], Judged] = {}
+    evaluations: dict[tuple[Sample, str], Evaluation] = {}
     with networks_of(options) as networks:
-        # Saved tracks first: they take no time to judge, and those of other events are better known before the wait.
+        # Saved tracks first: they take no time, and those of other events are better known before the wait.
         for name, *files in options.tracks:
             for sample, file in zip(samples, files, strict=True):
                 if file != NO_FILE:
                     with saved(name, Path(file)) as finder:
-                        judged[sample, name] = judge_one(finder, sample, totals[sample])
+                        evaluations[sample, name] = evaluate_one(finder, sample, totals[sample])
         if networks is not None:
-            judged |= {(sample, NETWORKS): judge_one(networks, sample, totals[sample]) for sample in samples}
+            evaluations |= {(sample, NETWORKS): evaluate_one(networks, sample, totals[sample]) for sample in samples}
     order = (NETWORKS, *(name for name, *_ in options.tracks))
-    return [judged[sample, name] for sample in samples for name in order if (sample, name) in judged]
+    return [evaluations[sample, name] for sample in samples for name in order if (sample, name) in evaluations]
 
 
-def judge_one(finder: Finder, sample: Sample, total: int) -> Judged:
+def evaluate_one(finder: Finder, sample: Sample, total: int) -> Evaluation:
     """One finder in one sample of so many events; the cost is that of the first event that has spacepoints.
 
     Raises:
@@ -131,23 +130,23 @@ def judge_one(finder: Finder, sample: Sample, total: int) -> Judged:
     result = validate(finder, progress)
     example = next((event for event in read_events(sample.paths) if len(event)), None) if finder.cost else None
     cost = finder.cost(example) if finder.cost and example else ()
-    return Judged(sample=sample, finder=finder, result=result, cost=cost)
+    return Evaluation(sample=sample, finder=finder, result=result, cost=cost)
 
 
-def _drawn(judged: Sequence[Judged], options: argparse.Namespace) -> dict[str, str]:
+def _drawn(evaluations: Sequence[Evaluation], options: argparse.Namespace) -> dict[str, str]:
     """Draw the plots if they are asked for. Returns the lines of the report that show them."""
     if not options.plots:
         return {}
     from exatrkx.validation.plots import captions, write_plots  # noqa: PLC0415 - matplotlib takes a while
 
     folder = options.output.parent if options.output else Path()
-    return image_lines(write_plots(judged, options.plots), captions(judged), folder)
+    return image_lines(write_plots(evaluations, options.plots), captions(evaluations), folder)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = parse((__doc__ or "").partition("\n")[0], arguments)
-    return run_command("validate", lambda: print(judge(options)), (ExatrkxError, OSError, ValueError))
+    return run_command("validate", lambda: print(evaluate(options)), (ExatrkxError, OSError, ValueError))
 
 
 if __name__ == "__main__":

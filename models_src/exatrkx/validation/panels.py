@@ -1,4 +1,4 @@
-"""One panel of a plot, sets of points with 95 % intervals and its scales, and the legend of all."""
+"""Panels of a plot: sets of points with 95 % intervals, their scales, and the legend of all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from exatrkx.reporting.plot_style import COLOURS
-from exatrkx.validation.binning import PT, RADIUS
+from exatrkx.validation.binned import PT, RADIUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from exatrkx.performance.intervals import Ratio
-    from exatrkx.validation.binning import Axis, BinnedRatio
+    from exatrkx.validation.binned import Axis, BinnedRatio
 
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 

@@ -26,14 +26,11 @@ PILE_UP_EVENTS: Final = "mu200.parquet"
 PACKAGES: Final = "site-packages"
 PYTHON_HOME: Final = "python"
 _CLIENT: Final = (
-    "tritonclient==2.73.0",
-    "python-rapidjson==1.25",
-    "protobuf==7.36.2",
-    "grpcio==1.85.3",
-    "ml-dtypes==0.5.4",
+    *("tritonclient==2.73.0", "python-rapidjson==1.25", "protobuf==7.36.2", "grpcio==1.85.3"),
+    *("geventhttpclient", "gevent", "greenlet", "zope.event", "zope.interface", "brotli", "certifi"),
 )
 _SERVER: Final = ("pytriton", "nvidia_pytriton.libs")
-_UNUSED_LIBRARY: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "lib2to3")
+_UNUSED_LIBRARY: Final = ("test", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "lib2to3", "pydoc_data", "tests")
 
 
 def pack(target: Path, python_version: str, pile_up_events: Path | None, python_home: Path | None) -> list[Path]:
@@ -105,7 +102,7 @@ def _server_filter(python_version: str) -> Callable[[tarfile.TarInfo], tarfile.T
 def _python_filter(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     parts = Path(entry.name).parts
     unused = _has_any(parts, ("__pycache__", "share", "include", *_UNUSED_LIBRARY)) or entry.name.endswith(".a")
-    return None if unused else entry
+    return None if unused or parts[-1].startswith(("_test", "config-")) else entry
 
 
 def _has_any(parts: Sequence[str], names: Sequence[str]) -> bool:

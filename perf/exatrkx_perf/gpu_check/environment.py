@@ -6,6 +6,7 @@ Nothing is installed into the machine's Python: a `.pth` file of the new environ
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import site
 import subprocess
@@ -63,5 +64,11 @@ def _interpreter(unpacked: Path) -> Path:
     places = (sysconfig.get_config_var("LIBDIR"), Path(sys.base_prefix) / "lib")
     if any(place and (Path(place) / name).exists() for place in places):
         return Path(sys.executable)
-    bundled = unpacked / PYTHON_HOME / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    return bundled if bundled.is_file() else Path(sys.executable)
+    home = unpacked / PYTHON_HOME
+    bundled = home / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not bundled.is_file():
+        return Path(sys.executable)
+    # It was built for another place; inherited by every process that is started from here.
+    others = [os.environ["LD_LIBRARY_PATH"]] if os.environ.get("LD_LIBRARY_PATH") else []
+    os.environ["LD_LIBRARY_PATH"] = os.pathsep.join([str(home / "lib"), *others])
+    return bundled

@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx_perf.gpu_check.bundle import PILE_UP_EVENTS
 from exatrkx_perf.gpu_check.phases import Phase
 from exatrkx_perf.paths import ROOT
+from exatrkx_perf.point import COMPILED_ENSEMBLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BUILD: Final = ROOT / "build" / "gpu-custom-backend"
+BUILD: Final = ROOT / "build" / "custom-backend"
 _ENGINE: Final = BUILD / "exatrkx-engine"
 _REPOSITORY: Final = ROOT / "model_repository"
 _CHECK: Final = "perf/gpu_check.py"
@@ -36,15 +38,12 @@ def plan(python: Path, output: Path, device: str, bundle: Path | None) -> list[P
         *([_gpu_tests(python)] if on_gpu else []),
         own("answers", 150.0),
         own("stages", 90.0),
-        *(_sanitizer(tool, output, device) for tool in (_SANITIZERS if on_gpu else ())),
         own("served", 180.0, needs="build"),
         _sweep(python, output / "small", ("--spacepoints", "1000:1700"), concurrency="1,4,8", instances="1,4"),
-        *(
-            [_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
-            if crowded
-            else []
-        ),
+        *([_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
+          if crowded else []),
         own("bad", 120.0),
+        *(_sanitizer(tool, output, device) for tool in (_SANITIZERS if on_gpu else ())),
     ]
     return phases
 
@@ -53,7 +52,7 @@ def build_commands(python: Path, device: str) -> list[list[str]]:
     """The compiled stages, then the custom backend against the PyTorch at hand."""
     options = [f"-DPython3_EXECUTABLE={python}"]
     if device != "cpu":
-        options += ["-DEXATRKX_KERNELS=cuda", "-DEXATRKX_CUDA_ARCHITECTURES=native"]
+        options += ["-DEXATRKX_KERNELS=cuda", "-DCMAKE_CUDA_ARCHITECTURES=native"]
     return [
         [str(python), "setup.py", "--quiet", "build_ext", "--inplace"],
         ["cmake", "-G", "Ninja", "-S", "backends/exatrkx", "-B", str(BUILD), *options],
@@ -62,14 +61,12 @@ def build_commands(python: Path, device: str) -> list[list[str]]:
 
 
 def _gpu_tests(python: Path) -> Phase:
-    words = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
-    return Phase("tests", (str(python), *words), 150.0)
+    words = ("-m", "pytest", "-m", "gpu", "-q", "--continue-on-collection-errors", "-p", "no:cacheprovider", "-o", "filterwarnings=default")
+    return Phase("tests", (str(python), *words), 150.0, needs="build")
 
 
 def _sanitizer(tool: str, output: Path, device: str) -> Phase:
-    networks = [
-        word for name in ("embed", "filter", "gnn") for word in (f"--{name}", f"{_REPOSITORY / name}/1/model.pt")
-    ]
+    networks = [word for name in ("embed", "filter", "gnn") for word in (f"--{name}", f"{_REPOSITORY / name}/1/model.pt")]
     cuts = ROOT / "models_src" / "exatrkx" / "weights" / "working_point.json"
     engine = (str(_ENGINE), *networks, "--working-point", str(cuts), "--device", device, str(output / "small.csv"))
     sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "9", "--print-limit", "20")
@@ -77,10 +74,9 @@ def _sanitizer(tool: str, output: Path, device: str) -> Phase:
 
 
 def _sweep(python: Path, output: Path, events: Sequence[str], *, concurrency: str, instances: str) -> Phase:
-    lists = ("--concurrency", concurrency, "--instances", instances, "--threads", "1", "--repeats", "1", "--fresh")
-    return Phase(
-        f"sweep-{output.name}", (str(python), "perf/sweep.py", *events, *lists, "--output", str(output)), 200.0
-    )
+    models = f"{ENSEMBLE.name},{COMPILED_ENSEMBLE},{CUSTOM.name}"
+    lists = ("--models", models, "--concurrency", concurrency, "--instances", instances, "--threads", "1", "--repeats", "1", "--fresh")
+    return Phase(f"sweep-{output.name}", (str(python), "perf/sweep.py", *events, *lists, "--output", str(output)), 200.0)
 
 
 def this_python() -> Path:

@@ -35,7 +35,7 @@ MODES: Final[dict[str, tuple[str, Any, Any]]] = {
 
 _WARM_RUNS: Final = 7
 _CROWD: Final = 20_000
-_POOL: Final = re.compile(r"[^\n]*(?:memory pool|Failed to allocate)[^\n]*", re.IGNORECASE)
+_POOL: Final = re.compile(r"[^\n]*(?:pool memory|Failed to allocate)[^\n]*", re.IGNORECASE)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import pytest
 
 from exatrkx.events.event import features
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 from exatrkx_client import TrackingClient
 from exatrkx_server import TritonServer, free_ports
 
@@ -52,7 +52,9 @@ def client(trained_server: TritonServer) -> Iterator[TrackingClient]:
 
 
 def judged(client: TrackingClient, numbers: range, threads: int = 1) -> Performance:
-    return run_chain(Settings(seed=SEED), ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS), numbers, threads)
+    return run_chain(
+        SimulationSettings(seed=SEED), ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS), numbers, threads
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_the_fit_of_muons_knows_its_errors(client: TrackingClient, shoot: Shoot)
 def test_acts_counts_as_the_project_does(hard: Performance) -> None:
     from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - imports torch
 
-    direct, simulation = Pipeline.from_weights(), Simulation(Settings(seed=SEED))
+    direct, simulation = Pipeline.from_weights(), Simulation(SimulationSettings(seed=SEED))
     events = [simulation.event(number) for number in HARD]
     own = sum((track_metrics(direct(features(event)).labels, event) for event in events), start=TrackMetrics.zero())
     expected = own.efficiency_double_majority
@@ -123,7 +125,7 @@ def test_nothing_at_all(client: TrackingClient, shoot: Shoot, tmp_path: Path) ->
     shoot(lambda _number: [])
     for numbers in (range(2), range(0)):
         finding = ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS)
-        found = run_chain(Settings(), finding, numbers)
+        found = run_chain(SimulationSettings(), finding, numbers)
         assert found.tracks == found.efficiency.denominator == 0
         assert f"events:      {len(numbers)} with tracks of the server" in report(found, finding.tally)
         write_tables(found, tmp_path)

@@ -14,7 +14,7 @@ from wayward_server import AWAY, MEETING, write_wayward_repository
 
 from exatrkx.errors import ContractError, SimulationError
 from exatrkx.events.event import IntArray, features
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 from exatrkx_client import (
     DeadlineError,
     RequestRejectedError,
@@ -104,7 +104,7 @@ def test_proto_tracks_are_the_candidates_of_the_direct_pipeline(trained: Trackin
     direct = Pipeline.from_torchscript(
         embed, edge_filter, gnn, WorkingPoint.load(ROOT / "models_src/exatrkx/weights/working_point.json")
     )
-    simulation = Simulation(Settings(seed=5))
+    simulation = Simulation(SimulationSettings(seed=5))
     finding = ServedTrackFinding(trained)
     seen = watched(finding, range(2, 5), threads=2)
     assert sorted(seen) == [2, 3, 4]
@@ -277,7 +277,7 @@ def test_two_threads_have_two_events_in_flight(wayward: TritonServer, shoot: Sho
 
 
 def test_a_run_has_the_events_of_the_simulation(away: TrackingClient) -> None:
-    settings = Settings(seed=5, pileup=2.0)
+    settings = SimulationSettings(seed=5, pileup=2.0)
     finding = ServedTrackFinding(away, fallback=nothing_found)
     seen = watched(finding, range(3, 9), threads=2, settings=settings)
     alone = Simulation(settings)

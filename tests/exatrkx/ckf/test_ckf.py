@@ -17,7 +17,7 @@ from exatrkx.events.event import Event
 from exatrkx.events.saved_tracks import SavedTracks
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
 from exatrkx.reporting.tables import TRACK_ROWS
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 
 pytest.importorskip("acts")
 pytest.importorskip("pythia8mc")
@@ -47,7 +47,7 @@ class Gun:
 
 @pytest.fixture(scope="module")
 def reconstruction() -> Reconstruction:
-    return Reconstruction(Settings(seed=5), SETTINGS["tuned"])
+    return Reconstruction(SimulationSettings(seed=5), SETTINGS["tuned"])
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def same(left: Event, right: Event) -> bool:
 
 
 def test_the_events_are_those_of_the_simulation(found: list[Reconstructed]) -> None:
-    simulation = Simulation(Settings(seed=5))
+    simulation = Simulation(SimulationSettings(seed=5))
     assert all(same(found[number].event, simulation.event(number)) for number in (2, 0))
 
 
@@ -106,14 +106,14 @@ def test_nearly_every_particle_is_found(found: list[Reconstructed]) -> None:
 
 
 def test_the_settings_of_acts_find_most(found: list[Reconstructed]) -> None:
-    plain = Reconstruction(Settings(seed=5), SETTINGS["acts"])
+    plain = Reconstruction(SimulationSettings(seed=5), SETTINGS["acts"])
     tracks = total([plain.event(number) for number in range(EVENTS)])
     assert 0.9 < tracks.efficiency_double_majority.value < total(found).efficiency_double_majority.value
     assert tracks.fake_rate.value < 0.01
 
 
 def test_an_event_does_not_depend_on_those_before_it(found: list[Reconstructed]) -> None:
-    alone = Reconstruction(Settings(seed=5), SETTINGS["tuned"])
+    alone = Reconstruction(SimulationSettings(seed=5), SETTINGS["tuned"])
     assert np.array_equal(alone.event(3).labels, found[3].labels)
     assert np.array_equal(alone.event(1).labels, found[1].labels)
 
@@ -142,7 +142,7 @@ def test_an_event_that_fails_leaves_nothing_behind(monkeypatch: pytest.MonkeyPat
         def event(self, number: int) -> Iterator[GeneratedParticle]:
             raise SimulationError(f"event {number}: Pythia failed")
 
-    fresh = Reconstruction(Settings(seed=5), SETTINGS["tuned"])
+    fresh = Reconstruction(SimulationSettings(seed=5), SETTINGS["tuned"])
     with monkeypatch.context() as patch:
         patch.setattr(fresh._simulation, "_generator", Broken())
         with pytest.raises(SimulationError, match=r"^event 0: Pythia failed"):

@@ -10,7 +10,7 @@ import torch
 
 from exatrkx.networks.torchscript import probe
 from exatrkx.networks.triplet_network import Support, TripletNetwork
-from exatrkx.training.sample import load_samples
+from exatrkx.training.events import load_training_events
 from exatrkx.training.triplet_task import TripletTask
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
@@ -73,7 +73,7 @@ def test_an_edge_hears_of_edges_that_it_does_not_touch() -> None:
 
 def test_triplets_learn_to_be_of_one_track() -> None:
     """Right triplets score above wrong ones after a few steps on one event; without their loss they do not have to."""
-    event = load_samples([EVENTS], limit=1)[0]
+    event = load_training_events([EVENTS], limit=1)[0]
     generator = torch.Generator().manual_seed(1)
     row = torch.randint(1, len(event), (20_000,), generator=generator)
     wrong = torch.stack((row, (torch.rand(20_000, generator=generator) * row).long()))

@@ -17,7 +17,7 @@ import pytest
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event, Truth
 from exatrkx.events.parquet import count_events, read_events
-from exatrkx.simulation.settings import BEAM_SPOT, Settings
+from exatrkx.simulation.settings import BEAM_SPOT, SimulationSettings
 
 pytest.importorskip("acts")
 pytest.importorskip("pythia8mc")
@@ -44,14 +44,14 @@ MUON = GeneratedParticle(1, 1, 13, -1.0, 0.10566, (0.0, 0.0, 0.0, 0.0), (100.0, 
 @pytest.fixture(scope="module")
 def hard() -> list[Event]:
     """Three tt̄ events without pile-up."""
-    simulation = Simulation(Settings(seed=5))
+    simulation = Simulation(SimulationSettings(seed=5))
     return [simulation.event(number) for number in range(3)]
 
 
 @pytest.fixture(scope="module")
 def piled() -> list[Event]:
     """The same hard process with some pile-up."""
-    simulation = Simulation(Settings(seed=5, pileup=PILE_UP))
+    simulation = Simulation(SimulationSettings(seed=5, pileup=PILE_UP))
     return [simulation.event(number) for number in (2, 0, 1)]
 
 
@@ -192,7 +192,7 @@ def test_decays_are_generated(hard: list[Event]) -> None:
 
 
 def test_an_event_does_not_depend_on_those_before_it(hard: list[Event], piled: list[Event]) -> None:
-    alone = Simulation(Settings(seed=5))
+    alone = Simulation(SimulationSettings(seed=5))
     assert same(alone.event(2), hard[2])
     assert same(alone.event(0), hard[0])
     # The fixture made event 2 first; the number alone selects its random numbers.
@@ -200,7 +200,7 @@ def test_an_event_does_not_depend_on_those_before_it(hard: list[Event], piled: l
 
 
 def test_another_seed_or_number_is_another_event(hard: list[Event]) -> None:
-    other = Simulation(Settings(seed=6)).event(0)
+    other = Simulation(SimulationSettings(seed=6)).event(0)
     assert len({len(event) for event in (*hard, other)}) == 4
 
 
@@ -254,7 +254,7 @@ def test_one_muon_goes_straight_through() -> None:
 
 
 def test_z_bosons_decay_to_two_muons() -> None:
-    simulation = Simulation(Settings(process="zmumu"))
+    simulation = Simulation(SimulationSettings(process="zmumu"))
     masses = []
     for number in range(10):
         p = truth(simulation.event(number)).particles
@@ -294,7 +294,7 @@ def test_no_events_are_an_ordinary_request(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_dies_ends_the_run_with_the_reason() -> None:
-    events = simulate(Settings(), range(10**6, 10**6 + 500))
+    events = simulate(SimulationSettings(), range(10**6, 10**6 + 500))
     next(events)
     (worker,) = multiprocessing.active_children()
     worker.kill()
@@ -303,7 +303,7 @@ def test_a_worker_that_dies_ends_the_run_with_the_reason() -> None:
 
 
 def test_an_error_in_a_worker_is_the_run_s() -> None:
-    settings = Settings()
+    settings = SimulationSettings()
     object.__setattr__(settings, "process", "nonsense")  # past the check, so that the worker meets it
     with pytest.raises(KeyError, match="nonsense"):
         list(simulate(settings, range(2), workers=2))
@@ -338,7 +338,7 @@ def test_the_beam_spot_is_as_long_as_asked_for() -> None:
     """The same collisions, farther from each other."""
     spreads = []
     for length in (0.0, BEAM_SPOT[2], 2 * BEAM_SPOT[2]):
-        p = truth(Simulation(Settings(seed=5, pileup=PILE_UP, beam_spot_z=length)).event(0)).particles
+        p = truth(Simulation(SimulationSettings(seed=5, pileup=PILE_UP, beam_spot_z=length)).event(0)).particles
         spreads.append(np.ptp(p.vz[p.primary & (p.vr < 0.1)]))
     assert spreads[0] < 1.0
     assert spreads[2] == pytest.approx(2 * spreads[1], rel=0.01)
@@ -346,9 +346,9 @@ def test_the_beam_spot_is_as_long_as_asked_for() -> None:
 
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError, match="the beam spot's length must be from 0 to 1000 mm, found -1"):
-        Settings(beam_spot_z=-1)
+        SimulationSettings(beam_spot_z=-1)
     with pytest.raises(ValueError, match="must be one of ttbar, zmumu, minbias, found 'susy'"):
-        Settings(process="susy")
+        SimulationSettings(process="susy")
 
 
 def test_without_the_simulation_packages_the_command_says_what_to_install(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from exatrkx.performance.metrics import TrackMetrics
 from exatrkx.training.choose import choose_gnn_cut
-from exatrkx.training.sample import Sample, sample
+from exatrkx.training.events import TrainingEvent, training_event
 from exatrkx.working_point import WorkingPoint, logit
 
 if TYPE_CHECKING:
@@ -22,13 +22,13 @@ POINT = WorkingPoint(radius=1.0, max_neighbors=10, filter_cut=0.1, gnn_cut=0.5)
 TRACKS = [list(range(first, first + 7)) for first in range(0, 28, 7)]
 NOISE = [28, 29, 30]
 
-Pair = tuple["Event", Sample]
+Pair = tuple["Event", TrainingEvent]
 
 
 def pair(num_spacepoints: int) -> Pair:
     """Four particles of seven spacepoints each, and noise."""
     event = handmade.event(num_spacepoints, TRACKS)
-    return event, sample(event)
+    return event, training_event(event)
 
 
 def graph(features: Tensor) -> Tensor:

@@ -18,9 +18,9 @@ from exatrkx.training.__main__ import main
 from exatrkx.training.choose import Goals, choose_filter_cut, choose_radius
 from exatrkx.training.edge_task import EdgeTask
 from exatrkx.training.embedding_task import EmbeddingTask
+from exatrkx.training.events import TrainingEvent, augment, load_training_events, sectors
 from exatrkx.training.graphs import NeighbourGraph
 from exatrkx.training.loop import Schedule, fit
-from exatrkx.training.sample import Sample, augment, load_samples, sectors
 from exatrkx.validation import validate
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
@@ -32,8 +32,8 @@ SCHEDULE = Schedule(epochs=2, batch=2, learning_rate=3e-3, seed=5)
 
 
 @pytest.fixture(scope="module")
-def samples() -> list[Sample]:
-    return load_samples([EVENTS], limit=6)
+def samples() -> list[TrainingEvent]:
+    return load_training_events([EVENTS], limit=6)
 
 
 def new_embedding() -> Embedding:
@@ -41,7 +41,7 @@ def new_embedding() -> Embedding:
     return Embedding(hidden=32, layers=2, dimension=4)
 
 
-def test_a_sample_keeps_the_truth_of_its_event(samples: list[Sample]) -> None:
+def test_a_sample_keeps_the_truth_of_its_event(samples: list[TrainingEvent]) -> None:
     event = samples[0]
     gap = event.gap(event.true_edges)
     assert (gap == 1).float().mean() > 0.99  # a spacepoint of two particles is taken to be the first one's
@@ -50,7 +50,7 @@ def test_a_sample_keeps_the_truth_of_its_event(samples: list[Sample]) -> None:
     assert (event.gap(strangers) == 0).float().mean() > 0.9
 
 
-def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(samples: list[Sample]) -> None:
+def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(samples: list[TrainingEvent]) -> None:
     event = samples[0]
     turned = augment(event, torch.Generator().manual_seed(1))
     assert torch.equal(turned.features[:, 0], event.features[:, 0])
@@ -59,7 +59,7 @@ def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(samples: lis
     assert not torch.equal(turned.features, event.features)
 
 
-def test_sectors_are_the_event_cut_in_phi(samples: list[Sample]) -> None:
+def test_sectors_are_the_event_cut_in_phi(samples: list[TrainingEvent]) -> None:
     event = samples[0]
     parts = sectors(event, len(event) // 4)
     assert len(parts) == 5
@@ -77,18 +77,20 @@ def test_sectors_are_the_event_cut_in_phi(samples: list[Sample]) -> None:
     assert kept == {tuple(edge) for edge in inside.T.tolist()}
 
 
-def test_a_small_event_is_one_sector(samples: list[Sample]) -> None:
+def test_a_small_event_is_one_sector(samples: list[TrainingEvent]) -> None:
     assert sectors(samples[0], len(samples[0])) == [samples[0]]
 
 
-def test_the_embedding_learns(samples: list[Sample], tmp_path: Path) -> None:
+def test_the_embedding_learns(samples: list[TrainingEvent], tmp_path: Path) -> None:
     network = new_embedding()
     history = fit(EmbeddingTask(network), samples[:4], samples[4:], replace(SCHEDULE, epochs=40), tmp_path / "a")
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
     assert 0.0 < history[-1]["efficiency@0.8"] <= 1.0
 
 
-def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(samples: list[Sample], tmp_path: Path) -> None:
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
+    samples: list[TrainingEvent], tmp_path: Path
+) -> None:
     straight = new_embedding()
     fit(EmbeddingTask(straight), samples[:4], samples[4:], SCHEDULE, tmp_path / "straight")
 
@@ -98,7 +100,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(samples: l
     class Interrupted(EmbeddingTask):
         evaluations = 0
 
-        def evaluate(self, events: Sequence[Sample]) -> dict[str, float]:
+        def evaluate(self, events: Sequence[TrainingEvent]) -> dict[str, float]:
             self.evaluations += 1
             if self.evaluations == 2:
                 raise PowerCutError
@@ -114,14 +116,14 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(samples: l
         assert torch.equal(weight, resumed.state_dict()[name]), name
 
 
-def test_a_checkpoint_of_another_schedule_is_left_alone(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_schedule_is_left_alone(samples: list[TrainingEvent], tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
     fit(EmbeddingTask(new_embedding()), samples[:2], samples[4:], replace(SCHEDULE, epochs=1), path)
     history = fit(EmbeddingTask(new_embedding()), samples[:2], samples[4:], replace(SCHEDULE, seed=6, epochs=1), path)
     assert len(history) == 1
 
 
-def test_chosen_numbers_keep_what_was_asked(samples: list[Sample]) -> None:
+def test_chosen_numbers_keep_what_was_asked(samples: list[TrainingEvent]) -> None:
     embed = new_embedding()
     goals = Goals(radius=0.9, filter_cut=0.8, max_neighbors=1000)
     radius = choose_radius(embed, samples, goals)

@@ -17,10 +17,9 @@ from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.matching import match_candidates
 from exatrkx.performance.selection import ParticleSelection
 from exatrkx.validation import Validation
-from exatrkx.validation.binned import BinnedFigures, Quantity, candidate_eta
-from exatrkx.validation.binning import ETA, PT, RADIUS, Axis, BinnedRatio
-from exatrkx.validation.finders import STAGES, Finder, Found
-from exatrkx.validation.judged import Judged, Sample
+from exatrkx.validation.binned import ETA, PT, RADIUS, Axis, BinnedFigures, BinnedRatio, Quantity, candidate_eta
+from exatrkx.validation.evaluation import Evaluation, Sample
+from exatrkx.validation.finders import GRAPHS, Finder, Found
 from exatrkx.validation.panels import range_from_zero, range_of_intervals, range_to_one
 from exatrkx.validation.plots import write_plots
 
@@ -83,7 +82,7 @@ def one_event(labels: list[int], ways: list[list[int]], pt: list[float]) -> Vali
     event = handmade.event(len(labels), ways, handmade.particles(len(ways), pt=pt))
     assert event.truth is not None
     edges = true_edges(event.truth, len(event))
-    graphs = dict(zip(STAGES, (edges, edges[:, 1:], edges[:, :0]), strict=True))
+    graphs = dict(zip(GRAPHS, (edges, edges[:, 1:], edges[:, :0]), strict=True))
     total = Validation(ANY)
     total.add(Found(labels=np.asarray(labels), seconds=0.1, graphs=graphs), event)
     assert edge_truth(edges, graphs["filter"], len(event)).tolist() == [False] + [True] * (edges.shape[1] - 1)
@@ -120,10 +119,10 @@ def test_pileup_in_a_sample_name(name: str, pileup: float | None) -> None:
     assert Sample(name, ()).pileup == pileup
 
 
-def judged(results: dict[str, Validation], finder: str = "networks") -> list[Judged]:
+def evaluated(results: dict[str, Validation], finder: str = "networks") -> list[Evaluation]:
     """These figures of the samples of these names."""
     source = Finder(lambda _: Found(labels=np.zeros(0, dtype=np.int64), seconds=0.0), "nowhere", "made up", finder)
-    return [Judged(sample=Sample(name, ()), finder=source, result=result) for name, result in results.items()]
+    return [Evaluation(sample=Sample(name, ()), finder=source, result=result) for name, result in results.items()]
 
 
 @pytest.mark.parametrize("names", [["alone"], ["µ = 40", "tt̄ µ = 40", "µ = 0"], ["a", "b", "empty"]])
@@ -133,7 +132,7 @@ def test_what_there_is_is_drawn(names: list[str], finders: list[str], tmp_path: 
     results = {name: one_event([0, 0, 0, 1, 1], [[0, 1, 2], [3, 4]], pt=[2.0, 30.0]) for name in names}
     if "empty" in results:
         results["empty"] = Validation()
-    every = [one for finder in finders for one in judged(results, finder)]
+    every = [one for finder in finders for one in evaluated(results, finder)]
     written = write_plots(every, tmp_path)
     assert {"efficiency_radius", "rates_eta", "edge_efficiency_pt"} <= set(written)
     assert ("samples" in written) == (len(names) > 1)
@@ -148,7 +147,7 @@ def test_a_finder_may_lack_samples_and_graphs(tmp_path: Path) -> None:
     for curve in [curve for curve in alone.binned.ratios if curve.quantity is Quantity.EDGE_EFFICIENCY]:
         del alone.binned.ratios[curve]
     alone.seconds.clear()
-    written = write_plots([*judged(results), *judged({"µ = 40": alone}, "mine")], tmp_path)
+    written = write_plots([*evaluated(results), *evaluated({"µ = 40": alone}, "mine")], tmp_path)
     assert {"samples", "efficiency_pt", "edge_efficiency_pt", "rates_eta"} <= set(written)
 
 
@@ -165,7 +164,7 @@ def test_ranges_hold_what_is_known_and_are_not_set_by_nearly_empty_bins() -> Non
 
 
 def test_nothing_counted_draws_no_curves(tmp_path: Path) -> None:
-    assert write_plots(judged({"none": Validation()}), tmp_path) == {}
-    assert set(write_plots(judged({"a": Validation(), "b": Validation()}), tmp_path)) == {"samples"}
+    assert write_plots(evaluated({"none": Validation()}), tmp_path) == {}
+    assert set(write_plots(evaluated({"a": Validation(), "b": Validation()}), tmp_path)) == {"samples"}
     unseen = one_event([-1, -1], [[0, 1]], pt=[0.2])  # below the bins
-    assert set(write_plots(judged({"unseen": unseen}), tmp_path)) >= {"efficiency_pt"}
+    assert set(write_plots(evaluated({"unseen": unseen}), tmp_path)) >= {"efficiency_pt"}

@@ -11,7 +11,7 @@ from tiny_networks import TinyEdges, TinyEmbedding
 from torch import Tensor, nn
 
 from exatrkx.networks.storage import load_network
-from exatrkx.validation.cost import multiply_adds, network_cost
+from exatrkx.validation.cost import count_macs, network_cost
 from exatrkx.working_point import WEIGHTS_DIR
 
 
@@ -105,7 +105,7 @@ def test_batched_products_and_half_precision_are_counted() -> None:
     def network(features: Tensor) -> Tensor:
         return torch.bmm(features[:, :, None], features[:, None, :])  # [N,3,1] × [N,1,3]
 
-    assert multiply_adds(network, torch.ones(4, 3)) == 4 * 9
+    assert count_macs(network, torch.ones(4, 3)) == 4 * 9
     layer = nn.Linear(3, 2).to(torch.bfloat16)
     cost = network_cost("embed", lambda features: layer(features.to(torch.bfloat16)), np.ones((5, 3), np.float32), None)
     assert cost.event == 5 * 6

@@ -1,4 +1,4 @@
-"""Saved tracks beside the networks: judged as any others, refused where they are of other events, and reported."""
+"""Saved tracks beside the networks: evaluated as any others, refused where they are of other events, and reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from exatrkx.validation import __main__ as command
 from exatrkx.validation import validate
 from exatrkx.validation.__main__ import main
 from exatrkx.validation.finders import Finder, Found, saved
-from exatrkx.validation.images import image_lines
+from exatrkx.validation.report import image_lines
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 
@@ -108,12 +108,12 @@ def test_tracks_of_other_events_are_refused(tmp_path: Path, events: list[Event])
 
 
 def test_an_error_within_is_not_hidden_by_events_left_over(tmp_path: Path, events: list[Event]) -> None:
-    def judged() -> None:
+    def evaluated() -> None:
         with saved("mine", write(tmp_path / "t.parquet", events)):
             raise KeyError("first")
 
     with pytest.raises(KeyError, match="first"):
-        judged()
+        evaluated()
 
 
 def scripted(find: Finder) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -19,8 +20,7 @@ from exatrkx.performance.selection import TARGET, ParticleSelection
 from exatrkx.pipeline import Pipeline
 from exatrkx.validation import Validation, validate
 from exatrkx.validation.__main__ import main, served
-from exatrkx.validation.binned import Quantity
-from exatrkx.validation.binning import ETA, PT, RADIUS
+from exatrkx.validation.binned import ETA, PT, RADIUS, Quantity
 from exatrkx.validation.finders import Finder, Found
 from exatrkx_server import TritonServer
 
@@ -44,13 +44,13 @@ def test_two_halves_make_the_whole(pipeline: Pipeline) -> None:
 
 
 @pytest.fixture(scope="module")
-def judged(pipeline: Pipeline) -> tuple[list[Event], Validation]:
+def evaluated(pipeline: Pipeline) -> tuple[list[Event], Validation]:
     events = list(read_events(EVENTS, range(6)))
     return events, validate(pipeline, events)
 
 
-def test_bins_add_up_to_the_totals(judged: tuple[list[Event], Validation]) -> None:
-    events, result = judged
+def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) -> None:
+    events, result = evaluated
     tracks = {
         "double majority": result.tracks.efficiency_double_majority,
         "LHC": result.tracks.efficiency_lhc,
@@ -72,8 +72,8 @@ def test_bins_add_up_to_the_totals(judged: tuple[list[Event], Validation]) -> No
         assert {one.total.denominator for one in result.binned.kinds(Quantity.EFFICIENCY, axis).values()} == {inside}
 
 
-def test_electrons_and_all_others_are_all(judged: tuple[list[Event], Validation]) -> None:
-    events, result = judged
+def test_electrons_and_all_others_are_all(evaluated: tuple[list[Event], Validation]) -> None:
+    events, result = evaluated
     for name, total in (("double majority", "efficiency_double_majority"), ("perfect", "efficiency_perfect")):
         both = result.kinds["electrons"][name] + result.kinds["all others"][name]
         assert both == getattr(result.tracks, total)
@@ -210,8 +210,8 @@ def test_plots_without_mplhep_are_refused_before_anything_runs(
             "different names, found networks, CKF, CKF",
         ),
         (["x.csv", "--tracks", "networks", "a.csv"], "finders must have different names"),
-        (["x.csv", "--no-networks"], "leaves nothing to judge"),
-        (["x.csv", "--no-networks", "--tracks", "CKF", "-"], "leaves nothing to judge"),
+        (["x.csv", "--no-networks"], "leaves nothing to evaluate"),
+        (["x.csv", "--no-networks", "--tracks", "CKF", "-"], "leaves nothing to evaluate"),
         (["x.csv", "--no-networks", "--tracks", "CKF", "a.csv", "--weights", "."], "which --no-networks leaves out"),
     ],
 )
@@ -219,3 +219,10 @@ def test_options_that_make_no_sense(arguments: Sequence[str], reason: str, capsy
     with pytest.raises(SystemExit):
         main(arguments)
     assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["exatrkx.validation", "exatrkx.validate"])
+def test_both_names_of_the_command(module: str) -> None:
+    shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert "--sample" in shown.stdout

@@ -1,4 +1,4 @@
-"""Reading collision events from the formats in use, told apart by what is in the files.
+"""Event readers: Parquet, TrackML CSV, ACTS spacepoint CSV and bare features, told apart by what is in the files.
 
 | format | recognised by |
 |---|---|

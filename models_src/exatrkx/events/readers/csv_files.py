@@ -1,4 +1,4 @@
-"""CSV files of one event each: columns by name, ACTS spacepoints (x, y, z), and bare columns of features (r, φ, z)."""
+"""CSV readers of one event each: columns by name, ACTS spacepoints (x, y, z), and bare features (r, φ, z)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CSV files of the TrackML challenge: hits, and beside them truth and particles where they are known.
+"""TrackML CSV reader: hits, and beside them truth and particles where they are known.
 
 Columns and units: https://www.kaggle.com/competitions/trackml-particle-identification/data (mm, GeV, charge in e).
 """
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exatrkx.errors import EventFormatError
-from exatrkx.events.event import Event, IntArray, Particles, Truth
+from exatrkx.events.event import Event, IntArray, Particles, Truth, order_within
 from exatrkx.events.readers.csv_files import (
     FLOAT,
     IDENTIFIER,
@@ -75,13 +75,13 @@ def _read_truth(file: Path, hits: Columns, hits_file: Path) -> Truth:
     particles_file = _beside(hits_file, "particles")
     if particles_file is None:
         ids, particle = np.unique(rows["particle_id"], return_inverse=True)
-        order = _order(particle, np.linalg.norm(place, axis=1))
+        order = order_within(particle, np.linalg.norm(place, axis=1))
         particles = _particles_of_truth(ids, rows, particle, order)
     else:
         particles = _read_particles(particles_file)
         particle = _places("particle_id", rows["particle_id"], file, particles.particle_id, particles_file)
         vertex = np.stack([particles.vx, particles.vy, particles.vz], axis=1).astype(np.float64)
-        order = _order(particle, np.linalg.norm(place - vertex[particle], axis=1))
+        order = order_within(particle, np.linalg.norm(place - vertex[particle], axis=1))
     return Truth(particles=particles, spacepoint=spacepoint, particle=particle, order=order)
 
 
@@ -117,16 +117,6 @@ def _particles_of_truth(ids: AnyArray, rows: Columns, particle: IntArray, order:
         primary=np.ones(len(ids), dtype=np.bool_),
         **momentum,
     )
-
-
-def _order(particle: IntArray, distance: npt.NDArray[np.float64]) -> IntArray:
-    """[H] rank of each hit among those of its particle, by distance; equals keep the order of the file."""
-    along = np.lexsort((distance, particle))
-    sorted_particle = particle[along]
-    starts = np.searchsorted(sorted_particle, sorted_particle)
-    order = np.empty(len(particle), dtype=np.int64)
-    order[along] = np.arange(len(particle)) - starts
-    return order
 
 
 def _places(name: str, wanted: AnyArray, file: Path, known: AnyArray, known_file: Path) -> IntArray:

@@ -1,7 +1,8 @@
-"""Figures of merit summed over events, in all, by stage, by kind of particle and in bins."""
+"""Evaluation of track finders on samples with truth: figures of merit summed over events, and by whom and where."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from math import isnan
 from statistics import median
@@ -13,7 +14,7 @@ from exatrkx.performance.matching import found_particles
 from exatrkx.performance.metrics import EdgeMetrics, TrackMetrics, match_labels, score_candidates, score_edges, share
 from exatrkx.performance.selection import TARGET, ParticleSelection, is_electron
 from exatrkx.validation.binned import MATCHINGS, BinnedFigures
-from exatrkx.validation.finders import STAGES, Finder, direct
+from exatrkx.validation.finders import GRAPHS, Finder, direct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
     from exatrkx.events.truth import BoolArray
     from exatrkx.performance.matching import Candidates
     from exatrkx.pipeline import Pipeline
+    from exatrkx.validation.cost import NetworkCost
     from exatrkx.validation.finders import Found
 
-KINDS: Final = ("electrons", "all others")
-"""Electrons radiate and are lost for it, so their efficiency is told apart."""
+PARTICLE_KINDS: Final = ("electrons", "all others")
+"""Electrons lose energy by bremsstrahlung and are lost for it, so their efficiency is told apart."""
 
 
 @dataclass(slots=True)
@@ -55,10 +57,10 @@ class Validation:
     spacepoints: int = 0
     candidates: int = 0
     seconds: list[float] = field(default_factory=list)
-    stages: dict[str, StageFigures] = field(default_factory=lambda: {name: StageFigures() for name in STAGES})
+    stages: dict[str, StageFigures] = field(default_factory=lambda: {name: StageFigures() for name in GRAPHS})
     tracks: TrackMetrics = field(default_factory=TrackMetrics.zero)
     kinds: dict[str, dict[str, Ratio]] = field(
-        default_factory=lambda: {kind: dict.fromkeys(MATCHINGS, Ratio(0, 0)) for kind in KINDS}
+        default_factory=lambda: {kind: dict.fromkeys(MATCHINGS, Ratio(0, 0)) for kind in PARTICLE_KINDS}
     )
     binned: BinnedFigures = field(default_factory=BinnedFigures)
 
@@ -90,7 +92,7 @@ class Validation:
         electron = is_electron(require_truth(event).particles)
         for name, matching in MATCHINGS.items():
             found = found_particles(candidates, matching, len(selected))
-            for kind, chosen in zip(KINDS, (selected & electron, selected & ~electron), strict=True):
+            for kind, chosen in zip(PARTICLE_KINDS, (selected & electron, selected & ~electron), strict=True):
                 self.kinds[kind][name] += share(found[chosen])
 
     def _count_edges(self, found: Found, selected: BoolArray, event: Event) -> None:
@@ -117,3 +119,53 @@ def validate(finder: Finder | Pipeline, events: Iterable[Event], selection: Part
         require_truth(event)  # before time is spent on it
         total.add(source.find(event), event)
     return total
+
+
+PILEUP: Final = re.compile(r"(?:µ|μ|mu)\s*=?\s*(\d+(?:\.\d+)?)\s*$", re.IGNORECASE)
+"""How a sample's name ends when it says the mean number of pile-up collisions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A set of events that has a section of the report.
+
+    Attributes:
+        name: of the section; in plots, too.
+        paths: of its events.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+
+    @property
+    def pileup(self) -> float | None:
+        """µ, the mean number of pile-up collisions, where the name ends in it, as `µ = 40` does."""
+        found = PILEUP.search(self.name)
+        return float(found[1]) if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The figures of one finder in one sample.
+
+    Attributes:
+        sample: whose events they were.
+        finder: what found the tracks.
+        result: how good they are.
+        cost: of each network in one event of the sample; empty where it is not known.
+    """
+
+    sample: Sample
+    finder: Finder
+    result: Validation
+    cost: tuple[NetworkCost, ...] = ()
+
+
+def samples_of(evaluations: Iterable[Evaluation]) -> list[Sample]:
+    """Each sample once, in the order in which they come first."""
+    return list(dict.fromkeys(one.sample for one in evaluations))
+
+
+def finders_of(evaluations: Iterable[Evaluation]) -> list[str]:
+    """The name of each finder once, in the order in which they come first."""
+    return list(dict.fromkeys(one.finder.name for one in evaluations))

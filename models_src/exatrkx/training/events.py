@@ -1,4 +1,4 @@
-"""Events as the training loops want them: tensors, with the particle of each spacepoint."""
+"""Training events: tensors of an event, with the particle of each spacepoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST_SPACEPOINTS: Final = 12_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class TrainingEvent:
     """One event of N spacepoints, P particles and T sequential true edges.
 
     Attributes:
@@ -48,9 +48,9 @@ class Sample:
     def __len__(self) -> int:
         return len(self.features)
 
-    def to(self, device: torch.device) -> Sample:
+    def to(self, device: torch.device) -> TrainingEvent:
         moved = {name: getattr(self, name).to(device) for name in self.__slots__}
-        return Sample(**moved)
+        return TrainingEvent(**moved)
 
     def edge_pt(self, edge_index: Tensor) -> Tensor:
         """[E] pT in GeV of the particle of each edge's first spacepoint; 0 where there is none."""
@@ -65,7 +65,7 @@ class Sample:
         return torch.where(same, (self.order[row] - self.order[col]).abs(), 0)
 
 
-def sample(event: Event) -> Sample:
+def training_event(event: Event) -> TrainingEvent:
     """The event, which must have truth, as tensors."""
     assert event.truth is not None
     truth = event.truth
@@ -74,7 +74,7 @@ def sample(event: Event) -> Sample:
     # Written backwards, so that the first of several particles of a spacepoint stays.
     particle[truth.spacepoint[::-1]] = truth.particle[::-1]
     order[truth.spacepoint[::-1]] = truth.order[::-1]
-    return Sample(
+    return TrainingEvent(
         features=torch.from_numpy(features(event)),
         particle=torch.from_numpy(particle),
         order=torch.from_numpy(order),
@@ -83,20 +83,20 @@ def sample(event: Event) -> Sample:
     )
 
 
-def load_samples(
+def load_training_events(
     paths: Iterable[Path], limit: int | None = None, most_spacepoints: int = MOST_SPACEPOINTS
-) -> list[Sample]:
-    """All events of these files (the first `limit` of each), as samples; large ones in sectors."""
+) -> list[TrainingEvent]:
+    """All events of these files (the first `limit` of each); large ones in sectors."""
     return [
         part
         for path in paths
         for event in read_events(path, indices=None if limit is None else range(limit))
-        for part in sectors(sample(event), most_spacepoints)
+        for part in sectors(training_event(event), most_spacepoints)
         if len(part)
     ]
 
 
-def sectors(event: Sample, most_spacepoints: int) -> list[Sample]:
+def sectors(event: TrainingEvent, most_spacepoints: int) -> list[TrainingEvent]:
     """The event in as few equal sectors of φ as keep each to about `most_spacepoints`.
 
     A sector is as crowded as the event, and takes a part of its memory: many steps of the optimiser fit where one event
@@ -109,7 +109,7 @@ def sectors(event: Sample, most_spacepoints: int) -> list[Sample]:
     return [_part(event, which == number) for number in range(count)]
 
 
-def _part(event: Sample, inside: Tensor) -> Sample:
+def _part(event: TrainingEvent, inside: Tensor) -> TrainingEvent:
     """The spacepoints where `inside` is true, in their order, and the edges between them."""
     index = torch.cumsum(inside, dim=0) - 1  # [N] -> place in the part
     kept = event.true_edges[:, inside[event.true_edges].all(dim=0)]
@@ -122,7 +122,7 @@ def _part(event: Sample, inside: Tensor) -> Sample:
     )
 
 
-def augment(event: Sample, generator: torch.Generator) -> Sample:
+def augment(event: TrainingEvent, generator: torch.Generator) -> TrainingEvent:
     """The event turned by a random angle about the beam, and mirrored in z and in φ, each half of the time.
 
     The detector and the physics are symmetric under all three but for the gaps between modules.
