@@ -1,7 +1,7 @@
 """The compiled part of the package; everything else about it stands in pyproject.toml.
 
-`exatrkx._stages` is a plain shared library that `exatrkx.native` loads through ctypes. It is optional: where there is
-no C++20 compiler the package installs without it, and SciPy does its work.
+`exatrkx._stages` is a plain shared library that `exatrkx.stages.native` loads through ctypes. It is optional: where
+there is no C++20 compiler the package installs without it, and SciPy does its work.
 """
 
 from pathlib import Path

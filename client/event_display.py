@@ -24,10 +24,10 @@ from matplotlib.lines import Line2D
 from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
-from exatrkx.event import Event, IntArray
-from exatrkx.readers import read_events
-from exatrkx.saved_tracks import read_labels
-from exatrkx.tracks_file import group_by_label
+from exatrkx.events.event import Event, IntArray
+from exatrkx.events.readers import read_events
+from exatrkx.events.saved_tracks import read_labels
+from exatrkx.events.tracks import group_by_label
 
 _NOISE: Final = "#b8bcc4"
 _INK: Final = "#2b2f36"

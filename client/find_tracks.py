@@ -19,9 +19,9 @@ from tqdm import tqdm
 from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import EventFormatError
-from exatrkx.event import Event
-from exatrkx.readers import count_events, event_files, read_events
-from exatrkx.tracks_file import Per, TracksWriter, require_suffix
+from exatrkx.events.event import Event
+from exatrkx.events.readers import count_events, event_files, read_events
+from exatrkx.events.tracks import Per, TracksWriter, require_suffix
 from exatrkx_client import TrackingClient
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.report import Report

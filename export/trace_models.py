@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from exatrkx.commands import EXIT_CODES, add_version, run_command
-from exatrkx.model_config import write_working_point
-from exatrkx.networks import load_network
-from exatrkx.torchscript import Proof, prove, save, served_form
-from exatrkx.user_network import load_user_network
+from exatrkx.networks.storage import load_network
+from exatrkx.networks.torchscript import Proof, prove, save, served_form
+from exatrkx.networks.user_network import load_user_network
+from exatrkx.serving.model_config import write_working_point
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.plot_style import save
+from exatrkx.reporting.plot_style import save
 from exatrkx_perf.arguments import positive
 from exatrkx_perf.errors import PerfError, ResultsError
 from exatrkx_perf.output import steps_in

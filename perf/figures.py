@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.errors import ExatrkxError
-from exatrkx.features import features
-from exatrkx.readers import read_events
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
 from exatrkx_perf.arguments import list_of, positive
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.events import read_sample

@@ -20,8 +20,8 @@ from stage_benchmarks.inputs import EDGES_OF_STAND_IN, from_events, stand_in
 from stage_benchmarks.report import growth_text, report, requirements_text
 from stage_benchmarks.rows import HEADER, Circumstances, show, write_csv
 
-from exatrkx import native
 from exatrkx.errors import ExatrkxError
+from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.arguments import positive
 from exatrkx_perf.machine import commit, this_machine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 SHOW = """
 import signal
@@ -35,6 +36,8 @@ def test_a_signal_that_was_ignored_still_is() -> None:
         "print('alive')"
     )
     done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}\n{script}"], capture_output=True, check=False
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n{script}"],
+        capture_output=True,
+        check=False,
     )
     assert (done.returncode, done.stdout) == (0, b"alive\n"), done.stderr

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from exatrkx.contract import CUSTOM
 from exatrkx.pipeline import Pipeline
-from exatrkx.triton_adapter import Arrays, Step
+from exatrkx.serving.adapter import Arrays, Step
 
 
 class TritonPythonModel(Step):
@@ -20,6 +23,9 @@ class TritonPythonModel(Step):
         repository = Path(args["model_repository"]).parent
         embed, edge_filter, gnn = (repository / self.parameters[name] for name in ("embed", "filter", "gnn"))
         self.pipeline = Pipeline.from_torchscript(embed, edge_filter, gnn, self.cuts, device=str(self.device))
+
+    def from_host(self, tensor: Any) -> Any:
+        return torch.from_dlpack(tensor).numpy()  # NumPy's own arrays of it are read-only, which torch warns of
 
     def run(self, tensors: Arrays) -> Arrays:
         tracks = self.pipeline(tensors["FEATURES"])

@@ -15,8 +15,8 @@ import torch
 from exatrkx import checks
 from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
 from exatrkx.errors import ContractError
-from exatrkx.torchscript_file import inference, load_torchscript
-from exatrkx.triton_adapter import Arrays, BrokenModelError, Step
+from exatrkx.networks.torchscript import inference, load_torchscript
+from exatrkx.serving.adapter import Arrays, BrokenModelError, Step
 
 NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 
@@ -38,6 +38,9 @@ class TritonPythonModel(Step):
     def load(self, args: dict[str, str]) -> None:
         self._configure_torch()
         self.network = load_torchscript(_model_file(args), str(self.device))
+
+    def from_host(self, tensor: Any) -> Any:
+        return torch.from_dlpack(tensor).numpy()  # NumPy's own arrays of it are read-only, which torch warns of
 
     def use_gpu(self, number: int) -> None:
         super().use_gpu(number)

@@ -10,7 +10,7 @@ from typing import Final, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.plot_style import settings as plot_settings
+from exatrkx.reporting.plot_style import settings as plot_settings
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol

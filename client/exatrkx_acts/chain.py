@@ -13,7 +13,7 @@ from exatrkx.simulation.detector import (
     PARTICLES,
     SPACEPOINTS,
 )
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 from exatrkx_acts.finding import ServedTrackFinding
 from exatrkx_acts.fitting import fitting, matching, starting
 from exatrkx_acts.performance import Performance, PerformanceWriters
@@ -22,7 +22,9 @@ PROTO_TRACKS: Final = "found_proto_tracks"
 """Name under which the chain's whiteboard has what the server found."""
 
 
-def run_chain(settings: Settings, finding: ServedTrackFinding, numbers: range, threads: int = 1) -> Performance:
+def run_chain(
+    settings: SimulationSettings, finding: ServedTrackFinding, numbers: range, threads: int = 1
+) -> Performance:
     """Simulate the events of these numbers, those of `exatrkx.simulation`, and do the rest with them.
 
     Args:

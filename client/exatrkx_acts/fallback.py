@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from exatrkx.errors import ExatrkxError
-from exatrkx.event import IntArray
+from exatrkx.events.event import IntArray
 from exatrkx_client.client import FeatureArray
 
 Finder = Callable[[FeatureArray], IntArray]

@@ -13,8 +13,7 @@ import numpy as np
 from exatrkx.checks import check_tensor
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError, ExatrkxError
-from exatrkx.event import Event, IntArray
-from exatrkx.features import features
+from exatrkx.events.event import Event, IntArray, features
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx_acts.fallback import DirectPipeline, Finder
 from exatrkx_acts.proto_tracks import proto_tracks

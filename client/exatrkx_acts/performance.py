@@ -10,8 +10,8 @@ import acts
 import acts.examples as ex
 import numpy as np
 
-from exatrkx.intervals import Ratio
-from exatrkx.selection import TARGET
+from exatrkx.performance.intervals import Ratio
+from exatrkx.performance.selection import TARGET
 from exatrkx_acts.distribution import Distribution
 from exatrkx_acts.fitting import PARTICLE_TRACKS, TRACK_PARTICLES, TRACKS
 from exatrkx_acts.parameters import PARAMETERS
@@ -125,7 +125,7 @@ class PerformanceWriters:
         )
 
     def _selector(self, output: str, **more: float) -> Any:
-        """ACTS's own selection of the particles of `exatrkx.selection.TARGET`."""
+        """ACTS's own selection of the particles of `exatrkx.performance.selection.TARGET`."""
         return ex.ParticleSelector(
             level=_LEVEL,
             inputParticles=self._particles,

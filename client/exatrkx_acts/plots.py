@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from exatrkx.plot_style import COLOURS, FAINT, INK, headline, new_figure, save, style
-from exatrkx.selection import TARGET
+from exatrkx.performance.selection import TARGET
+from exatrkx.reporting.plot_style import COLOURS, FAINT, INK, headline, new_figure, save, style
 from exatrkx.validation.panels import draw_points
 from exatrkx_acts.parameters import PARAMETERS
 

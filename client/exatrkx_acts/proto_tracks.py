@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from exatrkx.event import FloatArray, IntArray
+from exatrkx.events.event import FloatArray, IntArray
 
 
 def proto_tracks(labels: IntArray, r: FloatArray, measurements: Sequence[Sequence[int]]) -> list[list[int]]:

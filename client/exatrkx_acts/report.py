@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from exatrkx.report import with_interval
-from exatrkx.selection import TARGET
+from exatrkx.performance.selection import TARGET
+from exatrkx.reporting.tables import with_interval
 from exatrkx_acts.finding import Tally
 from exatrkx_acts.parameters import PARAMETERS
 from exatrkx_acts.performance import MAX_PROMPT_R, Performance

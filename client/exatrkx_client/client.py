@@ -15,8 +15,7 @@ import numpy.typing as npt
 from exatrkx.checks import check_tensor
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
-from exatrkx.event import Event
-from exatrkx.features import features
+from exatrkx.events.event import Event, features
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError

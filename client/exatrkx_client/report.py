@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from exatrkx.contract import NOISE_LABEL
-from exatrkx.event import Event
-from exatrkx.metrics import TrackMetrics, track_metrics
-from exatrkx.selection import TARGET
+from exatrkx.events.event import Event
+from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.performance.selection import TARGET
 from exatrkx_client.client import TrackResult
 
 

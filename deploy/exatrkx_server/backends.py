@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from exatrkx.contract import CUSTOM, STAGES
 from exatrkx.errors import ContractError
-from exatrkx.model_config import with_backend
+from exatrkx.serving.model_config import with_backend
 from exatrkx_server.errors import ServerSetupError
 from exatrkx_server.installation import project_files
 

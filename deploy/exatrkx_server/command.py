@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.memory import MALLOC_ENVIRONMENT
+from exatrkx.arrays import MALLOC_ENVIRONMENT
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a stage refuses, and the words it refuses it with.
+"""Validation of tensors: type, shape, finite entries, index ranges; one wording of errors for every implementation.
 
 One wording for the pipeline, the adapters and every implementation of a stage: each text starts with the tensor's name
 in `exatrkx.contract`, then says what was expected and what was found. NumPy and CuPy arrays are both taken.

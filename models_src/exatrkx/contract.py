@@ -1,4 +1,4 @@
-"""The tensors that cross the border of each served model: names, types and shapes, written once.
+"""Tensor contract of the served models: names, data types and shapes, written once.
 
 The model configurations, the adapters, the client and the tests are all derived from, or checked against, this file.
 """
@@ -19,7 +19,7 @@ NUMPY_TYPES: Final[dict[str, type[np.generic]]] = {"FP32": np.float32, "INT64": 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One tensor: its name, its Triton data type and its shape, with `VARIABLE` where any size goes."""
+    """Tensor specification: its name, its Triton data type and its shape, with `VARIABLE` where any size goes."""
 
     name: str
     datatype: str
@@ -41,7 +41,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """One served model: its name and its tensors."""
+    """Model specification: its name and its tensors."""
 
     name: str
     inputs: tuple[TensorSpec, ...]

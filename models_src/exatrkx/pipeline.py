@@ -1,4 +1,4 @@
-"""The whole pipeline as one function call, with no server: the reference for everything that is served."""
+"""Inference pipeline as one function call, with no server: the reference for everything that is served."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_tensor
 from exatrkx.contract import ENSEMBLE, FRNN, WCC
-from exatrkx.edges import select_edges
 from exatrkx.errors import ContractError
-from exatrkx.memory import retain_freed_memory
-from exatrkx.neighbours import fixed_radius_edges
-from exatrkx.torchscript_file import inference, load_torchscript
-from exatrkx.track_building import label_tracks
+from exatrkx.networks.torchscript import inference, load_torchscript
+from exatrkx.stages.edges import select_edges
+from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.track_building import label_tracks
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ FEATURES: Final = ENSEMBLE.input("FEATURES")
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """What the pipeline finds in an event of N spacepoints. NumPy arrays on a CPU, CuPy arrays on a GPU.
+    """Result of the pipeline for an event of N spacepoints. NumPy arrays on a CPU, CuPy arrays on a GPU.
 
     Attributes:
         labels: [N] INT64; −1, or the number of the spacepoint's track candidate.
@@ -46,7 +46,7 @@ class Tracks:
 
 
 class Pipeline:
-    """embed → neighbours → filter → apply filter → GNN → track building.
+    """Inference pipeline: embed → neighbours → filter → apply filter → GNN → track building.
 
     Source: Ju et al., Eur. Phys. J. C 81 (2021) 876.
     """
@@ -67,7 +67,7 @@ class Pipeline:
     ) -> Pipeline:
         """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another."""
         # Here, because TorchScript needs none of it and PyG takes some seconds to import.
-        from exatrkx.networks import load_network  # noqa: PLC0415
+        from exatrkx.networks.storage import load_network  # noqa: PLC0415
 
         embed, edge_filter, gnn = (
             load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
@@ -97,7 +97,7 @@ class Pipeline:
         """Find the tracks of one event.
 
         Args:
-            features: [N,3] FP32, `exatrkx.features.features` of the event; N may be 0.
+            features: [N,3] FP32, `exatrkx.events.event.features` of the event; N may be 0.
 
         Raises:
             ContractError: the features have another type or shape, or are not finite.

@@ -1,4 +1,4 @@
-"""The working point: every radius, cap and cut of the pipeline, read from one file."""
+"""Working point: every radius, cap and cut of the pipeline, read from one file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingPoint:
-    """The numbers that turn three networks into tracks.
+    """Working point: the radius, caps and cuts that turn three networks into tracks.
 
     Attributes:
         radius: largest distance, in the embedding space, between two spacepoints that are joined by an edge.
@@ -31,7 +31,7 @@ class WorkingPoint:
         gnn_cut: probability in [0, 1] above which the GNN's edge joins a track candidate.
         min_hits: spacepoints that a component needs to be a track candidate.
         track_building: what makes candidates of scored edges: `components`, or `contraction`, which takes components
-            apart where their edges disagree; see `exatrkx.track_building`.
+            apart where their edges disagree; see `exatrkx.stages.track_building`.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
     """
 

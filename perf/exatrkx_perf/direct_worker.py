@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 import torch
 
-from exatrkx.model_config import read_working_point
 from exatrkx.pipeline import Pipeline
+from exatrkx.serving.model_config import read_working_point
 from exatrkx_perf.stage_timer import timed_stages
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.features import features
-from exatrkx.readers import read_events
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
 from exatrkx_perf.errors import PerfError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Sample:
 
 
 def read_sample(paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None) -> Sample:
-    """Read events of any format that `exatrkx.readers` knows.
+    """Read events of any format that `exatrkx.events.readers` knows.
 
     Args:
         paths: files, folders or patterns.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exatrkx.plot_style import save
+from exatrkx.reporting.plot_style import save
 from exatrkx_perf.comparison import configurations, gather, plain
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.plots import instances_plot, latency_plot, throughput_plot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from exatrkx.plot_style import headline, new_figure
+from exatrkx.reporting.plot_style import headline, new_figure
 from exatrkx_perf.comparison import Repeats, Series, all_series, configurations, plain, saturation, single_client
 from exatrkx_perf.drawing import draw_spreads, look
 from exatrkx_perf.errors import ResultsError

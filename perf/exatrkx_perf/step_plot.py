@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullLocator
 
 from exatrkx.contract import CUSTOM
-from exatrkx.plot_style import FAINT, headline, new_figure
+from exatrkx.reporting.plot_style import FAINT, headline, new_figure
 from exatrkx_perf.comparison import ORDER, Series
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.step_times import UNEXPLAINED

@@ -10,7 +10,7 @@ from cycler import cycler
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import ExatrkxError
-from exatrkx.plot_style import settings
+from exatrkx.reporting.plot_style import settings
 from exatrkx_perf.errors import ToolMissingError
 from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
-import tritonclient.grpc
-import tritonclient.http
 from tritonclient.utils import InferenceServerException
 
 from exatrkx.contract import ENSEMBLE
@@ -30,7 +29,8 @@ class TritonApi:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._grpc = address.protocol == "grpc"
-        self._library = tritonclient.grpc if self._grpc else tritonclient.http
+        # One of them alone: the other one's libraries may be missing.
+        self._library = importlib.import_module(f"tritonclient.{address.protocol}")
         self._client = self._library.InferenceServerClient(address.target)
 
     def close(self) -> None:

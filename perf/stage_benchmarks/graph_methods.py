@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from exatrkx import components_scipy, contraction_python, native
-from exatrkx.edges import score_threshold
+from exatrkx.stages import native, reference
+from exatrkx.stages.edges import score_threshold
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -37,7 +37,7 @@ def label_native(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: 
 
 
 def label_scipy(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
-    return components_scipy.label_components(edge_index[:, scores > score_threshold(cut)], num_nodes, MIN_HITS)
+    return reference.label_components(edge_index[:, scores > score_threshold(cut)], num_nodes, MIN_HITS)
 
 
 def csgraph(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
@@ -54,7 +54,7 @@ def cluster_native(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut
 
 def cluster_python(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float, _threads: int) -> IntArray:
     threshold = float(score_threshold(cut))
-    return contraction_python.label_clusters(edge_index, scores, num_nodes, threshold, MIN_HITS)
+    return reference.label_clusters(edge_index, scores, num_nodes, threshold, MIN_HITS)
 
 
 THREADED: Final = frozenset({select_native})

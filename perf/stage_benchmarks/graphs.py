@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from exatrkx.edges import select_edges
-from exatrkx.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import select_edges
+from exatrkx.stages.neighbours import fixed_radius_edges
 from exatrkx.working_point import WorkingPoint
 from stage_benchmarks.network_methods import NetworkCall, run
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from exatrkx.features import features
-from exatrkx.networks import load_network
-from exatrkx.readers import read_events
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
+from exatrkx.networks.storage import load_network
 from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from exatrkx.event import Event
+    from exatrkx.events.event import Event
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx import native, neighbours_scipy
+from exatrkx.stages import native, reference
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -26,9 +26,7 @@ def exatrkx_native(embedding: FloatArray, radius: float, max_neighbors: int, thr
 
 
 def exatrkx_scipy(embedding: FloatArray, radius: float, max_neighbors: int, _threads: int) -> IntArray:
-    return neighbours_scipy.fixed_radius_edges(
-        embedding, radius=radius, max_neighbors=max_neighbors, max_edges=NO_LIMIT
-    )
+    return reference.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=NO_LIMIT)
 
 
 def ckdtree(embedding: FloatArray, radius: float, _max_neighbors: int, _threads: int) -> IntArray:

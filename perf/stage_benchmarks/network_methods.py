@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from exatrkx.memory import retain_freed_memory
-from exatrkx.networks import load_network
-from exatrkx.networks.layers import EdgeInput
+from exatrkx.arrays import retain_freed_memory
+from exatrkx.networks.mlp import EdgeInput
+from exatrkx.networks.storage import load_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -79,7 +79,7 @@ at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, 
   if (by_kernels(scores) && !clusters) {
     return gpu::label_components(edge_index, scores, num_nodes, threshold, cuts.min_hits);
   }
-  // Clusters are found on the CPU whatever the device: exatrkx/contraction.py says why.
+  // Clusters are found on the CPU whatever the device: exatrkx/stages/track_building.py says why.
   const at::Tensor index = edge_index.cpu().contiguous(), values = scores.cpu().contiguous();
   at::Tensor labels = empty_indices({num_nodes});
   const auto label = clusters ? stages::label_clusters : stages::label_components;

@@ -16,7 +16,7 @@ namespace exatrkx {
 // `OMP_NUM_THREADS` where it is set to a number, else the usable processors.
 [[nodiscard]] inline int default_threads() { return positive_number("OMP_NUM_THREADS").value_or(usable_processors()); }
 
-// Tells glibc to keep freed blocks for the next event; exatrkx/memory.py says why. False where it takes no such advice.
+// Tells glibc to keep freed blocks for the next event; exatrkx/arrays.py says why. False where it takes no such advice.
 bool retain_freed_memory();
 
 }  // namespace exatrkx

@@ -1,4 +1,4 @@
-// Connected components: exatrkx/components.py says what the labels are; here a union-find makes them.
+// Connected components: exatrkx/stages/track_building.py says what the labels are; here a union-find makes them.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Greedy additive edge contraction: exatrkx/contraction.py says what it does; here it is done one component at a time.
+// Greedy additive edge contraction: exatrkx/stages/track_building.py says what it does; here it is done one component at a time.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Edge selection: exatrkx/edges.py says which edges go on; here they are copied, on a few threads.
+// Edge selection: exatrkx/stages/edges.py says which edges go on; here they are copied, on a few threads.
 #pragma once
 
 #include <algorithm>

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from exatrkx.contract import APPLYFILTER
-from exatrkx.edges import select_edges
-from exatrkx.triton_adapter import Arrays, Step
+from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.stages.edges import select_edges
 
 
 class TritonPythonModel(Step):
-    """Serves `exatrkx.edges.select_edges`."""
+    """Serves `exatrkx.stages.edges.select_edges`."""
 
     spec = APPLYFILTER
 

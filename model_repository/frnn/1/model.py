@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from exatrkx.contract import FRNN
-from exatrkx.neighbours import fixed_radius_edges
-from exatrkx.triton_adapter import Arrays, Step
+from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.stages.neighbours import fixed_radius_edges
 
 
 class TritonPythonModel(Step):
-    """Serves `exatrkx.neighbours.fixed_radius_edges`."""
+    """Serves `exatrkx.stages.neighbours.fixed_radius_edges`."""
 
     spec = FRNN
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from exatrkx.contract import WCC
-from exatrkx.track_building import label_tracks
-from exatrkx.triton_adapter import Arrays, Step
+from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.stages.track_building import label_tracks
 
 
 class TritonPythonModel(Step):
-    """Serves `exatrkx.track_building.label_tracks`."""
+    """Serves `exatrkx.stages.track_building.label_tracks`."""
 
     spec = WCC
 

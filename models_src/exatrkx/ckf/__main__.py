@@ -1,4 +1,4 @@
-"""`python -m exatrkx.ckf`: find the tracks of simulated events with ACTS's CKF, and report how good they are."""
+"""CKF command, `python -m exatrkx.ckf`: tracks of simulated events by ACTS's CKF, and a report of how good they are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
 from exatrkx.commands import add_version, run_command
+from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
-from exatrkx.tracks_file import TracksWriter
 
 try:
     from exatrkx.ckf.figures import CkfFigures
@@ -25,7 +25,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m exatrkx.ckf",
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
-        "tracks with the combinatorial Kalman filter of ACTS, and judge these as `exatrkx.validate` judges others.",
+        "tracks with the combinatorial Kalman filter of ACTS, and evaluate them as `exatrkx.validate` does.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add_event_arguments(parser)

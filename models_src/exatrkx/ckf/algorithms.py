@@ -1,4 +1,4 @@
-"""ACTS's algorithms from measurements to tracks, stage by stage."""
+"""Chain of ACTS's algorithms from measurements to tracks: seeding, CKF, ambiguity resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken from ACTS while it runs: the tracks, and the time of each stage."""
+"""Collection of tracks and of each stage's CPU time from ACTS's sequencer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import acts.examples as ex
 
 from exatrkx.ckf.algorithms import TRACKS
 from exatrkx.ckf.labels import label_spacepoints
-from exatrkx.event import IntArray
+from exatrkx.events.event import IntArray
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx.simulation.detector import SPACEPOINTS
 
@@ -20,7 +20,7 @@ _LEVEL: Final = acts.logging.ERROR
 
 
 class Clock:
-    """Reads the processor time between stages."""
+    """Reads the CPU time between stages."""
 
     def __init__(self) -> None:
         self._readings: list[tuple[str, float]] = []

@@ -1,4 +1,4 @@
-"""What the CKF found, summed over events, and as a report."""
+"""Efficiencies and rates of the CKF, summed over events, and their report."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from exatrkx.ckf.reconstruction import Reconstructed
-from exatrkx.metrics import TrackMetrics, track_metrics
-from exatrkx.report import code_line, particles_line, track_table
-from exatrkx.selection import TARGET
+from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.performance.selection import TARGET
+from exatrkx.reporting.markdown import markdown_table
+from exatrkx.reporting.tables import code_line, particles_line, track_table
 
 
 @dataclass(slots=True)
@@ -18,7 +19,7 @@ class CkfFigures:
     Attributes:
         events, spacepoints, candidates: how many there were.
         tracks: how good the candidates are.
-        seconds: processor time of each stage.
+        seconds: CPU time of each stage.
     """
 
     events: int = 0
@@ -47,9 +48,12 @@ class CkfFigures:
             "",
             *track_table(self.tracks),
             "",
-            "| stage | processor time per event |",
-            "|---|---|",
-            *(f"| {stage} | {1000 * seconds / events:.1f} ms |" for stage, seconds in self.seconds.items()),
-            f"| all | {1000 * self.seconds.total() / events:.1f} ms |",
+            *markdown_table(
+                ("stage", "CPU time per event"),
+                [
+                    (stage, f"{1000 * seconds / events:.1f} ms")
+                    for stage, seconds in (*self.seconds.items(), ("all", self.seconds.total()))
+                ],
+            ),
         ]
         return "\n".join(lines) + "\n"

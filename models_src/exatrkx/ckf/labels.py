@@ -1,4 +1,4 @@
-"""From tracks, which may share spacepoints, to one label for each spacepoint."""
+"""Labels of spacepoints from tracks, which may share spacepoints."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from exatrkx.contract import NOISE_LABEL
-from exatrkx.event import IntArray
+from exatrkx.events.event import IntArray
 
 
 def label_spacepoints(tracks: Sequence[Sequence[int]], num_spacepoints: int) -> IntArray:

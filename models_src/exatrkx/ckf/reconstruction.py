@@ -1,4 +1,4 @@
-"""Events that are simulated and whose tracks the CKF finds."""
+"""CKF reconstruction of simulated events, in worker processes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from exatrkx.ckf.algorithms import ambiguity, finding, seeding
 from exatrkx.ckf.collect import Clock, TrackSink
 from exatrkx.ckf.settings import CkfSettings
 from exatrkx.errors import SimulationError
-from exatrkx.event import Event, IntArray
+from exatrkx.events.event import Event, IntArray
 from exatrkx.simulation.chain import Simulation
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 from exatrkx.simulation.workers import in_processes
 
 
@@ -24,7 +24,7 @@ class Reconstructed:
     Attributes:
         event: N spacepoints with truth, those of `exatrkx.simulation`.
         labels: [N] see `exatrkx.ckf.labels`.
-        seconds: processor time of each stage, on one core.
+        seconds: CPU time of each stage, on one core.
     """
 
     event: Event
@@ -33,9 +33,9 @@ class Reconstructed:
 
 
 class Reconstruction:
-    """Everything that one process needs; it takes seconds to build, once."""
+    """Simulation and CKF of one process; it takes seconds to build, once."""
 
-    def __init__(self, settings: Settings, ckf: CkfSettings) -> None:
+    def __init__(self, settings: SimulationSettings, ckf: CkfSettings) -> None:
         self._ckf = ckf
         self._clock, self._sink = Clock(), TrackSink()
         self._simulation = Simulation(settings, self._algorithms)
@@ -65,7 +65,7 @@ class Reconstruction:
 
 
 def reconstruct(
-    settings: Settings, ckf: CkfSettings, numbers: Sequence[int], workers: int = 1
+    settings: SimulationSettings, ckf: CkfSettings, numbers: Sequence[int], workers: int = 1
 ) -> Iterator[Reconstructed]:
     """Simulate and reconstruct the events of these numbers, in their order, the same for any number of processes.
 
@@ -75,11 +75,11 @@ def reconstruct(
     yield from in_processes(partial(_event, settings, ckf), numbers, workers)
 
 
-def _event(settings: Settings, ckf: CkfSettings, number: int) -> Reconstructed:
+def _event(settings: SimulationSettings, ckf: CkfSettings, number: int) -> Reconstructed:
     return _reconstruction(settings, ckf).event(number)
 
 
 @lru_cache(maxsize=1)
-def _reconstruction(settings: Settings, ckf: CkfSettings) -> Reconstruction:
+def _reconstruction(settings: SimulationSettings, ckf: CkfSettings) -> Reconstruction:
     """The one that this process keeps."""
     return Reconstruction(settings, ckf)

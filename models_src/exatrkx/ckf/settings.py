@@ -1,4 +1,4 @@
-"""How the CKF is set: as ACTS sets it in its own monitoring, and as it finds more here."""
+"""CKF parameters: as ACTS sets them in its own monitoring, and as they find more here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHORT_STRIPS: Final = (12, 13, 14)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CkfSettings:
-    """What the two sets of settings differ in. Lengths in mm.
+    """CKF parameters in which the two sets differ. Lengths in mm.
 
     Attributes:
         seed_volumes: volumes whose spacepoints make seeds.

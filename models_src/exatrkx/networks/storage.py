@@ -1,4 +1,4 @@
-"""Networks on disk: safetensors files that carry the network's kind and sizes beside its weights."""
+"""Network files (safetensors), which carry the network's kind and sizes beside its weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from exatrkx.errors import ContractError
-from exatrkx.networks.edge_filter import EdgeFilter
-from exatrkx.networks.embedding import Embedding
+from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.triplet_network import TripletNetwork
 
 if TYPE_CHECKING:

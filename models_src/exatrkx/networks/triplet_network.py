@@ -1,4 +1,4 @@
-"""GNN: edges learn from the triplets that they are part of whether they belong to a track.
+"""Graph neural network (GNN) on triplets: edges learn from their continuations whether they belong to a track.
 
 A graph network on the line graph: its nodes are the edges, its links the triplets. Each round is one step of belief
 propagation along the tracks, with learnt beliefs: an edge is told how well the best of its continuations, outwards and
@@ -13,10 +13,18 @@ import torch
 from torch import Tensor, nn  # Tensor at run time too: MessagePassing evaluates the annotations
 from torch_geometric.nn import MessagePassing
 
-from exatrkx.networks.geometry import NUM_EDGE_FEATURES, NUM_NODE_FEATURES, edge_features, node_features, outwards
-from exatrkx.networks.layers import EdgeInput, mlp
-from exatrkx.networks.segments import segments
-from exatrkx.networks.triplets import NUM_TRIPLET_FEATURES, continuations, triplet_features
+from exatrkx.networks.geometry import (
+    NUM_EDGE_FEATURES,
+    NUM_NODE_FEATURES,
+    NUM_TRIPLET_FEATURES,
+    continuations,
+    edge_features,
+    node_features,
+    outwards,
+    segments,
+    triplet_features,
+)
+from exatrkx.networks.mlp import EdgeInput, mlp
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
@@ -29,7 +37,7 @@ LARGEST: Final = 12.0
 
 
 class LineGraph(NamedTuple):
-    """What the rounds work on: N spacepoints, E edges, T triplets.
+    """Line graph that the rounds work on: N spacepoints, E edges, T triplets.
 
     Attributes:
         links: [2,T] first and second edge of each triplet.
@@ -46,7 +54,7 @@ class LineGraph(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What the network thinks of E edges and T triplets; all but `scores` are there to learn from.
+    """Logits of E edges and T triplets; all but `scores` are there to learn from.
 
     Attributes:
         scores: [E] logits: is the edge part of a track?
@@ -63,7 +71,7 @@ class Evidence(NamedTuple):
 
 
 class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyped
-    """log(1 + Σ exp(triplet + belief)) over the triplets of an edge on one side: is there a continuation?
+    """Message passing: log(1 + Σ exp(triplet + belief)) over the triplets of an edge on one side, its continuations.
 
     Source: the sum-product rule of belief propagation, Pearl, AAAI 1982, for "at least one".
     """
@@ -80,7 +88,7 @@ class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyp
 
 
 class Round(nn.Module):
-    """Beliefs from the edges' states, their propagation, and the new states."""
+    """Round of belief propagation: beliefs from the edges' states, their propagation, and the new states."""
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""`python -m exatrkx.simulation OUTPUT.parquet`: collision events with truth, made by Pythia 8 and ACTS."""
+"""Simulation command, `python -m exatrkx.simulation OUTPUT.parquet`: events with truth, made by Pythia 8 and ACTS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.commands import add_version, run_command
-from exatrkx.event_file import write_events
+from exatrkx.events.parquet import write_events
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 try:
@@ -24,7 +24,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.event_file")
+    parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.events.parquet")
     add_event_arguments(parser)
     add_version(parser)
     return parse_with_settings(parser, arguments)

@@ -1,11 +1,11 @@
-"""The options of a command that simulates events: which ones, and in how many processes."""
+"""Command-line options of every command that simulates events: which ones, and in how many processes."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 
-from exatrkx.simulation.settings import BEAM_SPOT, PROCESSES, Settings
+from exatrkx.simulation.settings import BEAM_SPOT, PROCESSES, SimulationSettings
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,10 +31,10 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse, with the events' `Settings` as attribute `settings`; exit with the reason where they make no sense."""
+    """Parsed options with `settings`, a `SimulationSettings`; exits with the reason where they make no sense."""
     options = parser.parse_args(arguments)
     try:
-        options.settings = Settings(
+        options.settings = SimulationSettings(
             process=options.process, pileup=options.pileup, seed=options.seed, beam_spot_z=options.beam_spot_z
         )
     except ValueError as error:

@@ -1,22 +1,22 @@
-"""Generator and detector, joined."""
+"""Simulation chain: event generator and detector, joined."""
 
 from __future__ import annotations
 
-from exatrkx.event import Event
+from exatrkx.events.event import Event
 from exatrkx.simulation.detector import Detector, Further, no_more
 from exatrkx.simulation.generator import Generator
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 
 
 class Simulation:
-    """Everything that one process needs to simulate events; it takes seconds to build, once.
+    """Simulation of one process, generator and detector; it takes seconds to build, once.
 
     Args:
         settings: which events.
         further: algorithms and writers of ACTS that run on each event after its simulation.
     """
 
-    def __init__(self, settings: Settings, further: Further = no_more) -> None:
+    def __init__(self, settings: SimulationSettings, further: Further = no_more) -> None:
         self._generator = Generator(settings)
         self._detector = Detector(settings.seed, further)
 

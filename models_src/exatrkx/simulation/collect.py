@@ -1,4 +1,4 @@
-"""From what ACTS leaves on its whiteboard to an `Event` with truth."""
+"""Conversion of ACTS's containers to an `Event` with truth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import acts.examples as ex
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.event import Event, IntArray, Particles, Truth
+from exatrkx.events.event import Event, IntArray, Particles, Truth, order_within
 
 UIntArray = npt.NDArray[np.uint64]
 
@@ -31,7 +31,7 @@ def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spa
     table = _table(barcodes, list(particles))
     spacepoint, barcode, place = _links(hits, measurement_hits, spacepoints)
     particle = np.searchsorted(barcodes, barcode)  # ACTS keeps its particles sorted by barcode
-    order = _rank(particle, place)
+    order = order_within(particle, place)
 
     kept = table.primary & (table.charge != 0) & (table.pt > KEPT_MIN_PT)
     kept[particle] = True
@@ -100,15 +100,6 @@ def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray
     ]
     spacepoint, hit = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
     return spacepoint, barcodes[hit], places[hit]
-
-
-def _rank(particle: IntArray, place: IntArray) -> IntArray:
-    """[H] 0, 1, 2, … within each particle, in the order of `place`."""
-    along = np.lexsort((place, particle))
-    owner = particle[along]
-    order = np.empty(len(along), dtype=np.int64)
-    order[along] = np.arange(len(along)) - np.searchsorted(owner, owner)
-    return order
 
 
 def _chosen(table: Particles, kept: npt.NDArray[np.bool_]) -> Particles:

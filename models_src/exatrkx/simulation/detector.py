@@ -1,4 +1,4 @@
-"""Where particles leave hits: ACTS Fatras on the Generic detector in 2 T, digitisation, spacepoints."""
+"""Detector simulation: ACTS Fatras on the Generic detector in 2 T, digitisation, spacepoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import acts.examples.json as acts_json
 import numpy as np
 
 from exatrkx.errors import SimulationError
-from exatrkx.event import Event
+from exatrkx.events.event import Event
 from exatrkx.simulation.collect import collect
 from exatrkx.simulation.generator import MIN_PT, GeneratedParticle
 from exatrkx.simulation.random_streams import detector_seed

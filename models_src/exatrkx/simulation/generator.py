@@ -1,4 +1,4 @@
-"""What the protons make: a hard scatter and its pile-up, from Pythia 8."""
+"""Event generator: a hard scatter and its pile-up, from Pythia 8."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pythia8mc
 
 from exatrkx.errors import SimulationError
 from exatrkx.simulation.random_streams import event_stream
-from exatrkx.simulation.settings import BEAM_SPOT, PILE_UP, PROCESSES, Settings
+from exatrkx.simulation.settings import BEAM_SPOT, PILE_UP, PROCESSES, SimulationSettings
 
 ENERGY: Final = 14_000.0
 """Centre-of-mass energy of the proton–proton collisions in GeV."""
@@ -53,7 +53,7 @@ class Generator:
     Particles with τ0 < 1000 mm/c decay here, K0S and Λ among them, and their products are generated particles too.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SimulationSettings) -> None:
         self._settings = settings
         self._beam_spot = (*BEAM_SPOT[:2], settings.beam_spot_z)
         self._hard = _pythia(PROCESSES[settings.process])

@@ -1,4 +1,4 @@
-"""Random numbers that depend on the seed and on what they are for, and on nothing that was drawn before."""
+"""Random streams that depend on the seed and on what they are for, and on nothing that was drawn before."""
 
 from __future__ import annotations
 

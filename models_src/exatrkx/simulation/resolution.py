@@ -1,4 +1,4 @@
-"""How well a hit is measured: Gaussian smearing of its two local coordinates.
+"""Detector resolution: Gaussian smearing of a hit's two local coordinates.
 
 The cells are those of the TrackML detector (arXiv:1904.06778): pixels, short strips and long strips. The standard
 deviation is that of a uniform distribution over one cell, pitch / √12.

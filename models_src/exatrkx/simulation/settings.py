@@ -1,4 +1,4 @@
-"""What determines a simulated event, its number apart."""
+"""Simulation settings: what determines an event, its number apart."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BEAM_SPOT: Final = (0.0125, 0.0125, 55.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The same settings and event number give the same event, whatever was simulated before and elsewhere.
+class SimulationSettings:
+    """Simulation settings: with the event number they determine the event, whatever was simulated before and elsewhere.
 
     Attributes:
         process: the hard scatter, a key of `PROCESSES`.

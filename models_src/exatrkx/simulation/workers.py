@@ -1,4 +1,4 @@
-"""Many events at once: worker processes, each with a generator and a detector of its own."""
+"""Worker processes for simulation, each with a generator and a detector of its own."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from functools import lru_cache, partial
 from typing import TypeVar
 
 from exatrkx.errors import SimulationError
-from exatrkx.event import Event
+from exatrkx.events.event import Event
 from exatrkx.simulation.chain import Simulation
-from exatrkx.simulation.settings import Settings
+from exatrkx.simulation.settings import SimulationSettings
 
 T = TypeVar("T")
 
 
-def simulate(settings: Settings, numbers: Sequence[int], workers: int = 1) -> Iterator[Event]:
+def simulate(settings: SimulationSettings, numbers: Sequence[int], workers: int = 1) -> Iterator[Event]:
     """Simulate the events of these numbers, in their order, the same ones for any number of worker processes.
 
     Raises:
@@ -44,12 +44,12 @@ def in_processes(of_event: Callable[[int], T], numbers: Sequence[int], workers: 
         executor.shutdown(cancel_futures=True)
 
 
-def _event(settings: Settings, number: int) -> Event:
+def _event(settings: SimulationSettings, number: int) -> Event:
     return _simulation(settings).event(number)
 
 
 @lru_cache(maxsize=1)
-def _simulation(settings: Settings) -> Simulation:
+def _simulation(settings: SimulationSettings) -> Simulation:
     """The one that this process keeps."""
     return Simulation(settings)
 

@@ -1,1 +1,1 @@
-"""From simulated events to the three networks, their working point and a report: `python -m exatrkx.training`."""
+"""Training of the three networks on simulated events, and their working point: `python -m exatrkx.training`."""

@@ -1,4 +1,4 @@
-"""`python -m exatrkx.training`: train one network or all three, choose the working point, write the report."""
+"""Training command, `python -m exatrkx.training`: one network or all three, then the working point and the report."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from torch import nn
 
 from exatrkx.commands import run_command
 from exatrkx.errors import EventFormatError
-from exatrkx.event_file import count_events, read_events
-from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork, load_network, save_network
+from exatrkx.events.parquet import count_events, read_events
+from exatrkx.networks.mlp import EdgeFilter, Embedding
+from exatrkx.networks.storage import KINDS, load_network, save_network
+from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.edge_task import EdgeTask
 from exatrkx.training.embedding_task import EmbeddingTask
+from exatrkx.training.events import load_training_events, training_event
 from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
 from exatrkx.training.loop import fit
 from exatrkx.training.recipes import RECIPES, Recipe
-from exatrkx.training.sample import load_samples, sample
 from exatrkx.training.triplet_task import TripletTask
 from exatrkx.working_point import WorkingPoint
 
@@ -32,13 +34,12 @@ if TYPE_CHECKING:
 
 N = TypeVar("N", bound=nn.Module)
 
-STAGES: Final = ("embed", "filter", "gnn")
 CHOOSE: Final = "choose"
 PROVISIONAL_CUT: Final = 0.5
 
 
 class Training:
-    """One run: its events, its recipe and its folder, which holds the weights, the checkpoints and the logs."""
+    """Training run: its events, its recipe and its folder, which holds the weights, the checkpoints and the logs."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.folder: Path = arguments.output
@@ -47,12 +48,12 @@ class Training:
         self.seed: int = arguments.seed
         self.start: Path | None = arguments.start
         self.device = torch.device(arguments.device)
-        self.train = [event.to(self.device) for event in load_samples(arguments.train, arguments.limit)]
+        self.train = [event.to(self.device) for event in load_training_events(arguments.train, arguments.limit)]
         self.valid_paths: list[Path] = arguments.valid
         for path in self.valid_paths:
             if count_events(path) == 0:
                 raise EventFormatError(f"{path}: has no events to choose on")
-        self.valid = [event.to(self.device) for event in load_samples(arguments.valid)]
+        self.valid = [event.to(self.device) for event in load_training_events(arguments.valid)]
 
     def run(self, stage: str) -> None:
         """Train the network of one stage, after those before it, and add its numbers to the working point."""
@@ -85,7 +86,7 @@ class Training:
 
     def _choose(self) -> None:
         """The working point anew, for networks that are trained."""
-        embed, edge_filter, gnn = (load_network(self.folder / f"{name}.safetensors").to(self.device) for name in STAGES)
+        embed, edge_filter, gnn = (load_network(self.folder / f"{name}.safetensors").to(self.device) for name in KINDS)
         assert isinstance(embed, Embedding)
         assert isinstance(edge_filter, EdgeFilter)
         assert isinstance(gnn, TripletNetwork)
@@ -96,7 +97,9 @@ class Training:
         self._choose_gnn_cut(gnn, FilteredGraph(neighbours, edge_filter, self._working_point().filter_cut))
 
     def _choose_gnn_cut(self, gnn: TripletNetwork, graph: FilteredGraph) -> None:
-        samples = [[(event, sample(event).to(self.device)) for event in read_events(path)] for path in self.valid_paths]
+        samples = [
+            [(event, training_event(event).to(self.device)) for event in read_events(path)] for path in self.valid_paths
+        ]
         cut, figures = choose_gnn_cut(gnn, graph, samples, self._working_point())
         for path, of_sample in zip(self.valid_paths, figures, strict=True):
             print(f"at the chosen GNN cut {cut}, on {path.name}: {of_sample}")
@@ -143,7 +146,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m exatrkx.training", description=__doc__)
     parser.add_argument(
         "stage",
-        choices=(*STAGES, "all", CHOOSE),
+        choices=(*KINDS, "all", CHOOSE),
         help=f"the network to train, or all in their order; {CHOOSE}: only the working point, for trained networks",
     )
     parser.add_argument("--train", type=Path, nargs="+", default=[], help="event files to learn from")
@@ -187,7 +190,7 @@ def train(options: argparse.Namespace) -> None:
         ExatrkxError, OSError: events or weights are not as they should be; the text gives the reason.
     """
     training = Training(options)
-    for stage in STAGES if options.stage == "all" else (options.stage,):
+    for stage in KINDS if options.stage == "all" else (options.stage,):
         training.run(stage)
 
 

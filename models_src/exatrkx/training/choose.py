@@ -1,4 +1,4 @@
-"""The working point, chosen on held-out events from what each network must not lose."""
+"""Choice of the working point on held-out events, from what each network must not lose."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 
-from exatrkx.metrics import TrackMetrics, track_metrics
-from exatrkx.track_building import label_tracks
+from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.stages.track_building import label_tracks
 from exatrkx.training.weighting import TARGET_PT
 
 if TYPE_CHECKING:
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import Tensor
 
-    from exatrkx.event import Event
-    from exatrkx.networks import EdgeFilter, Embedding, TripletNetwork
-    from exatrkx.training.sample import Sample
+    from exatrkx.events.event import Event
+    from exatrkx.networks.mlp import EdgeFilter, Embedding
+    from exatrkx.networks.triplet_network import TripletNetwork
+    from exatrkx.training.events import TrainingEvent
     from exatrkx.working_point import WorkingPoint
 
 CUT_SCAN: Final = tuple(round(0.05 * step, 2) for step in range(2, 20))
@@ -33,7 +34,7 @@ track that was not found is lost."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goals:
-    """The part of the true edges with pT > 1 GeV that a stage has to keep.
+    """Efficiency goals: the part of the true edges with pT > 1 GeV that a stage has to keep.
 
     Attributes:
         radius: of all true edges, by the neighbour search.
@@ -47,7 +48,7 @@ class Goals:
 
 
 @torch.no_grad()
-def choose_radius(embed: Embedding, events: Sequence[Sample], goals: Goals) -> float:
+def choose_radius(embed: Embedding, events: Sequence[TrainingEvent], goals: Goals) -> float:
     """The distance within which the wanted part of the true edges lies."""
     distances = []
     for event in events:
@@ -59,7 +60,7 @@ def choose_radius(embed: Embedding, events: Sequence[Sample], goals: Goals) -> f
 
 @torch.no_grad()
 def choose_filter_cut(
-    edge_filter: EdgeFilter, graph: Callable[[Tensor], Tensor], events: Sequence[Sample], goals: Goals
+    edge_filter: EdgeFilter, graph: Callable[[Tensor], Tensor], events: Sequence[TrainingEvent], goals: Goals
 ) -> float:
     """The probability above which the wanted part of the true edges scores."""
     scores = []
@@ -75,7 +76,7 @@ def choose_filter_cut(
 def choose_gnn_cut(
     gnn: TripletNetwork,
     graph: Callable[[Tensor], Tensor],
-    samples: Sequence[Sequence[tuple[Event, Sample]]],
+    samples: Sequence[Sequence[tuple[Event, TrainingEvent]]],
     point: WorkingPoint,
 ) -> tuple[float, list[TrackMetrics]]:
     """The cut with the best balance of tracks found and tracks invented, and the figures of each sample there.
@@ -105,7 +106,7 @@ def choose_gnn_cut(
 
 
 def _scored(
-    gnn: TripletNetwork, graph: Callable[[Tensor], Tensor], event: Sample
+    gnn: TripletNetwork, graph: Callable[[Tensor], Tensor], event: TrainingEvent
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     edge_index = graph(event.features)
     return edge_index.cpu().numpy(), gnn(event.features, edge_index).cpu().numpy()

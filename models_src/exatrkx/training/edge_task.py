@@ -1,4 +1,4 @@
-"""Training of the filter and of the GNN: is an edge part of a track?"""
+"""Edge classification: training of the filter and of the GNN."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from exatrkx.training.sample import Sample
+    from exatrkx.training.events import TrainingEvent
 
 SCAN_CUTS: Final = (0.01, 0.05, 0.1, 0.3, 0.5, 0.7)
 
@@ -35,7 +35,7 @@ class EdgeTask:
         self.network = network
         self.graph = graph
 
-    def loss(self, event: Sample) -> Tensor:
+    def loss(self, event: TrainingEvent) -> Tensor:
         edge_index = self.graph(event.features)
         gap = event.gap(edge_index)
         weight = edge_weight(event, edge_index, gap)
@@ -45,7 +45,7 @@ class EdgeTask:
         return total / max(1, len(event))
 
     @torch.no_grad()
-    def evaluate(self, events: Sequence[Sample]) -> dict[str, float]:
+    def evaluate(self, events: Sequence[TrainingEvent]) -> dict[str, float]:
         """Efficiency for sequential true edges with pT > 1 GeV, purity, and edges per spacepoint, at each cut.
 
         The efficiency is this network's own: true edges kept among those that the graph still has.

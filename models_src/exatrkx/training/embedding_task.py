@@ -1,4 +1,4 @@
-"""Training of the embedding: metric learning with the hardest pairs that the embedding itself finds."""
+"""Metric learning: training of the embedding with the hardest pairs that the embedding itself finds."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from exatrkx.networks import Embedding
-    from exatrkx.training.sample import Sample
+    from exatrkx.networks.mlp import Embedding
+    from exatrkx.training.events import TrainingEvent
 
 SHARPNESS: Final = 4.0
 """How fast the odds of a pair change with its squared distance."""
@@ -25,7 +25,7 @@ SHARPNESS: Final = 4.0
 NEGATIVE_RADIUS: Final = 1.25
 """Distance within which wrong pairs are looked for: those beyond are told apart well enough."""
 
-NEGATIVE_NEIGHBORS: Final = 100
+NEGATIVE_NEIGHBOURS: Final = 100
 """Among so many nearest of a spacepoint wrong pairs are looked for."""
 
 TRUE_WEIGHT: Final = 300.0
@@ -49,10 +49,10 @@ class EmbeddingTask:
     def __init__(self, network: Embedding) -> None:
         self.network = network
 
-    def loss(self, event: Sample) -> Tensor:
+    def loss(self, event: TrainingEvent) -> Tensor:
         points = self.network(event.features)
         positive = event.true_edges
-        negative = radius_graph(points.detach(), NEGATIVE_RADIUS, NEGATIVE_NEIGHBORS)
+        negative = radius_graph(points.detach(), NEGATIVE_RADIUS, NEGATIVE_NEIGHBOURS)
         negative = negative[:, event.gap(negative) == 0]
         weight = pt_weight(event.edge_pt(positive))
         inside = SHARPNESS * (1.0 - squared_distance(points, positive))
@@ -61,7 +61,7 @@ class EmbeddingTask:
         return SPACEPOINT_SCALE * total / max(1, len(event))
 
     @torch.no_grad()
-    def evaluate(self, events: Sequence[Sample]) -> dict[str, float]:
+    def evaluate(self, events: Sequence[TrainingEvent]) -> dict[str, float]:
         """Efficiency for true edges with pT > 1 GeV, and edges per spacepoint, at each of `SCAN_RADII`."""
         found = np.zeros((len(SCAN_RADII), 2))
         wanted = np.zeros(2)

@@ -1,4 +1,4 @@
-"""The graphs that each network is trained on: what the stages before it make of an event."""
+"""Training graphs: what the stages before a network make of an event."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from exatrkx.neighbours import fixed_radius_edges
+from exatrkx.stages.neighbours import fixed_radius_edges
 from exatrkx.working_point import logit
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from exatrkx.networks import EdgeFilter, Embedding
+    from exatrkx.networks.mlp import EdgeFilter, Embedding
 
 _MOST_EDGES: Final = 50_000_000
 

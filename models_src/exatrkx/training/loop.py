@@ -1,4 +1,4 @@
-"""The training loop that the three networks share: seeded, resumable, with metrics on held-out events."""
+"""Training loop that the three networks share: seeded, resumable, with metrics on held-out events."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import torch
 from tqdm import tqdm
 
-from exatrkx.memory import retain_freed_memory
-from exatrkx.training.sample import Sample, augment
+from exatrkx.arrays import retain_freed_memory
+from exatrkx.training.events import TrainingEvent, augment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,22 +28,22 @@ LARGEST_GRADIENT: Final = 1.0
 
 
 class Task(Protocol):
-    """What a network's training must say of itself."""
+    """Training task: a network, its loss and its evaluation."""
 
     @property
     def network(self) -> nn.Module:
         """The network in training."""
 
-    def loss(self, event: Sample) -> Tensor:
+    def loss(self, event: TrainingEvent) -> Tensor:
         """Scalar loss of one event."""
 
-    def evaluate(self, events: Sequence[Sample]) -> dict[str, float]:
+    def evaluate(self, events: Sequence[TrainingEvent]) -> dict[str, float]:
         """Figures on held-out events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long and how fast to train.
+    """Training schedule: how long, and at which learning rate.
 
     Attributes:
         epochs: passes over the training events.
@@ -60,7 +60,7 @@ class Schedule:
 
 
 def fit(
-    task: Task, train: Sequence[Sample], valid: Sequence[Sample], schedule: Schedule, checkpoint: Path
+    task: Task, train: Sequence[TrainingEvent], valid: Sequence[TrainingEvent], schedule: Schedule, checkpoint: Path
 ) -> list[dict[str, float]]:
     """Train `task.network` in place; begins where `checkpoint` ends, if it was left by the same schedule.
 
@@ -110,7 +110,7 @@ class _Progress:
             pct_start=WARM_UP,
         )
 
-    def epoch(self, train: Sequence[Sample]) -> float:
+    def epoch(self, train: Sequence[TrainingEvent]) -> float:
         """One pass over the events, in an order and with an augmentation that depend on seed and epoch alone."""
         schedule, network = self.schedule, self.task.network
         epoch = len(self.history)

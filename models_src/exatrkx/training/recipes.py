@@ -1,4 +1,4 @@
-"""Sizes and schedules of the three networks, by name."""
+"""Hyperparameters: sizes and schedules of the three networks, by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from exatrkx.working_point import CONTRACTION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What `python -m exatrkx.training` does for each network.
+    """Hyperparameters of `python -m exatrkx.training` for each network.
 
     Attributes:
         embed_sizes, filter_sizes, gnn_sizes: arguments of the networks.

@@ -1,4 +1,4 @@
-"""Training of the GNN: is an edge part of a track, and is a pair of edges?"""
+"""Edge and triplet classification: training of the GNN."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from exatrkx.networks import TripletNetwork
-    from exatrkx.training.sample import Sample
+    from exatrkx.networks.triplet_network import TripletNetwork
+    from exatrkx.training.events import TrainingEvent
 
 EARLY_WEIGHT: Final = 0.2
 """Of the scores before each round beside the last ones: every round is to be useful by itself."""
@@ -38,7 +38,7 @@ class TripletTask(EdgeTask):
         super().__init__(network, graph)
         self.triplet_network = network
 
-    def loss(self, event: Sample) -> Tensor:
+    def loss(self, event: TrainingEvent) -> Tensor:
         edge_index = self.graph(event.features)
         gap = event.gap(edge_index)
         right, weight = (gap > 0).float(), edge_weight(event, edge_index, gap)

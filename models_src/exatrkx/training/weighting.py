@@ -1,4 +1,4 @@
-"""How much an edge counts in a loss."""
+"""Loss weights of edges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from exatrkx.training.sample import Sample
+    from exatrkx.training.events import TrainingEvent
 
 TARGET_PT: Final = 1.0
 """GeV: what the figures of merit count begins here."""
@@ -26,7 +26,7 @@ def pt_weight(pt: Tensor) -> Tensor:
     return torch.clamp((pt / TARGET_PT).square(), LOWEST_WEIGHT, 1.0)
 
 
-def edge_weight(event: Sample, edge_index: Tensor, gap: Tensor) -> Tensor:
+def edge_weight(event: TrainingEvent, edge_index: Tensor, gap: Tensor) -> Tensor:
     """[E] weights for classification: true edges by pT and by what they skip, wrong edges 1."""
     true = pt_weight(event.edge_pt(edge_index)) * torch.where(gap > 1, SKIPPING_WEIGHT, 1.0)
     return torch.where(gap > 0, true, 1.0)

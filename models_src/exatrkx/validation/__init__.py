@@ -1,10 +1,10 @@
-"""What track finders, called here, served or known by their tracks, find in events whose truth is known.
+"""Validation of track finders, called here, served or known by their tracks, on events whose truth is known.
 
-`arguments` are the command's options. `finders` gives the tracks, `sums` counts them in all and by stage, `binned` says
-what is counted in bins, `cost` counts what the networks compute; `judged` holds these of each finder in each sample.
-`report` with its `tables` and `images`, `table_file`, and `plots` with `samples_plot` and `panels` show them.
+`arguments` are the command's options. `finders` gives the tracks, `evaluation` sums the figures over events, in all, by
+stage and in bins (`binned`); `cost` counts what the networks compute. `report` with its `tables`, and `plots` with its
+`panels`, show them.
 """
 
-from exatrkx.validation.sums import Validation, validate
+from exatrkx.validation.evaluation import Validation, validate
 
 __all__ = ["Validation", "validate"]

@@ -1,4 +1,4 @@
-"""The options of `python -m exatrkx.validate`, and what they must not say together."""
+"""Command-line options of `python -m exatrkx.validate`, and what they must not say together."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.validation.evaluation import Sample
 from exatrkx.validation.finders import NETWORKS
-from exatrkx.validation.judged import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +37,10 @@ def parse(description: str, arguments: Sequence[str] | None = None) -> argparse.
         action="append",
         default=[],
         metavar=("NAME", "FILE"),
-        help="judge saved tracks, too: what found them, then a file for each sample, in the samples' order, or "
+        help="evaluate saved tracks, too: what found them, then a file for each sample, in the samples' order, or "
         f"{NO_FILE} for a sample without. May be given several times",
     )
-    add("--no-networks", action="store_true", help="judge the saved tracks alone")
+    add("--no-networks", action="store_true", help="evaluate the saved tracks alone")
     add("--weights", type=Path, help="folder of networks and working point (default: the committed ones)")
     add(
         "--working-point", type=Path, metavar="FILE", help="another one than the folder's, such as one for high pile-up"
@@ -94,7 +94,7 @@ def _require_sense_of_tracks(
     if len(set(names)) < len(names):
         parser.error(f"finders must have different names, found {', '.join(names)}")
     if options.no_networks and all(file == NO_FILE for _, *files in options.tracks for file in files):
-        parser.error("--no-networks leaves nothing to judge: name tracks with --tracks NAME FILE")
+        parser.error("--no-networks leaves nothing to evaluate: name tracks with --tracks NAME FILE")
     if options.no_networks and (options.server or _of_direct_call(options)):
         parser.error(
             "--server, --weights, --working-point and --device are of the networks, which --no-networks leaves out"

@@ -1,7 +1,7 @@
-"""What the networks cost: multiply-adds, counted while a network runs, and bytes of weights.
+"""Cost of the networks: multiply-accumulates (MACs), counted while a network runs, and bytes of weights.
 
-Counted are the multiply-adds of matrix products: linear layers, batched products, convolutions and attention, as
-`torch.utils.flop_counter` sees them in eager calls, whose operations are two for each multiply-add. Not counted: sums,
+Counted are the MACs of matrix products: linear layers, batched products, convolutions and attention, as
+`torch.utils.flop_counter` sees them in eager calls, whose operations are two for each MAC. Not counted: sums,
 normalisations, activations, what is gathered from and summed over edges, copies, and the traffic to memory; nor what
 is between the networks, which are the neighbour search, the cuts and the track building. So it compares networks with
 each other, and does not tell their time.
@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from exatrkx.validation.finders import STAGES
-
 if TYPE_CHECKING:
-    from exatrkx.event import FloatArray, IntArray
+    from exatrkx.events.event import FloatArray, IntArray
     from exatrkx.pipeline import Network, Pipeline
 
 _EDGES: Final = 64
-_OPERATIONS_OF_MULTIPLY_ADD: Final = 2
+_FLOPS_OF_MAC: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +30,10 @@ class NetworkCost:
     Attributes:
         name: of the served model.
         weights, weight_bytes: numbers in the network, and the memory that they take.
-        per_spacepoint: multiply-adds for each spacepoint more, at the same edges.
+        per_spacepoint: MACs for each spacepoint more, at the same edges.
         per_edge: for each edge more that shares no spacepoint with another; None for a network that takes no edges.
         spacepoints, edges: of the event.
-        event: multiply-adds in the event.
+        event: MACs in the event.
     """
 
     name: str
@@ -49,7 +47,7 @@ class NetworkCost:
 
     @property
     def rest(self) -> float:
-        """Multiply-adds of the event beyond those of its spacepoints and edges.
+        """MACs of the event beyond those of its spacepoints and edges.
 
         0 where the work is linear in both; more where it is done for each pair of edges, say, or whatever the event.
         """
@@ -62,13 +60,13 @@ def network_costs(pipeline: Pipeline, hits: FloatArray, graphs: dict[str, IntArr
     Args:
         pipeline: with networks in eager mode: what TorchScript does is not seen.
         hits: [N,3] features of the event.
-        graphs: [2,E] edges after each stage, by the names in `exatrkx.validation.finders.STAGES`.
+        graphs: [2,E] edges after each stage, in the stages' order.
     """
-    neighbours, filtered, _ = STAGES
+    neighbour_edges, filtered_edges, *_ = graphs.values()
     networks: tuple[tuple[str, Network, IntArray | None], ...] = (
         ("embed", pipeline.embed, None),
-        ("filter", pipeline.edge_filter, graphs[neighbours]),
-        ("gnn", pipeline.gnn, graphs[filtered]),
+        ("filter", pipeline.edge_filter, neighbour_edges),
+        ("gnn", pipeline.gnn, filtered_edges),
     )
     return tuple(network_cost(name, network, hits, edges, pipeline.device) for name, network, edges in networks)
 
@@ -96,12 +94,12 @@ def network_cost(
         per_edge=per_edge,
         spacepoints=len(hits),
         edges=0 if edges is None else edges.shape[1],
-        event=multiply_adds(network, torch.from_numpy(hits).to(device), edges),
+        event=count_macs(network, torch.from_numpy(hits).to(device), edges),
     )
 
 
-def multiply_adds(network: Network, features: torch.Tensor, edge_index: torch.Tensor | None = None) -> int:
-    """Multiply-adds of one call.
+def count_macs(network: Network, features: torch.Tensor, edge_index: torch.Tensor | None = None) -> int:
+    """MACs of one call.
 
     Args:
         network: in eager mode, called with one argument where there are no edges, and with two where there are.
@@ -111,19 +109,19 @@ def multiply_adds(network: Network, features: torch.Tensor, edge_index: torch.Te
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         network(*(features,) if edge_index is None else (features, edge_index))
-    return int(counter.get_total_flops()) // _OPERATIONS_OF_MULTIPLY_ADD
+    return int(counter.get_total_flops()) // _FLOPS_OF_MAC
 
 
 def _slopes(network: Network, takes_edges: bool, device: torch.device | None) -> tuple[float, float | None]:
-    """Multiply-adds per spacepoint and per edge, by the difference of graphs in which no two edges meet."""
+    """MACs per spacepoint and per edge, by the difference of graphs in which no two edges meet."""
     small, large = 2 * _EDGES, 4 * _EDGES
     # A spacepoint of the features' range, and not one at the origin, of which a network may think anything.
     features = 0.1 + 0.8 * torch.rand((large, 3), generator=torch.Generator().manual_seed(1))
     pairs = torch.arange(large).reshape(-1, 2).T.flip(0)  # [2, large / 2]: (1, 0), (3, 2), …
     features, pairs = features.to(device), pairs.to(device)
     few, many = (pairs[:, :_EDGES].contiguous(), pairs.contiguous()) if takes_edges else (None, None)
-    of_few = multiply_adds(network, features, few)
-    per_spacepoint = (of_few - multiply_adds(network, features[:small], few)) / (large - small)
+    of_few = count_macs(network, features, few)
+    per_spacepoint = (of_few - count_macs(network, features[:small], few)) / (large - small)
     if not takes_edges:
         return per_spacepoint, None
-    return per_spacepoint, (multiply_adds(network, features, many) - of_few) / (pairs.shape[1] - _EDGES)
+    return per_spacepoint, (count_macs(network, features, many) - of_few) / (pairs.shape[1] - _EDGES)

@@ -1,4 +1,4 @@
-"""Where the tracks come from that are judged: the pipeline itself, a server, or a file of tracks."""
+"""Track finders under evaluation: the pipeline itself, or a file of tracks."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.edges import select_edges
 from exatrkx.errors import EventFormatError
-from exatrkx.event import Event, IntArray
-from exatrkx.features import features
-from exatrkx.saved_tracks import SavedTracks
+from exatrkx.events.event import Event, IntArray, features
+from exatrkx.events.saved_tracks import SavedTracks
+from exatrkx.stages.edges import select_edges
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,22 +20,19 @@ if TYPE_CHECKING:
     from exatrkx.pipeline import Pipeline
     from exatrkx.validation.cost import NetworkCost
 
-STAGES: Final = ("neighbours", "filter", "GNN")
+GRAPHS: Final = ("neighbours", "filter", "GNN")
 """Whose graphs the pipeline shows: after the neighbour search, after the filter's cut and after the GNN's cut."""
 
 NETWORKS: Final = "networks"
 """Name of the pipeline of networks, called here or served."""
 
-SAVED_TIMING: Final = "as saved; by exatrkx.ckf the processor time of one core"
+SAVED_TIMING: Final = "as saved; by exatrkx.ckf the CPU time of one core"
 """What the seconds in a file of tracks are."""
-
-READY_S: Final = 10.0
-"""How long a server may take to be ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was found in an event of N spacepoints.
+    """Tracks found in an event of N spacepoints.
 
     Attributes:
         labels: [N] −1, or the number of the spacepoint's track candidate.
@@ -51,7 +47,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Finder:
-    """A way to find tracks.
+    """Track finder.
 
     Attributes:
         find: the tracks of one event; raises what the pipeline or the client raises.
@@ -71,10 +67,10 @@ class Finder:
 def direct(pipeline: Pipeline) -> Finder:
     """The pipeline, called in this process.
 
-    Its time is what the call takes; with one thread on a CPU the processor time, which other work on the machine does
+    Its time is what the call takes; with one thread on a CPU the CPU time, which other work on the machine does
     not stretch, and which `exatrkx.ckf` measures too.
     """
-    import torch  # noqa: PLC0415 - judging other tracks needs none
+    import torch  # noqa: PLC0415 - evaluating other tracks needs none
 
     from exatrkx.validation.cost import network_costs  # noqa: PLC0415
 
@@ -90,37 +86,16 @@ def direct(pipeline: Pipeline) -> Finder:
         seconds = clock() - began
         joined = select_edges(tracks.edge_index, tracks.edge_scores, cut=pipeline.working_point.gnn_cut)
         graphs = (_on_host(edges) for edges in (tracks.neighbour_edges, tracks.edge_index, joined))
-        return Found(labels=labels, seconds=seconds, graphs=dict(zip(STAGES, graphs, strict=True)))
+        return Found(labels=labels, seconds=seconds, graphs=dict(zip(GRAPHS, graphs, strict=True)))
 
     def cost(event: Event) -> tuple[NetworkCost, ...]:
         return network_costs(pipeline, features(event), find(event).graphs)
 
     point = ", ".join(f"{name} {value}" for name, value in asdict(pipeline.working_point).items())
-    timing = "direct call, processor time of one core" if one_core else f"direct call, {threads} threads"
+    timing = "direct call, CPU time of one core" if one_core else f"direct call, {threads} threads"
     if pipeline.device.type != "cpu":
         timing = f"direct call on {pipeline.device}"
     return Finder(find, f"working point {point}", timing, cost=cost)
-
-
-@contextmanager
-def served(url: str, model: str) -> Iterator[Finder]:
-    """A model of a running server; the connection is closed at the end of the `with`.
-
-    Raises:
-        ValueError: `url` is no address.
-        ExatrkxError: the server is not ready, or has no such model with the pipeline's tensors.
-    """
-    from exatrkx_client import TrackingClient  # noqa: PLC0415 - the client builds on this package, not it on the client
-
-    with TrackingClient(url, model) as client:
-        client.wait_until_ready(READY_S)
-        client.check_contract()
-
-        def find(event: Event) -> Found:
-            _, answer = next(client.find_tracks_many([event], in_flight=1))
-            return Found(labels=answer.labels, seconds=answer.seconds)
-
-        yield Finder(find, f"server {client.address}, model {model}", "request to decoded answer, one at a time")
 
 
 @contextmanager
@@ -129,7 +104,7 @@ def saved(name: str, file: Path) -> Iterator[Finder]:
 
     Args:
         name: of what found them.
-        file: as `exatrkx.tracks_file` describes it.
+        file: as `exatrkx.events.tracks` describes it.
 
     Raises:
         EventFormatError: not a file of tracks; within the `with`, tracks of other spacepoints than the event's, or an

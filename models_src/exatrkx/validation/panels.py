@@ -1,4 +1,4 @@
-"""One panel of a plot, sets of points with 95 % intervals and its scales, and the legend of all."""
+"""Panels of a plot: sets of points with 95 % intervals, their scales, and the legend of all."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from exatrkx.plot_style import COLOURS
-from exatrkx.validation.binning import PT, RADIUS
+from exatrkx.reporting.plot_style import COLOURS
+from exatrkx.validation.binned import PT, RADIUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from exatrkx.intervals import Ratio
-    from exatrkx.validation.binning import Axis, BinnedRatio
+    from exatrkx.performance.intervals import Ratio
+    from exatrkx.validation.binned import Axis, BinnedRatio
 
 MARKERS: Final = ("o", "s", "D", "^", "v", "P")
 

@@ -1,4 +1,4 @@
-// Edge selection and connected components on a GPU: exatrkx/components_gpu.py with torch's tensors.
+// Edge selection and connected components on a GPU: exatrkx/stages/cuda.py with torch's tensors.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty_like.h>

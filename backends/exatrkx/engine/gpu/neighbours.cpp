@@ -1,4 +1,4 @@
-// Fixed-radius neighbours on a GPU: exatrkx/neighbours_gpu.py with torch's tensors, a grid over the points of the
+// Fixed-radius neighbours on a GPU: exatrkx/stages/cuda.py with torch's tensors, a grid over the points of the
 // embedding first.
 #include <ATen/ops/amax.h>
 #include <ATen/ops/amin.h>

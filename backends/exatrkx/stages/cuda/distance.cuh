@@ -3,11 +3,22 @@
 // These files are compiled by nvcc and, through CuPy, by NVRTC, which has no standard headers: so none is included.
 #pragma once
 
+// FP32 as FP64, subnormal numbers too: a plain conversion takes those for zero where CuPy has NVRTC compile it.
+__device__ inline double widened(float value) {
+#ifdef __CUDA_ARCH__
+  double wide;
+  asm("cvt.f64.f32 %0, %1;" : "=d"(wide) : "f"(value));
+  return wide;
+#else
+  return value;
+#endif
+}
+
 // The squared distance that defines an edge: FP64, dimension by dimension in order, no fused multiply-add.
 __device__ inline double exact_squared(const float* a, const float* b, int dims) {
   double sum = 0.0;
   for (int k = 0; k < dims; ++k) {
-    const double difference = __dsub_rn(static_cast<double>(a[k]), static_cast<double>(b[k]));
+    const double difference = __dsub_rn(widened(a[k]), widened(b[k]));
     sum = __dadd_rn(sum, __dmul_rn(difference, difference));
   }
   return sum;

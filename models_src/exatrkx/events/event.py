@@ -1,0 +1,159 @@
+"""Collision event: spacepoints, the particles that made them where they are known, and the networks' features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Particles:
+    """The generated and simulated particles of an event, one entry each, P in all.
+
+    Attributes:
+        particle_id: [P] unique within the event.
+        pdg: [P] PDG particle code.
+        charge: [P] in units of e.
+        vx, vy, vz: [P] production vertex in mm.
+        px, py, pz: [P] momentum at production in GeV.
+        primary: [P] True for a particle that the generator made, False for one made in the detector's material.
+    """
+
+    particle_id: npt.NDArray[np.uint64]
+    pdg: npt.NDArray[np.int32]
+    charge: FloatArray
+    vx: FloatArray
+    vy: FloatArray
+    vz: FloatArray
+    px: FloatArray
+    py: FloatArray
+    pz: FloatArray
+    primary: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.particle_id)
+
+    def __repr__(self) -> str:
+        return f"Particles({len(self)})"
+
+    @property
+    def pt(self) -> FloatArray:
+        """[P] transverse momentum in GeV."""
+        return np.hypot(self.px, self.py)
+
+    @property
+    def eta(self) -> FloatArray:
+        """[P] pseudorapidity of the momentum."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            eta: FloatArray = np.arcsinh(self.pz / self.pt)
+        return eta
+
+    @property
+    def vr(self) -> FloatArray:
+        """[P] distance of the production vertex from the beam axis in mm."""
+        return np.hypot(self.vx, self.vy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Truth:
+    """Truth links: which particle made which spacepoint, and in which order along its way.
+
+    One entry per (spacepoint, particle) pair, H in all: a spacepoint of no particle has none, one of two has two.
+
+    Attributes:
+        particles: the P particles.
+        spacepoint: [H] index into the event's spacepoints.
+        particle: [H] index into `particles`.
+        order: [H] 0, 1, 2, … along the particle's way from its production.
+    """
+
+    particles: Particles
+    spacepoint: IntArray
+    particle: IntArray
+    order: IntArray
+
+    def __len__(self) -> int:
+        return len(self.spacepoint)
+
+    def __repr__(self) -> str:
+        return f"Truth({len(self)} hits of {len(self.particles)} particles)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Event:
+    """One collision event of N spacepoints.
+
+    Attributes:
+        event_id: number of the event in its sample.
+        x, y, z: [N] position in mm; z along the beam, the origin at the detector's centre.
+        truth: None when nothing is known of the particles.
+    """
+
+    event_id: int
+    x: FloatArray
+    y: FloatArray
+    z: FloatArray
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if not len(self.x) == len(self.y) == len(self.z):
+            raise ValueError(
+                f"event {self.event_id}: x, y and z must have one length, "
+                f"found {len(self.x)}, {len(self.y)}, {len(self.z)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        truth = "no truth" if self.truth is None else f"{len(self.truth.particles)} particles"
+        return f"Event({self.event_id}: {len(self)} spacepoints, {truth})"
+
+    @property
+    def r(self) -> FloatArray:
+        """[N] distance from the beam axis in mm."""
+        return np.hypot(self.x, self.y)
+
+    @property
+    def eta(self) -> FloatArray:
+        """[N] pseudorapidity of the position, seen from the detector's centre."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            eta: FloatArray = np.arcsinh(self.z / self.r)
+        return eta
+
+
+def order_within(group: IntArray, key: npt.NDArray[np.generic]) -> IntArray:
+    """[H] rank of each entry among those of its group, 0, 1, 2, … by rising key; equals keep their order."""
+    along = np.lexsort((key, group))
+    sorted_group = group[along]
+    order = np.empty(len(group), dtype=np.int64)
+    order[along] = np.arange(len(group)) - np.searchsorted(sorted_group, sorted_group)
+    return order
+
+
+LENGTH_SCALE: Final = 1000.0
+"""mm per unit of the r and z columns: the tracker then fits in numbers of order one."""
+
+
+def features(event: Event) -> npt.NDArray[np.float32]:
+    """[N,3] FP32 array of (r / 1000 mm, φ / π, z / 1000 mm), the pipeline's `FEATURES`.
+
+    Source: the Exa.TrkX convention (Ju et al., Eur. Phys. J. C 81 (2021) 876), with φ in (−π, π].
+    """
+    phi = np.arctan2(event.y, event.x)
+    columns = (event.r / LENGTH_SCALE, phi / np.pi, event.z / LENGTH_SCALE)
+    stacked: npt.NDArray[np.float32] = np.stack(columns, axis=1).astype(np.float32)
+    return stacked
+
+
+def positions(feature_array: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], ...]:
+    """x, y, z in mm, each [N], from a [N,3] array of features: the inverse of `features`, to FP32 rounding."""
+    r, phi, z = feature_array.T
+    r_mm = r * LENGTH_SCALE
+    return r_mm * np.cos(phi * np.pi), r_mm * np.sin(phi * np.pi), z * LENGTH_SCALE

@@ -1,0 +1,230 @@
+"""Parquet event files of this project: one file per event set, one row and one row group per event.
+
+| column | type | what |
+|---|---|---|
+| `event_id` | int64 | number of the event in its sample |
+| `x`, `y`, `z` | list of float32 | [N] spacepoints in mm |
+| `hit_spacepoint`, `hit_particle`, `hit_order` | list of int32 | [H] `exatrkx.events.event.Truth` |
+| `particle_id`, `particle_pdg`, … | list, by field | [P] the fields of `Particles` there, mm, GeV and e |
+
+The `hit_` and `particle_` columns are null where nothing is known of an event's particles.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from exatrkx.errors import EventFormatError
+from exatrkx.events.event import Event, Particles, Truth
+
+FORMAT: Final = "exatrkx-events"
+VERSION: Final = "1"
+
+POSITIONS: Final = ("x", "y", "z")
+HITS: Final = {"spacepoint": "hit_spacepoint", "particle": "hit_particle", "order": "hit_order"}
+"""Fields of `Truth`, and the column that each is in."""
+
+_FIELD_TYPES: Final = {
+    "particle_id": pa.uint64(),
+    "pdg": pa.int32(),
+    "primary": pa.bool_(),
+}
+PARTICLES: Final = {
+    field.name: field.name if field.name.startswith("particle_") else f"particle_{field.name}"
+    for field in fields(Particles)
+}
+"""Fields of `Particles`, and the column that each is in."""
+
+SCHEMA: Final = pa.schema(
+    [
+        pa.field("event_id", pa.int64(), nullable=False),
+        *(pa.field(name, pa.list_(pa.float32()), nullable=False) for name in POSITIONS),
+        *(pa.field(column, pa.list_(pa.int32())) for column in HITS.values()),
+        *(pa.field(column, pa.list_(_FIELD_TYPES.get(name, pa.float32()))) for name, column in PARTICLES.items()),
+    ],
+    metadata={"format": FORMAT, "version": VERSION, "length": "mm", "momentum": "GeV", "charge": "e"},
+)
+
+
+def write_events(path: str | Path, events: Iterable[Event]) -> int:
+    """Write events to a Parquet file as they come; the file appears under its name only when all are in it.
+
+    Returns:
+        How many events were written.
+
+    Raises:
+        EventFormatError: an event's arrays differ in length, or an index points outside them.
+    """
+    path = Path(path)
+    count = 0
+    with _renamed_when_whole(path) as unfinished, _writer(unfinished) as writer:
+        for event in events:
+            writer.write_table(_row(path, event), row_group_size=1)
+            count += 1
+    return count
+
+
+def read_events(path: str | Path, indices: Sequence[int] | None = None) -> Iterator[Event]:
+    """Read events one after the other, each only when it is asked for.
+
+    Args:
+        path: a file that `write_events` wrote.
+        indices: places of the wanted events in the file, from 0, in the order in which they are wanted; all of them
+            unless given.
+
+    Raises:
+        EventFormatError: the file is not one of events, or there is no event of that index.
+    """
+    with _open(path) as file:
+        # One event per row group as written here; another tool may have put several in one.
+        ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
+        count = file.metadata.num_rows
+        for index in range(count) if indices is None else indices:
+            if not 0 <= index < count:
+                raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
+            group = int(np.searchsorted(ends, index, side="right"))
+            rows = _row_group(path, file, group)
+            yield _event(path, rows.slice(index - ends[group] + len(rows), 1))
+
+
+def count_events(path: str | Path) -> int:
+    """How many events a file has.
+
+    Raises:
+        EventFormatError: the file is not one of events.
+    """
+    with _open(path) as file:
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _renamed_when_whole(path: Path) -> Iterator[Path]:
+    """A temporary name in the same folder, renamed on success and removed on failure."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _writer(path: Path) -> Any:
+    values = {field.name: field.type.value_type for field in SCHEMA if pa.types.is_list(field.type)}
+    encodings = {
+        f"{name}.list.element": "BYTE_STREAM_SPLIT" if pa.types.is_floating(kind) else "DELTA_BINARY_PACKED"
+        for name, kind in values.items()
+        if not pa.types.is_boolean(kind)
+    }
+    return pq.ParquetWriter(
+        path,
+        SCHEMA,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=False,
+        write_statistics=False,
+        column_encoding=encodings,
+    )
+
+
+def _row(path: Path, event: Event) -> Any:
+    """The event as a table of one row."""
+    values: dict[str, Any] = {name: getattr(event, name) for name in POSITIONS}
+    if event.truth is not None:
+        values |= {column: getattr(event.truth, name) for name, column in HITS.items()}
+        values |= {column: getattr(event.truth.particles, name) for name, column in PARTICLES.items()}
+    _check(path, event.event_id, values)
+    columns = [pa.array([event.event_id], pa.int64())]
+    for field in SCHEMA:
+        if field.name != "event_id":
+            value = values.get(field.name)
+            flat = None if value is None else pa.array(value, field.type.value_type)
+            columns.append(_list_of(flat, field.type))
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _list_of(flat: Any | None, kind: Any) -> Any:
+    """One list, of these values or null."""
+    if flat is None:
+        return pa.array([None], kind)
+    return pa.ListArray.from_arrays(pa.array([0, len(flat)], pa.int32()), flat)
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[Any]:
+    if not Path(path).is_file():
+        raise EventFormatError(f"{path}: no such file")
+    try:
+        file = pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise EventFormatError(f"{path}: not a Parquet file: {error}") from error
+    with file:
+        _check_schema(path, file.schema_arrow)
+        yield file
+
+
+def _check_schema(path: str | Path, schema: Any) -> None:
+    for field in SCHEMA:
+        if field.name not in schema.names:
+            raise EventFormatError(f"{path}: no column {field.name!r}, found {', '.join(schema.names)}")
+        found = schema.field(field.name).type
+        if found != field.type:
+            raise EventFormatError(f"{path}: column {field.name!r} must be of type {field.type}, found {found}")
+
+
+def _row_group(path: str | Path, file: Any, group: int) -> Any:
+    try:
+        return file.read_row_group(group, columns=SCHEMA.names, use_threads=False)
+    except (OSError, pa.ArrowException) as error:
+        raise EventFormatError(f"{path}: row group {group} cannot be read: {error}") from error
+
+
+def _event(path: str | Path, row: Any) -> Event:
+    event_id = row["event_id"][0].as_py()
+    if event_id is None:
+        raise EventFormatError(f"{path}: column 'event_id' has a null")
+    values: dict[str, Any] = {}
+    for field in SCHEMA:
+        cell = row[field.name][0]
+        if field.name != "event_id" and cell.is_valid:
+            if cell.values.null_count:
+                raise EventFormatError(f"{path}: event {event_id}: column {field.name!r} has nulls among its values")
+            values[field.name] = cell.values.to_numpy(zero_copy_only=False)
+    _check(path, event_id, values)
+    truth = None
+    if HITS["order"] in values:
+        truth = Truth(
+            particles=Particles(**{name: values[column] for name, column in PARTICLES.items()}),
+            **{name: values[column].astype(np.int64) for name, column in HITS.items()},
+        )
+    return Event(event_id=event_id, **{name: values[name] for name in POSITIONS}, truth=truth)
+
+
+def _check(path: str | Path, event_id: int, values: dict[str, Any]) -> None:
+    """Raise EventFormatError unless lengths agree, indices point at something, and truth is all there or all null."""
+    where = f"{path}: event {event_id}"
+    known = [name for name in (*HITS.values(), *PARTICLES.values()) if name in values]
+    for group in (POSITIONS, tuple(HITS.values()), tuple(PARTICLES.values())):
+        for name in group:
+            if name not in values and (known or group is POSITIONS):
+                raise EventFormatError(f"{where}: column {name!r} is null, and {(known or ['x'])[0]!r} is not")
+            if name in values and len(values[name]) != len(values[group[0]]):
+                raise EventFormatError(
+                    f"{where}: column {name!r} has {len(values[name])} values, {group[0]!r} has {len(values[group[0]])}"
+                )
+    if not known:
+        return
+    for name, count in (("hit_spacepoint", len(values["x"])), ("hit_particle", len(values["particle_id"]))):
+        index = values[name]
+        if len(index) and (index.min() < 0 or index.max() >= count):
+            raise EventFormatError(
+                f"{where}: column {name!r} points outside 0 … {count - 1}: found {index.min()} … {index.max()}"
+            )

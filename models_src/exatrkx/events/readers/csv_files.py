@@ -1,0 +1,190 @@
+"""CSV readers of one event each: columns by name, ACTS spacepoints (x, y, z), and bare features (r, φ, z)."""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from exatrkx.errors import EventFormatError
+from exatrkx.events.event import Event, positions
+
+Columns = dict[str, npt.NDArray[np.generic]]
+
+FLOAT: Final = pa.float64()
+INTEGER: Final = pa.int64()
+IDENTIFIER: Final = pa.uint64()
+
+_BYTE_ORDER_MARK: Final = "\ufeff"
+
+
+def first_line(file: Path) -> str:
+    """The first line of a text file that may be compressed.
+
+    Raises:
+        EventFormatError: the file cannot be read, or is empty.
+    """
+    opened = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opened(file, "rt", encoding="utf-8", errors="replace") as stream:
+            line = str(stream.readline()).removeprefix(_BYTE_ORDER_MARK)
+    except (OSError, EOFError, zlib.error) as error:
+        raise EventFormatError(f"{file}: cannot be read: {error}") from error
+    if not line.strip():
+        raise EventFormatError(f"{file}: no header and no rows on the first line, found an empty one")
+    return line
+
+
+def read_columns(file: Path, required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> Columns:
+    """Read the named columns of a CSV file with a header; whatever else is in it is passed over.
+
+    Args:
+        file: the file, compressed when it ends in `.gz`.
+        required: columns that must be there, and their types.
+        optional: columns that are read when they are there.
+
+    Returns:
+        One array for each column found, all of one length.
+
+    Raises:
+        EventFormatError: a column is missing or there twice, a value is not of its type, a row has too many or too few
+            values, or the file cannot be read.
+    """
+    names = [name.strip().strip('"') for name in first_line(file).split(",")]
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise EventFormatError(f"{file}: column {_quoted(missing)} is missing; found {_quoted(names)}")
+    types = dict(required) | {name: kind for name, kind in optional.items() if name in names}
+    twice = [name for name in types if names.count(name) > 1]
+    if twice:
+        raise EventFormatError(f"{file}: column {_quoted(twice)} is there more than once")
+    return parse_columns(file, names, types, skip_rows=1)
+
+
+def parse_columns(file: Path, names: list[str], types: Mapping[str, pa.DataType], skip_rows: int) -> Columns:
+    """Read the columns in `types` of a CSV file whose columns, in order, are `names`; see `read_columns`."""
+    try:
+        table = pa_csv.read_csv(
+            file,
+            # One thread, so that errors can name the row.
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=skip_rows, use_threads=False),
+            # An empty cell is an error, not a number.
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=list(types), column_types=dict(types), null_values=[]
+            ),
+        )
+    except (pa.ArrowException, OSError) as error:
+        raise EventFormatError(f"{file}: {_readable(str(error), names)}") from error
+    return {name: table.column(name).to_numpy() for name in types}
+
+
+def require_finite(file: Path, columns: Columns, names: Iterable[str], first_row: int = 2) -> None:
+    """Refuse a column that holds NaN or an infinity.
+
+    Args:
+        file: where the columns come from.
+        columns: all columns that were read.
+        names: the columns that must be finite.
+        first_row: number of the first row of values: 2 below a header, 1 without.
+
+    Raises:
+        EventFormatError: names the column, the row and the value.
+    """
+    for name in names:
+        bad = np.flatnonzero(~np.isfinite(columns[name].astype(np.float64)))
+        if bad.size:
+            raise EventFormatError(
+                f"{file}: column '{name}' must be finite, found {columns[name][bad[0]]} in row {bad[0] + first_row}"
+            )
+
+
+def event_number(file: Path, otherwise: int = 0) -> int:
+    """The event's number as its file's name has it: the digits after `event`, else the last ones."""
+    stem = file.name.split(".")[0]
+    numbers = re.findall(r"event(\d+)", stem) or re.findall(r"\d+", stem)
+    return int(numbers[-1]) if numbers else otherwise
+
+
+POSITION: Final = ("x", "y", "z")
+"""Columns of the position in mm; z along the beam."""
+
+
+def read_spacepoints(file: Path) -> Event:
+    """Read one event from columns `x`, `y`, `z` in mm; others (`measurement_id_1`, `geo_id_1`, …) are passed over.
+
+    The event's number is the one in the file's name, 0 without any. There is no truth in such a file.
+
+    Raises:
+        EventFormatError: a column is missing, or a value is not a finite number.
+    """
+    columns = read_columns(file, required=dict.fromkeys(POSITION, FLOAT), optional={})
+    require_finite(file, columns, POSITION)
+    x, y, z = (columns[name].astype(np.float32) for name in POSITION)
+    return Event(event_id=event_number(file), x=x, y=y, z=z)
+
+
+R, PHI, Z = NAMES = ("r / 1000 mm", "φ / π", "z / 1000 mm")
+
+_TURN: Final = 1.0 + 1e-5
+"""|φ / π| of half a turn, and room for the rounding of printed numbers."""
+
+
+def is_number(text: str) -> bool:
+    """Whether a cell of the first line is a value and so not the name of a column."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def read_features(file: Path) -> Event:
+    """Read one event from three columns (r / 1000 mm, φ / π, z / 1000 mm) and no header.
+
+    The event's number is the one in the file's name, 0 without any. There is no truth in such a file.
+
+    Raises:
+        EventFormatError: not three columns, a value that is not a finite number, or one that is no r or no φ.
+    """
+    found = first_line(file).count(",") + 1
+    if found != len(NAMES):
+        raise EventFormatError(
+            f"{file}: without a header there must be {len(NAMES)} columns ({', '.join(NAMES)}), found {found}"
+        )
+    columns = parse_columns(file, list(NAMES), dict.fromkeys(NAMES, FLOAT), skip_rows=0)
+    require_finite(file, columns, NAMES, first_row=1)
+    _require_cylindrical(file, columns)
+    x, y, z = positions(np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32))
+    return Event(event_id=event_number(file), x=x, y=y, z=z)
+
+
+def _require_cylindrical(file: Path, columns: Columns) -> None:
+    """Refuse x, y, z in mm, the likely mistake: it would be read without complaint, and give no tracks."""
+    for name, wrong, range_ in (
+        (R, columns[R].astype(np.float64) < 0.0, "≥ 0"),
+        (PHI, np.abs(columns[PHI].astype(np.float64)) > _TURN, "within [-1, 1]"),
+    ):
+        rows = np.flatnonzero(wrong)
+        if rows.size:
+            raise EventFormatError(
+                f"{file}: column '{name}' must be {range_}, found {columns[name][rows[0]]} in row {rows[0] + 1}; "
+                "positions in mm need a header that names x, y and z"
+            )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _readable(message: str, names: list[str]) -> str:
+    """The first line of a parser's message, with columns by name instead of by number."""
+    first = message.splitlines()[0]
+    return re.sub(r"In CSV column #(\d+)", lambda found: f"column '{names[int(found[1])]}'", first)

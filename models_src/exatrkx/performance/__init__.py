@@ -1,0 +1,1 @@
+"""Tracking performance: particle selection, matching of candidates to particles, efficiency and rates, intervals."""

@@ -1,0 +1,66 @@
+"""Track figures as Markdown: particles to be found, efficiencies and rates with intervals, commit."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from exatrkx.reporting.markdown import markdown_table
+
+if TYPE_CHECKING:
+    from exatrkx.performance.intervals import Ratio
+    from exatrkx.performance.metrics import TrackMetrics
+    from exatrkx.performance.selection import ParticleSelection
+
+TRACK_ROWS: Final = (
+    ("efficiency, double majority", "efficiency_double_majority", "> 50 % of the candidate and of the particle"),
+    ("efficiency, LHC", "efficiency_lhc", "≥ 75 % of the candidate"),
+    ("efficiency, perfect", "efficiency_perfect", "exactly the particle's spacepoints"),
+    ("fake rate", "fake_rate", "candidates in which no particle has more than half"),
+    ("unmatched rate", "unmatched_rate", "candidates that match no particle by double majority"),
+    ("duplicate rate", "duplicate_rate", "candidates of a selected particle beyond its first"),
+)
+
+
+def particles_line(selection: ParticleSelection) -> str:
+    """The particles that an efficiency counts."""
+    return (
+        f"- Particles to be found: charged primaries, pT > {selection.min_pt:g} GeV, |η| < {selection.max_abs_eta:g}, "
+        f"at least {selection.min_spacepoints} spacepoints"
+    )
+
+
+def code_line() -> str:
+    """The commit and the platform."""
+    return f"- Code: {_commit()}; {platform.machine()}, Python {platform.python_version()}"
+
+
+def track_table(tracks: TrackMetrics) -> list[str]:
+    """The figures of the track candidates, with 95 % intervals."""
+    ratios = [(title, getattr(tracks, name), meaning) for title, name, meaning in TRACK_ROWS]
+    return markdown_table(
+        ("tracks", "value [95 % interval]", "counted", "matched when, or counted what"),
+        [
+            (title, with_interval(one), f"{one.numerator} / {one.denominator}", meaning)
+            for title, one, meaning in ratios
+        ],
+    )
+
+
+def with_interval(ratio: Ratio) -> str:
+    """A fraction and its 95 % interval; a dash where nothing was counted."""
+    if not ratio.denominator:
+        return "–"
+    low, high = ratio.interval
+    return f"{ratio.value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+def _commit() -> str:
+    try:
+        describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+        answer = subprocess.run(describe, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "not in a git checkout"
+    return f"commit {answer.stdout.strip()}"

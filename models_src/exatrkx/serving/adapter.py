@@ -1,0 +1,193 @@
+"""Triton Python backend adapter, which every Python model of the repository shares: requests in, responses out.
+
+Imported only inside a Triton server, whose Python backend provides `triton_python_backend_utils`. No torch here: the
+steps between the networks start faster and need less memory without it.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from exatrkx.arrays import retain_freed_memory
+from exatrkx.checks import check_tensor
+from exatrkx.contract import ModelSpec, TensorSpec
+from exatrkx.errors import ContractError, ExatrkxError
+from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from exatrkx.working_point import WorkingPoint
+
+_NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
+"""The version that the wheel's Python backend was built for; it misreads the sizes of a later version's arrays."""
+
+Arrays = dict[str, Any]
+"""Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
+
+
+class BrokenModelError(Exception):
+    """A model does not keep the contract in what it returns: the server's fault, not the request's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Device on which Triton placed an instance of a model: the CPU, or the GPU with this number."""
+
+    gpu: int | None
+
+    @classmethod
+    def given_by(cls, args: dict[str, str]) -> Device:
+        """The device in the arguments of `initialize`."""
+        on_gpu = args["model_instance_kind"] == "GPU"
+        return cls(int(args["model_instance_device_id"]) if on_gpu else None)
+
+    def __str__(self) -> str:
+        return "cpu" if self.gpu is None else f"cuda:{self.gpu}"
+
+
+class Step(ABC):
+    """Base class of every `TritonPythonModel`: a subclass says which model it is, and what a request becomes."""
+
+    spec: ClassVar[ModelSpec]
+    """The contract that the model keeps."""
+
+    name: str
+    device: Device
+    parameters: dict[str, str]
+    cuts: WorkingPoint
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Called by Triton once. An exception fails the load, with its text as the reason."""
+        retain_freed_memory()
+        self.name = args["model_name"]
+        self.device = Device.given_by(args)
+        config = json.loads(args["model_config"])
+        self.parameters = config_parameters(config)
+        if self.spec.name in PARAMETERS:
+            self.cuts = working_point_of(self.spec.name, self.parameters)
+        if self.device.gpu is not None:
+            self.use_gpu(self.device.gpu)
+        self.load(args)
+        self._warm_up(config)
+
+    def execute(self, requests: list[Any]) -> list[Any]:
+        """Called by Triton with one or more requests; each gets its own answer, and its own error."""
+        return [self._answer(request) for request in requests]
+
+    @abstractmethod
+    def run(self, tensors: Arrays) -> Arrays:
+        """The outputs for the inputs of one request.
+
+        Raises:
+            ExatrkxError: the request is at fault; the text becomes its error.
+        """
+
+    def load(self, args: dict[str, str]) -> None:  # noqa: B027 - most steps have nothing to load
+        """Prepare for requests; nothing to do unless a subclass has files to read."""
+
+    def use_gpu(self, number: int) -> None:
+        """Make this process compute on one GPU."""
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        cupy.cuda.Device(number).use()
+
+    def from_triton(self, tensor: Any, spec: TensorSpec) -> Any:
+        """The tensor as an array on the instance's device; without a copy where it is there already."""
+        if 0 in tensor.shape():  # nothing to hand over, and DLPack may refuse to
+            return self.from_numpy(np.empty(tensor.shape(), spec.numpy_type))
+        if tensor.is_cpu():
+            return self.from_numpy(self.from_host(tensor))
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        array = cupy.from_dlpack(tensor)
+        return cupy.asnumpy(array) if self.device.gpu is None else array
+
+    def from_host(self, tensor: Any) -> npt.NDArray[Any]:
+        """A CPU tensor as an array that shares its memory, to be read only.
+
+        By DLPack, which knows no versions of NumPy, and not by `as_numpy`.
+        """
+        return np.from_dlpack(tensor)
+
+    def from_numpy(self, array: npt.NDArray[Any]) -> Any:
+        """The array on the instance's device."""
+        if self.device.gpu is None:
+            return array
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        return cupy.asarray(array)
+
+    def to_triton(self, name: str, array: Any) -> Any:
+        """An output tensor; a GPU array stays on the GPU, unless it is empty: DLPack cannot hand those over."""
+        if array.size == 0:
+            return pb_utils.Tensor(name, np.empty(array.shape, dtype=array.dtype))
+        if isinstance(array, np.ndarray):
+            return _host_tensor(name, array)
+        import cupy  # noqa: PLC0415 - only where there is a GPU
+
+        cupy.cuda.get_current_stream().synchronize()
+        return pb_utils.Tensor.from_dlpack(name, cupy.ascontiguousarray(array))
+
+    def _warm_up(self, config: dict[str, Any]) -> None:
+        """Run on the warm-up samples of the configuration: a model that cannot answer fails to load, and says why.
+
+        Triton runs them too, but may crash when a Python model fails then.
+        """
+        for sample in config.get("model_warmup", []):
+            tensors = {
+                name: self.from_numpy(np.zeros([int(size) for size in entry["dims"]], self.spec.input(name).numpy_type))
+                for name, entry in sample["inputs"].items()
+            }
+            try:
+                self._outputs(tensors)
+            except Exception as error:
+                raise ContractError(f"{self.name}: the warm-up sample {sample['name']!r} failed: {error}") from error
+
+    def _outputs(self, tensors: Arrays) -> Arrays:
+        outputs = self.run(tensors)
+        for spec in self.spec.outputs:
+            try:
+                check_tensor(outputs[spec.name], spec)
+            except ContractError as error:
+                raise BrokenModelError(str(error)) from error
+        return outputs
+
+    def _answer(self, request: Any) -> Any:
+        try:
+            given = {tensor.name(): tensor for tensor in request.inputs()}
+            outputs = self._outputs({spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs})
+            wanted = set(request.requested_output_names())
+            tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
+        except ExatrkxError as error:
+            return _error(f"{self.name}: {error}", pb_utils.TritonError.INVALID_ARG)
+        except Exception as error:
+            text = f"{self.name}: {type(error).__name__}: {error}"
+            pb_utils.Logger.log_error(text)
+            return _error(text, pb_utils.TritonError.INTERNAL)
+        return pb_utils.InferenceResponse(output_tensors=tensors)
+
+    def _input(self, tensor: Any, spec: TensorSpec) -> Any:
+        if tensor is None:
+            raise ContractError(f"{spec.name}: expected {spec}, found no such input")
+        array = self.from_triton(tensor, spec)
+        check_tensor(array, spec)
+        return array
+
+
+def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
+    """An output of a NumPy array that is not empty, under the NumPy that is installed."""
+    if _NUMPY_1:  # whose arrays the Python backend cannot release once it has them by DLPack
+        return pb_utils.Tensor(name, np.ascontiguousarray(array))
+    # An input that is passed on is read-only, and must be handed over as a copy.
+    return pb_utils.Tensor.from_dlpack(name, np.require(array, requirements=("C", "W")))
+
+
+def _error(text: str, code: int) -> Any:
+    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(text, code))

@@ -1,0 +1,111 @@
+"""The pipeline's answers on a GPU beside the CPU's, event by event, and from run to run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from exatrkx_perf.direct_worker import load_pipeline
+from exatrkx_perf.paths import MODEL_REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from exatrkx.pipeline import Pipeline
+    from exatrkx_perf.events import FeatureArray
+
+REPEATS: Final = 5
+QUANTILES: Final = (0.5, 0.99, 1.0)
+ANSWERS: Final = "answers.npz"
+"""The CPU's labels of each event, for the phases that ask servers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one run of the pipeline found, on the host."""
+
+    labels: npt.NDArray[np.int64]
+    neighbour_edges: npt.NDArray[np.int64]
+    edge_index: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One event on the device beside the CPU.
+
+    Attributes:
+        labels_equal, neighbours_equal, edges_equal: in every repeat.
+        tracks: candidates on the CPU.
+        score_difference: quantiles `QUANTILES` of |difference to the CPU| over the edges of both, the worst repeat.
+        score_repeat: the largest difference of one edge's score between two repeats.
+        filter_changes, gnn_crossings: edges that only one of them kept, and edges above the GNN's cut in only one.
+        labels_changed: spacepoints whose label is not the CPU's, the worst repeat.
+    """
+
+    spacepoints: int
+    tracks: int
+    labels_equal: bool
+    neighbours_equal: bool
+    edges_equal: bool
+    score_difference: tuple[float, ...]
+    score_repeat: float
+    filter_changes: int
+    gnn_crossings: int
+    labels_changed: int
+
+
+def compare_answers(arrays: Sequence[FeatureArray], device: str, output: Path) -> list[dict[str, Any]]:
+    """Run every event on the CPU once and on the device `REPEATS` times; writes the CPU's labels to `output`."""
+    on_cpu, on_device = load_pipeline(MODEL_REPOSITORY, "cpu"), load_pipeline(MODEL_REPOSITORY, device)
+    threshold = float(np.log(on_cpu.working_point.gnn_cut / (1 - on_cpu.working_point.gnn_cut)))
+    expected = [_run(on_cpu, array) for array in arrays]
+    labels: dict[str, Any] = {f"labels{number}": found.labels for number, found in enumerate(expected)}
+    np.savez(output / ANSWERS, **labels)
+    rows = []
+    for array, reference in zip(arrays, expected, strict=True):
+        repeats = [_run(on_device, array) for _ in range(REPEATS)]
+        rows.append(asdict(_compare(reference, repeats, threshold)))
+    return rows
+
+
+def _run(pipeline: Pipeline, features: FeatureArray) -> Found:
+    tracks = pipeline(features)
+    arrays = (tracks.labels, tracks.neighbour_edges, tracks.edge_index, tracks.edge_scores)
+    return Found(*(array if isinstance(array, np.ndarray) else array.get() for array in arrays))
+
+
+def _compare(reference: Found, repeats: list[Found], threshold: float) -> Comparison:
+    common = [_common_scores(reference, found) for found in repeats]
+    differences = [np.abs(one - other) for one, other in common]
+    quantiles = np.array([np.quantile(d, QUANTILES) if d.size else np.zeros(len(QUANTILES)) for d in differences])
+    return Comparison(
+        spacepoints=len(reference.labels),
+        tracks=int(reference.labels.max(initial=-1)) + 1,
+        labels_equal=all(np.array_equal(reference.labels, found.labels) for found in repeats),
+        neighbours_equal=all(np.array_equal(reference.neighbour_edges, found.neighbour_edges) for found in repeats),
+        edges_equal=all(np.array_equal(reference.edge_index, found.edge_index) for found in repeats),
+        score_difference=tuple(quantiles.max(axis=0).tolist()),
+        score_repeat=max(
+            float(np.abs(np.subtract(*_common_scores(repeats[0], found))).max(initial=0.0)) for found in repeats[1:]
+        ),
+        filter_changes=max(len(np.setxor1d(_keys(reference), _keys(found))) for found in repeats),
+        gnn_crossings=max(int(((one > threshold) != (other > threshold)).sum()) for one, other in common),
+        labels_changed=max(int((reference.labels != found.labels).sum()) for found in repeats),
+    )
+
+
+def _keys(found: Found) -> npt.NDArray[np.int64]:
+    keys: npt.NDArray[np.int64] = found.edge_index[0] * len(found.labels) + found.edge_index[1]
+    return keys
+
+
+def _common_scores(one: Found, other: Found) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Both scores of each edge that both have."""
+    _, first, second = np.intersect1d(_keys(one), _keys(other), return_indices=True)
+    return one.scores[first], other.scores[second]

@@ -1,0 +1,191 @@
+"""Served pipelines on the machine: answers beside the CPU's, first event and warm ones, memory, and bad requests."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import statistics
+import subprocess
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import tritonclient.grpc as triton
+
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx_client import TrackingClient
+from exatrkx_perf.gpu_check.answers import ANSWERS
+from exatrkx_perf.paths import MODEL_REPOSITORY
+from exatrkx_server import ServerOptions, TritonServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from exatrkx_perf.events import FeatureArray
+
+MODES: Final[dict[str, tuple[str, Any, Any]]] = {
+    "ensemble": (ENSEMBLE.name, "python", "auto"),
+    "ensemble, compiled stages": (ENSEMBLE.name, "compiled", "auto"),
+    "custom, compiled": (CUSTOM.name, "python", "auto"),
+    "custom, Python": (CUSTOM.name, "python", "python"),
+}
+"""Served model, and what its stages and this project's backends run in, by name."""
+
+_WARM_RUNS: Final = 7
+_CROWD: Final = 20_000
+_POOL: Final = re.compile(r"[^\n]*(?:pool memory|Failed to allocate)[^\n]*", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def _server(log: Path, models: tuple[str, ...], stages: Any, backend: Any) -> Iterator[TritonServer]:
+    options = ServerOptions(models=models, stages=stages, custom_backend=backend, log_file=log, start_timeout_s=120.0)
+    with TritonServer(MODEL_REPOSITORY, options) as server:
+        yield server
+
+
+def ask_servers(arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], output: Path) -> dict[str, Any]:
+    """Each of `MODES` by itself; one that does not start is reported with its reason, and the others go on."""
+    results: dict[str, Any] = {}
+    for number, (name, (model, stages, backend)) in enumerate(MODES.items()):
+        log = output / f"server{number}.log"
+        try:
+            with _server(log, (model,), stages, backend) as server:
+                results[name] = _ask(server, model, arrays, timed, output)
+        except Exception as error:
+            results[name] = {"error": f"{type(error).__name__}: {error}"}
+        if log.is_file():
+            results[name]["pool_warnings"] = _POOL.findall(log.read_text(errors="replace"))[:3]
+    return results
+
+
+def _ask(
+    server: TritonServer, model: str, arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], output: Path
+) -> dict[str, Any]:
+    expected = np.load(output / ANSWERS)
+    result: dict[str, Any] = {"ready_s": server.ready_after_s, "backends": [str(entry) for entry in server.backends]}
+    with TrackingClient(server.grpc_url, model, timeout_s=120.0) as client:
+        result["idle_memory_mib"] = _gpu_memory_mib()
+        result["first_ms"] = _ms(lambda: client.find_tracks(next(iter(timed.values()))))
+        changed = [
+            int((client.find_tracks(array) != expected[f"labels{number}"]).sum()) for number, array in enumerate(arrays)
+        ]
+        result["events"] = len(changed)
+        result["events_equal"] = changed.count(0)
+        result["labels_changed"] = changed
+        for name, event in timed.items():
+            times = [_ms(partial(client.find_tracks, event)) for _ in range(_WARM_RUNS)]
+            result[name] = {"median_ms": statistics.median(times), "range_ms": [min(times), max(times)]}
+        result["memory_mib"] = _gpu_memory_mib()
+        result["processes"] = _gpu_processes()
+    return result
+
+
+def ask_badly(arrays: Sequence[FeatureArray], output: Path) -> list[dict[str, Any]]:
+    """What servers say to bad, empty and crowded requests, and whether a good event is answered right afterwards."""
+    rows = []
+    good = min(range(len(arrays)), key=lambda number: len(arrays[number]))
+    labels = np.load(output / ANSWERS)[f"labels{good}"]
+    for stages in ("python", "compiled"):
+        try:
+            with _server(output / f"server-bad-{stages}.log", (), stages, "auto") as server:
+                for name, ask in bad_requests(server.grpc_url).items():
+                    row = {"stages": stages, "request": name, **_outcome(ask)}
+                    for model in (ENSEMBLE.name, CUSTOM.name):
+                        row[f"{model}_lives"] = _answers(server.grpc_url, model, arrays[good], labels)
+                    rows.append(row)
+        except Exception as error:
+            rows.append({"stages": stages, "request": "(all)", "outcome": f"{type(error).__name__}: {error}"})
+    return rows
+
+
+def bad_requests(url: str) -> dict[str, Callable[[], str]]:
+    """Requests that are empty, wrong or crowded, by name; each says in a few words what it got."""
+
+    def features(model: str, array: FeatureArray) -> Callable[[], str]:
+        def ask() -> str:
+            with TrackingClient(url, model, timeout_s=60.0) as client:
+                return f"{len(client.find_tracks(array))} labels"
+
+        return ask
+
+    def tensors(model: str, output: str, **inputs: Any) -> Callable[[], str]:
+        return lambda: _infer(url, model, output, inputs)
+
+    hits = np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32)
+    bad_index = np.array([[7, 1 << 40], [0, 1]], dtype=np.int64)
+    no_edges, no_scores = np.zeros((2, 0), np.int64), np.zeros(0, np.float32)
+    scores, nodes = np.ones(2, np.float32), np.array([5], dtype=np.int64)
+    requests: dict[str, Callable[[], str]] = {}
+    for model in (ENSEMBLE.name, CUSTOM.name):
+        requests |= {
+            f"{model}: no spacepoint": features(model, hits[:0]),
+            f"{model}: one spacepoint": features(model, hits[:1]),
+            f"{model}: NaN": features(model, np.where(np.eye(50, 3) > 0, np.float32(np.nan), hits).astype(np.float32)),
+            f"{model}: {_CROWD} equal spacepoints": features(model, np.full((_CROWD, 3), 0.1, np.float32)),
+        }
+    network = {"INPUT__0": hits}
+    requests |= {
+        "wcc: no edges": tensors("wcc", "LABELS", EDGE_INDEX=no_edges, EDGE_SCORES=no_scores, NUM_NODES=nodes),
+        "wcc: index out of range": tensors("wcc", "LABELS", EDGE_INDEX=bad_index, EDGE_SCORES=scores, NUM_NODES=nodes),
+        "applyfilter: negative index": tensors(
+            "applyfilter", "FILTERED_EDGE_INDEX", EDGE_INDEX=-1 - bad_index, EDGE_SCORES=scores
+        ),
+        "filter: no edges": tensors("filter", "OUTPUT__0", **network, INPUT__1=no_edges),
+        "filter: index out of range": tensors("filter", "OUTPUT__0", **network, INPUT__1=bad_index),
+        "gnn: index out of range": tensors("gnn", "OUTPUT__0", **network, INPUT__1=bad_index),
+    }
+    return requests
+
+
+def _infer(url: str, model: str, output: str, inputs: dict[str, Any]) -> str:
+    given = []
+    for name, array in inputs.items():
+        tensor = triton.InferInput(name, array.shape, "INT64" if array.dtype == np.int64 else "FP32")
+        tensor.set_data_from_numpy(array)
+        given.append(tensor)
+    with triton.InferenceServerClient(url) as client:
+        found = client.infer(model, given, client_timeout=60.0).as_numpy(output)
+    return f"{output} {list(found.shape)}"
+
+
+def _outcome(ask: Callable[[], str]) -> dict[str, Any]:
+    began = time.perf_counter()
+    try:
+        text = ask()
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+    return {"outcome": text[:300], "ms": 1e3 * (time.perf_counter() - began)}
+
+
+def _answers(url: str, model: str, event: FeatureArray, labels: Any) -> bool:
+    try:
+        with TrackingClient(url, model, timeout_s=30.0) as client:
+            return bool(np.array_equal(client.find_tracks(event), labels))
+    except Exception:
+        return False
+
+
+def _ms(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - began)
+
+
+def _nvidia_smi(query: str) -> list[str]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    done = subprocess.run(
+        ["nvidia-smi", query, "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False
+    )
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
+
+
+def _gpu_memory_mib() -> list[str]:
+    return _nvidia_smi("--query-gpu=memory.used")
+
+
+def _gpu_processes() -> list[str]:
+    return _nvidia_smi("--query-compute-apps=name,used_memory")

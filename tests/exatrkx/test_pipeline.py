@@ -1,0 +1,92 @@
+"""The direct pipeline: every size, any order of the spacepoints, and an answer put together again from its parts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+import torch
+
+from exatrkx.errors import ContractError, GraphTooLargeError
+from exatrkx.events.event import FloatArray, features
+from exatrkx.events.parquet import read_events
+from exatrkx.networks.mlp import EdgeFilter, Embedding
+from exatrkx.networks.triplet_network import TripletNetwork
+from exatrkx.pipeline import Pipeline, Tracks
+from exatrkx.working_point import WorkingPoint, logit
+
+EVENTS = Path(__file__).parents[2] / "data" / "events" / "ttbar_mu0.parquet"
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    """Networks as they are before any training, with cuts in the middle of what they then say."""
+    torch.manual_seed(3)
+    embed, edge_filter, gnn = Embedding(dimension=4), EdgeFilter(hidden=16), TripletNetwork(hidden=16, rounds=2)
+    point = WorkingPoint(radius=0.05, max_neighbors=8, filter_cut=0.4, gnn_cut=0.5, max_edges=2_000_000)
+    return Pipeline(embed.eval(), edge_filter.eval(), gnn.eval(), point)
+
+
+@pytest.fixture(scope="module")
+def hits() -> FloatArray:
+    return features(next(read_events(EVENTS)))
+
+
+def candidates(tracks: Tracks) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(tracks.labels == label).tolist()) for label in range(tracks.labels.max() + 1)}
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 200])
+def test_every_spacepoint_has_a_label(pipeline: Pipeline, hits: FloatArray, size: int) -> None:
+    tracks = pipeline(hits[:size])
+    assert tracks.labels.shape == (size,)
+    assert tracks.labels.dtype == np.int64
+    assert tracks.edge_scores.shape == (tracks.edge_index.shape[1],)
+
+
+def test_labels_are_the_components_of_the_edges_that_pass(pipeline: Pipeline, hits: FloatArray) -> None:
+    tracks = pipeline(hits)
+    graph = nx.Graph(tracks.edge_index[:, tracks.edge_scores > logit(pipeline.working_point.gnn_cut)].T.tolist())
+    expected = {frozenset(part) for part in nx.connected_components(graph) if len(part) >= 3}
+    assert candidates(tracks) == expected
+    assert expected
+    firsts = [np.flatnonzero(tracks.labels == label)[0] for label in range(tracks.labels.max() + 1)]
+    assert firsts == sorted(firsts)
+
+
+def test_the_order_of_the_spacepoints_does_not_matter(pipeline: Pipeline, hits: FloatArray) -> None:
+    few = hits[:400]
+    order = np.random.default_rng(5).permutation(len(few))
+    shuffled = pipeline(np.ascontiguousarray(few[order]))
+    back = {frozenset(order[list(part)].tolist()) for part in candidates(shuffled)}
+    assert back == candidates(pipeline(few))
+
+
+def test_an_event_twice_over_joins_each_spacepoint_to_its_double(pipeline: Pipeline, hits: FloatArray) -> None:
+    few = hits[:50]
+    tracks = pipeline(np.concatenate((few, few)))
+    assert set(zip(range(50, 100), range(50), strict=True)) <= set(map(tuple, tracks.neighbour_edges.T.tolist()))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.zeros((4, 3)), r"FEATURES.*float64"),
+        (np.zeros((4, 2), dtype=np.float32), r"FEATURES.*\[4,2\]"),
+        (np.zeros(3, dtype=np.float32), r"FEATURES.*\[3\]"),
+        (np.full((2, 3), np.nan, dtype=np.float32), "FEATURES.*nan"),
+        (np.array([[1.0, np.inf, 0.0]], dtype=np.float32), "FEATURES.*inf"),
+    ],
+)
+def test_bad_features_are_refused(pipeline: Pipeline, array: FloatArray, reason: str) -> None:
+    with pytest.raises(ContractError, match=reason):
+        pipeline(array)
+
+
+def test_a_graph_over_the_limit_is_refused(pipeline: Pipeline, hits: FloatArray) -> None:
+    small = Pipeline(pipeline.embed, pipeline.edge_filter, pipeline.gnn, replace(pipeline.working_point, max_edges=10))
+    with pytest.raises(GraphTooLargeError, match="10"):
+        small(hits)

@@ -1,0 +1,228 @@
+"""Validation: figures that add up, and a report that says them."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import handmade
+import numpy as np
+import pytest
+
+from exatrkx.events.event import Event
+from exatrkx.events.parquet import read_events, write_events
+from exatrkx.events.truth import require_truth
+from exatrkx.performance.selection import TARGET, ParticleSelection
+from exatrkx.pipeline import Pipeline
+from exatrkx.validation import Validation, validate
+from exatrkx.validation.__main__ import main, served
+from exatrkx.validation.binned import ETA, PT, RADIUS, Quantity
+from exatrkx.validation.finders import Finder, Found
+from exatrkx_server import TritonServer
+
+EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    """The committed networks: what is validated is what is shipped."""
+    return Pipeline.from_weights()
+
+
+def test_two_halves_make_the_whole(pipeline: Pipeline) -> None:
+    whole = validate(pipeline, read_events(EVENTS, [0, 1, 2, 3]))
+    first, second = validate(pipeline, read_events(EVENTS, [0, 1])), validate(pipeline, read_events(EVENTS, [2, 3]))
+    assert whole.tracks == first.tracks + second.tracks
+    assert whole.candidates == first.candidates + second.candidates
+    assert whole.stages["GNN"].edges == first.stages["GNN"].edges + second.stages["GNN"].edges
+    assert whole.binned == first.binned + second.binned
+    assert second.binned == validate(pipeline, read_events(EVENTS, [3, 2])).binned, "a sum changes none of its parts"
+
+
+@pytest.fixture(scope="module")
+def evaluated(pipeline: Pipeline) -> tuple[list[Event], Validation]:
+    events = list(read_events(EVENTS, range(6)))
+    return events, validate(pipeline, events)
+
+
+def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) -> None:
+    events, result = evaluated
+    tracks = {
+        "double majority": result.tracks.efficiency_double_majority,
+        "LHC": result.tracks.efficiency_lhc,
+        "perfect": result.tracks.efficiency_perfect,
+    }
+    # The selection ends where the bins of η do not yet, and no spacepoint lies beyond them.
+    assert {name: one.total for name, one in result.binned.kinds(Quantity.EFFICIENCY, ETA).items()} == tracks
+    for stage, binned in result.binned.kinds(Quantity.EDGE_EFFICIENCY, ETA).items():
+        assert binned.total == result.stages[stage].edges.efficiency
+    assert result.binned.kinds(Quantity.DUPLICATE_RATE, ETA)[""].total == result.tracks.duplicate_rate
+    fakes = result.binned.kinds(Quantity.FAKE_RATE, ETA)[""].total
+    assert fakes.denominator <= result.tracks.fake_rate.denominator
+    for axis, values in ((PT, "pt"), (RADIUS, "vr")):
+        inside = 0
+        for event in events:
+            particles = require_truth(event).particles
+            wanted = getattr(particles, values)[TARGET.mask(event)].tolist()
+            inside += sum(axis.edges[0] <= value < axis.edges[-1] for value in wanted)
+        assert {one.total.denominator for one in result.binned.kinds(Quantity.EFFICIENCY, axis).values()} == {inside}
+
+
+def test_electrons_and_all_others_are_all(evaluated: tuple[list[Event], Validation]) -> None:
+    events, result = evaluated
+    for name, total in (("double majority", "efficiency_double_majority"), ("perfect", "efficiency_perfect")):
+        both = result.kinds["electrons"][name] + result.kinds["all others"][name]
+        assert both == getattr(result.tracks, total)
+    electrons = sum(int(np.sum(ParticleSelection(electrons="only").mask(event))) for event in events)
+    assert result.kinds["electrons"]["LHC"].denominator == electrons > 0
+
+
+def test_the_committed_networks_find_the_tracks_of_the_bundled_events(pipeline: Pipeline) -> None:
+    result = validate(pipeline, read_events(EVENTS))
+    stages = result.stages
+    assert result.events == 20
+    assert stages["neighbours"].edges.efficiency.value > 0.98
+    assert stages["neighbours"].count > stages["filter"].count > stages["GNN"].count
+    assert stages["GNN"].edges.purity.value > stages["filter"].edges.purity.value
+    # Looser than the report's figures by what 20 events can deviate.
+    assert result.tracks.efficiency_double_majority.value > 0.93
+    assert result.tracks.fake_rate.value < 0.02
+    assert result.tracks.duplicate_rate.value < 0.04
+
+
+def test_an_event_without_truth_is_refused(pipeline: Pipeline) -> None:
+    one = np.ones(4, dtype=np.float32)
+    with pytest.raises(ValueError, match="no truth"):
+        validate(pipeline, [Event(event_id=8, x=one, y=one, z=one)])
+
+
+def test_the_command_reports_and_keeps_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events, report = tmp_path / "two.parquet", tmp_path / "report.md"
+    write_events(events, read_events(EVENTS, [0, 1]))
+    assert main([str(events), "--output", str(report)]) == 0
+    printed = capsys.readouterr().out
+    assert report.read_text() in printed
+    for word in ("efficiency, double majority", "fake rate", "| GNN |", "two.parquet", "95 % interval"):
+        assert word in printed
+
+
+def test_a_missing_file_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "absent.parquet")]) == 2
+    assert "absent.parquet" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_is_told_before_the_wait(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "absent.parquet"), "--output", str(tmp_path / "none" / "report.md")]) == 1
+    assert "report.md: no such folder" in capsys.readouterr().err
+
+
+def found_as(labels: Sequence[int]) -> Finder:
+    """A finder with one answer to everything, and no graphs."""
+    return Finder(lambda _: Found(labels=np.asarray(labels, dtype=np.int64), seconds=0.5), "Nowhere", "made up")
+
+
+def test_labels_alone_have_no_edge_figures() -> None:
+    result = validate(found_as([0, 0, 0]), [handmade.event(3, [[0, 1, 2]])], ParticleSelection(min_spacepoints=3))
+    assert result.binned.kinds(Quantity.EDGE_EFFICIENCY, PT) == {}
+    assert result.stages["GNN"].count == 0
+    assert result.tracks.efficiency_perfect.numerator == 1
+    assert result.median_ms == 500.0
+
+
+def test_an_event_of_nothing_counts_as_an_event() -> None:
+    result = validate(found_as([]), [handmade.event(0, [])])
+    assert result.events == 1
+    assert all(not ratio.total.denominator for ratio in result.binned.ratios.values())
+
+
+def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, report = tmp_path / "a.parquet", tmp_path / "b.parquet", tmp_path / "report.md"
+    write_events(first, read_events(EVENTS, [0]))
+    write_events(second, read_events(EVENTS, [1, 2]))
+    samples = ["--sample", "µ = 0", str(first), "--sample", "µ = 10", str(second)]
+    assert main([*samples, "--output", str(report), "--plots", str(tmp_path / "plots")]) == 0
+    printed = capsys.readouterr().out
+    assert "## µ = 0\n" in printed
+    assert "| µ = 10 | networks | 2 | " in printed
+    assert "| electrons | " in printed
+    assert "| [0, 0.1) | " in printed
+    drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
+    binned = {"efficiency_pt", "efficiency_eta", "efficiency_radius", "edge_efficiency_pt", "edge_efficiency_eta"}
+    assert drawn == binned | {"rates_eta", "samples"}
+
+    counted: Counter[tuple[str, str]] = Counter()
+    with report.with_suffix(".csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            assert row["finder"] == "networks"
+            assert 0 <= int(row["numerator"]) <= int(row["denominator"])
+            assert float(row["low"]) < float(row["high"])
+            if (row["quantity"], row["matching_or_stage"], row["variable"]) == ("track efficiency", "perfect", "eta"):
+                counted[row["sample"], "found"] += int(row["numerator"])
+                counted[row["sample"], "all"] += int(row["denominator"])
+    for sample in ("µ = 0", "µ = 10"):
+        section = printed.split(f"## {sample}\n")[1]
+        line = next(line for line in section.splitlines() if line.startswith("| efficiency, perfect"))
+        assert f"{counted[sample, 'found']} / {counted[sample, 'all']}" in line
+
+
+@pytest.mark.server
+def test_a_server_is_judged_by_its_labels(server: TritonServer) -> None:
+    event = next(read_events(EVENTS, [0]))
+    with served(server.grpc_url, "exatrkx_ensemble") as finder:
+        result = validate(finder, [event])
+        labels = finder.find(event).labels
+    assert result.binned == validate(found_as(labels.tolist()), [event]).binned
+    assert result.candidates == labels.max() + 1
+    assert result.median_ms > 0.0
+    assert "exatrkx_ensemble" in finder.origin
+
+
+def test_plots_without_mplhep_are_refused_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mplhep", None)
+    assert main([str(tmp_path / "absent.parquet"), "--plots", str(tmp_path)]) == 1
+    assert "pip install 'exatrkx[perf]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ([], "no events"),
+        (["--sample", "µ = 0"], "a name and then files"),
+        (["--sample", "a", "x.csv", "--sample", "a", "y.csv"], "different names"),
+        (["x.csv", "--server", "127.0.0.1:8001", "--weights", "."], "a server has its own"),
+        (["x.csv", "--model", "exatrkx_custom"], "--server URL"),
+        (["x.csv", "--output", "report.csv"], "Markdown"),
+        (
+            ["x.csv", "--tracks", "CKF"],
+            "--tracks CKF: expected a file for each of 1 samples (x.csv), or - for one without",
+        ),
+        (["x.csv", "--tracks", "CKF", "a.csv", "b.csv"], "found 2"),
+        (
+            ["x.csv", "--tracks", "CKF", "a.csv", "--tracks", "CKF", "b.csv"],
+            "different names, found networks, CKF, CKF",
+        ),
+        (["x.csv", "--tracks", "networks", "a.csv"], "finders must have different names"),
+        (["x.csv", "--no-networks"], "leaves nothing to evaluate"),
+        (["x.csv", "--no-networks", "--tracks", "CKF", "-"], "leaves nothing to evaluate"),
+        (["x.csv", "--no-networks", "--tracks", "CKF", "a.csv", "--weights", "."], "which --no-networks leaves out"),
+    ],
+)
+def test_options_that_make_no_sense(arguments: Sequence[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["exatrkx.validation", "exatrkx.validate"])
+def test_both_names_of_the_command(module: str) -> None:
+    shown = subprocess.run([sys.executable, "-m", module, "--help"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert "--sample" in shown.stdout
