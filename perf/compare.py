@@ -8,34 +8,33 @@ backend, is measured and put beside them with --url and --model:
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.errors import ExatrkxError
-from exatrkx_perf.arguments import list_of, positive, size_range
-from exatrkx_perf.errors import PerfError
-from exatrkx_perf.events import read_sample
-from exatrkx_perf.existing import ExistingServer
-from exatrkx_perf.input_file import write_input_file
-from exatrkx_perf.output import results_in, steps_in, write_plots
-from exatrkx_perf.paths import EVENTS, OUTPUT
+from exatrkx_perf import EVENTS, OUTPUT
+from exatrkx_perf.command_line import list_of, parser_of, positive, run_command, server_address, size_range
+from exatrkx_perf.errors import MeasurementError
+from exatrkx_perf.events import read_sample, write_input_file
+from exatrkx_perf.plots import write_plots
+from exatrkx_perf.results import ResultsFolder, results_in, steps_in
+from exatrkx_perf.sweeps import RunningServer, Sweep
 from exatrkx_perf.tables import comparison_text
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("results", nargs="*", type=Path, help=f"folders or files of results (default: {OUTPUT})")
     add("--output", type=Path, help="folder of comparison.md and the plots (default: the first of RESULTS)")
     add("--no-plots", action="store_true")
     existing = parser.add_argument_group("a server that is running already").add_argument
-    existing("--url", help="host:port, grpc://… or http://…; port 8000 speaks HTTP")
+    existing("--url", type=server_address, help="host:port, grpc://… or http://…; port 8000 speaks HTTP")
     existing("--model", type=list_of(str), help="its models, measured in turn: A or A,B")
     existing("--events", nargs="+", default=[EVENTS], help="what is sent (default: the bundled tt̄ events)")
     existing("--spacepoints", type=size_range, metavar="LOW:HIGH", help="only events of this size")
@@ -52,42 +51,44 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Measure the running server into the folder --save."""
+    """Measure the running server into the folder --save, with the next free repeats.
+
+    Raises:
+        MeasurementError: a point could not be measured.
+    """
     sample = read_sample(options.events, size=options.spacepoints)
     input_file = options.save / "events.json"
     write_input_file(sample, input_file)
-    server = ExistingServer(
-        url=options.url,
-        models=options.model,
-        concurrencies=options.concurrency,
-        repeats=options.repeats,
-        pid=options.pid,
-    )
-    server.measure(sample, input_file, options.save)
+    server = RunningServer(options.url, options.pid)
+    points = server.points(options.model, options.concurrency, sample.name)
+    first = 1 + max((one.point.repeat for one in ResultsFolder(options.save).results), default=-1)
+    repeats = range(first, first + options.repeats)
+    most = max(options.concurrency)
+    sweep = Sweep(sample, options.save, lambda model, _: server.serve(model, most, sample, input_file))
+    if problems := sweep.run([point.at_repeat(repeat) for repeat in repeats for point in points]):
+        raise MeasurementError("\n".join(problems))
     options.results.append(options.save)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Measure what is asked for, and compare all there is."""
+    if options.url:
+        measure(options)
+    results = results_in(options.results)
+    text = comparison_text(results)
+    print(text)
+    first = options.results[0]
+    folder = options.output or (first if first.is_dir() else first.parent)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "comparison.md").write_text(f"# Comparison\n\n{text}\n")
+    written = [] if options.no_plots else write_plots(results, steps_in(options.results), folder)
+    print("\n" + "\n".join(map(str, [folder / "comparison.md", *written])))
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    try:
-        if options.url:
-            measure(options)
-        results = results_in(options.results)
-        text = comparison_text(results)
-        print(text)
-        first = options.results[0]
-        folder = options.output or (first if first.is_dir() else first.parent)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "comparison.md").write_text(f"# Comparison\n\n{text}\n")
-        written = [] if options.no_plots else write_plots(results, steps_in(options.results), folder)
-        print("\n" + "\n".join(map(str, [folder / "comparison.md", *written])))
-    except (PerfError, ExatrkxError, OSError, ValueError) as error:
-        print(f"compare.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_command("compare.py", compare, parse(arguments))
 
 
 if __name__ == "__main__":

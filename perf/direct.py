@@ -6,19 +6,17 @@ time of a single event. perf/sweep.py measures the same among the served models;
 
 from __future__ import annotations
 
-import argparse
 import sys
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.errors import ExatrkxError
-from exatrkx_perf.arguments import add_event_arguments, list_of, positive, sample_from
+from exatrkx_perf import MODEL_REPOSITORY
+from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
 from exatrkx_perf.direct import DirectRequest, run_direct
-from exatrkx_perf.errors import PerfError
-from exatrkx_perf.paths import MODEL_REPOSITORY
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 KINDS = ("processes", "threads")
@@ -26,7 +24,7 @@ KINDS = ("processes", "threads")
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add_event_arguments(parser)
     add("--workers", type=list_of(positive), default=(1, 2, 4, 8, 16), help="default: 1,2,4,8,16")
@@ -37,33 +35,31 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def direct(options: argparse.Namespace) -> int:
+    """Print a line for each number of workers."""
+    sample = sample_from(options)
+    print(f"{len(sample)} events of {sample.spacepoints.mean():,.0f} spacepoints on average")
+    print(f"{'workers':>18}{'threads':>9}{'events/s':>10}{'mean ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'MiB':>8}")
+    for kind, threads, workers in product(options.kind, options.threads, options.workers):
+        request = DirectRequest(
+            repository=options.model_repository,
+            kind=kind,
+            workers=workers,
+            threads=threads,
+            events=options.rounds * len(sample),
+        )
+        found, _ = run_direct(sample, request)
+        print(
+            f"{workers:>8} {kind:<9}{threads:>9}{found.events_per_s:>10.1f}{found.mean_ms:>9.1f}"
+            f"{found.p99_ms:>9.1f}{found.cpu_ms_per_event:>9.1f}{found.rss_mib:>8.0f}",
+            flush=True,
+        )
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    try:
-        sample = sample_from(options)
-        print(f"{len(sample)} events of {sample.spacepoints.mean():,.0f} spacepoints on average")
-        print(f"{'workers':>18}{'threads':>9}{'events/s':>10}{'mean ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'MiB':>8}")
-        for kind, threads, workers in product(options.kind, options.threads, options.workers):
-            request = DirectRequest(
-                repository=options.model_repository,
-                kind=kind,
-                workers=workers,
-                threads=threads,
-                events=options.rounds * len(sample),
-            )
-            found, _ = run_direct(sample, request)
-            print(
-                f"{workers:>8} {kind:<9}{threads:>9}{found.events_per_s:>10.1f}{found.mean_ms:>9.1f}"
-                f"{found.p99_ms:>9.1f}{found.cpu_ms_per_event:>9.1f}{found.rss_mib:>8.0f}",
-                flush=True,
-            )
-    except (PerfError, ExatrkxError, OSError) as error:
-        print(f"direct.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_command("direct.py", direct, parse(arguments))
 
 
 if __name__ == "__main__":

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from exatrkx.errors import ExatrkxError
-from exatrkx_perf.errors import PerfError
-from exatrkx_perf.launcher import install_launcher
+from exatrkx_perf.command_line import parser_of, run_command
+from exatrkx_perf.installation import install_launcher
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def install(_options: argparse.Namespace) -> int:
+    """Install the launcher, and say where it is."""
+    print(install_launcher())
+    return 0
 
 
 def main() -> int:
-    """Returns the exit code."""
-    try:
-        print(install_launcher())
-    except (PerfError, ExatrkxError, OSError) as error:
-        print(f"install_perf_analyzer.py: {error}", file=sys.stderr)
-        return 2
-    return 0
+    """The command line; returns the exit code."""
+    return run_command("install_perf_analyzer.py", install, parser_of(__doc__).parse_args())
 
 
 if __name__ == "__main__":

@@ -8,57 +8,49 @@ of the same name, with what was measured, how it grows, and whether it is what t
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from stage_benchmarks.comparisons import Settings, rows_for
-from stage_benchmarks.growth import with_growth
-from stage_benchmarks.inputs import EDGES_OF_STAND_IN, from_events, stand_in
-from stage_benchmarks.report import growth_text, report, requirements_text
-from stage_benchmarks.rows import HEADER, Circumstances, show, write_csv
-
-from exatrkx.errors import ExatrkxError
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
-from exatrkx_perf.arguments import positive
-from exatrkx_perf.machine import commit, this_machine
+from exatrkx_perf.command_line import parser_of, positive, run_command
+from exatrkx_perf.goals import stage_goals_text
+from exatrkx_perf.run_metadata import environment
+from exatrkx_perf.stage_benchmark import Benchmark, rows_for
+from exatrkx_perf.stage_inputs import EDGES_OF_STAND_IN, from_events, stand_in
+from exatrkx_perf.stage_rows import HEADER, growth_text, report, show, with_growth, write_csv
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-    from stage_benchmarks.inputs import Input
+    from exatrkx_perf.stage_inputs import Input
 
 SIZES: Final = (1_300, 10_000, 100_000)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code: 1 when two methods disagree, 2 without usable events."""
-    options = _parser().parse_args(arguments)
-    try:
-        events = events_of(options)
-    except (ExatrkxError, OSError) as error:
-        print(f"stages.py: {error}", file=sys.stderr)
-        return 2
-    settings = Settings(
+def stages(options: argparse.Namespace) -> int:
+    """Measure, print and write the rows; 1 when two methods disagree."""
+    events = events_of(options)
+    benchmark = Benchmark(
         weights=options.weights,
         threads=options.threads,
         repeats=options.repeats,
         seed=options.seed,
         largest_for_others=options.largest_for_others,
-        where=circumstances(),
+        environment=environment(),
     )
-    print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {settings.where.machine}")
+    print(f"input: {events[0].source}; 1-minute load {os.getloadavg()[0]:.2f} on {benchmark.environment['machine']}")
     print(HEADER)
     rows = []
     for event in events:
-        for row in rows_for(event, settings):
+        for row in rows_for(event, benchmark):
             print(show(row), flush=True)
             rows.append(row)
     rows = with_growth(rows)
-    print("", growth_text(rows), requirements_text(rows), sep="\n\n")
+    print("", growth_text(rows), stage_goals_text(rows), sep="\n\n")
     if options.output is not None:
         write_csv(rows, options.output)
         options.output.with_suffix(".md").write_text(f"# Stages\n\n{report(rows)}")
@@ -79,19 +71,8 @@ def events_of(options: argparse.Namespace) -> list[Input]:
     return sorted(events, key=lambda event: len(event.embedding))
 
 
-def circumstances() -> Circumstances:
-    """This machine and this source; what is written here is no change of the source."""
-    machine = this_machine()
-    versions = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    return Circumstances(
-        machine=str(machine),
-        versions=f"Python {machine.python}, {versions}",
-        commit=commit(ignore=("out", "perf/baseline")),
-    )
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__)
     add = parser.add_argument
     add("events", type=Path, nargs="*", help="files of simulated events; else a stand-in")
     add("--weights", type=Path, default=WEIGHTS_DIR, help="folder of networks and working point")
@@ -113,6 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--output", type=Path, help="CSV file; a Markdown file is written beside it")
     return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code: 1 when two methods disagree, 2 without usable events."""
+    return run_command("stages.py", stages, _parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -6,35 +6,28 @@ a --plan instead. Points that are there already are not measured again, so an in
 
 from __future__ import annotations
 
-import argparse
-import signal
 import sys
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.errors import ExatrkxError
-from exatrkx_perf.arguments import add_event_arguments, list_of, positive, sample_from
-from exatrkx_perf.errors import PerfError
-from exatrkx_perf.grid import Grid, interleaved
-from exatrkx_perf.input_file import write_input_file
-from exatrkx_perf.paths import MODEL_REPOSITORY, OUTPUT
-from exatrkx_perf.plans import full_plan, quick_plan
-from exatrkx_perf.point import Configuration
-from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models
-from exatrkx_perf.sweeping import Sweep
-from exatrkx_server import ServerError
+from exatrkx_perf import MODEL_REPOSITORY, OUTPUT
+from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
+from exatrkx_perf.events import write_input_file
+from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
+from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models, serve
+from exatrkx_perf.sweeps import Sweep
 from exatrkx_server.resources import usable_cores
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog="A list is written 1,2,4."
-    )
+    parser = parser_of(__doc__, epilog="A list is written 1,2,4.")
     add = parser.add_argument
     add_event_arguments(parser)
     add("--output", type=Path, default=OUTPUT, help="folder of the results (default: %(default)s)")
@@ -77,8 +70,8 @@ def grids(options: argparse.Namespace, models: Sequence[str]) -> list[Grid]:
     ]
 
 
-def sweep(options: argparse.Namespace) -> list[str]:
-    """Run it; returns what could not be measured."""
+def sweep(options: argparse.Namespace) -> int:
+    """Run it; 1 where something could not be measured."""
     if options.fresh:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
@@ -89,24 +82,18 @@ def sweep(options: argparse.Namespace) -> list[str]:
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)
     points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]
-    return Sweep(sample, input_file, options.output, servers, options.rounds).run(interleaved(points, options.repeats))
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    options = parse(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and perf_analyzer are stopped
-    try:
-        problems = sweep(options)
-    except (PerfError, ExatrkxError, ServerError, OSError) as error:
-        print(f"sweep.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    serving = partial(serve, settings=servers, sample=sample, input_file=input_file)
+    runs = Sweep(sample, options.output, serving, options.model_repository, options.rounds)
+    problems = runs.run(interleaved(points, options.repeats))
     for problem in problems:
         print(f"sweep.py: not measured: {problem}", file=sys.stderr)
     print(f"{options.output / 'results.csv'}")
     return 1 if problems else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    return run_command("sweep.py", sweep, parse(arguments), servers=True)
 
 
 if __name__ == "__main__":

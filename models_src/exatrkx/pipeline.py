@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import torch
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_tensor
-from exatrkx.contract import ENSEMBLE, FRNN, WCC
+from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.stages.edges import select_edges
@@ -21,6 +22,7 @@ from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     Network = Callable[..., torch.Tensor]
@@ -48,8 +50,13 @@ class Tracks:
 class Pipeline:
     """Inference pipeline: embed → neighbours → filter → apply filter → GNN → track building.
 
+    Attributes:
+        observe: a context manager around each stage, made from the served model's name: a timer, for instance.
+
     Source: Ju et al., Eur. Phys. J. C 81 (2021) 876.
     """
+
+    observe: Callable[[str], AbstractContextManager[object]]
 
     def __init__(
         self, embed: Network, edge_filter: Network, gnn: Network, working_point: WorkingPoint, device: str = "cpu"
@@ -60,6 +67,7 @@ class Pipeline:
         self.gnn = gnn
         self.working_point = working_point
         self.device = torch.device(device)
+        self.observe = nullcontext
 
     @classmethod
     def from_weights(
@@ -107,19 +115,29 @@ class Pipeline:
         check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)
-        embedding = self._for_stages(self.embed(hits))
+        with self.observe(EMBED.name):
+            points = self.embed(hits)
+        embedding = self._for_stages(points)
         _check_embedding(embedding, len(hits))
-        neighbour_edges = fixed_radius_edges(
-            embedding,
-            radius=cuts.radius,
-            max_neighbors=cuts.max_neighbors,
-            max_edges=cuts.max_edges,
-        )
-        filter_scores = self.edge_filter(hits, self._on_device(neighbour_edges))
-        edge_index = select_edges(neighbour_edges, self._for_stages(filter_scores), cut=cuts.filter_cut)
-        scores = self._for_stages(self.gnn(hits, self._on_device(edge_index)))
-        scores = check_scores_form(scores, edge_index.shape[1], WCC.input("EDGE_SCORES"))
-        labels = label_tracks(edge_index, scores, len(hits), cuts)
+        with self.observe(FRNN.name):
+            neighbour_edges = fixed_radius_edges(
+                embedding,
+                radius=cuts.radius,
+                max_neighbors=cuts.max_neighbors,
+                max_edges=cuts.max_edges,
+            )
+        edges = self._on_device(neighbour_edges)
+        with self.observe(FILTER.name):
+            logits = self.edge_filter(hits, edges)
+        filter_scores = self._for_stages(logits)
+        with self.observe(APPLYFILTER.name):
+            edge_index = select_edges(neighbour_edges, filter_scores, cut=cuts.filter_cut)
+        edges = self._on_device(edge_index)
+        with self.observe(GNN.name):
+            logits = self.gnn(hits, edges)
+        scores = check_scores_form(self._for_stages(logits), edge_index.shape[1], WCC.input("EDGE_SCORES"))
+        with self.observe(WCC.name):
+            labels = label_tracks(edge_index, scores, len(hits), cuts)
         return Tracks(labels, edge_index, scores, neighbour_edges)
 
     def _on_device(self, array: Any) -> torch.Tensor:

@@ -1,17 +1,19 @@
-"""One run of perf_analyzer: its command line, its end, and what it found."""
+"""One run of perf_analyzer: its command line, its end, and its own CSV file (`-f`, `--verbose-csv`)."""
 
 from __future__ import annotations
 
+import csv
+import math
 import resource
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from exatrkx_perf.analyzer_csv import Load, read_loads
-from exatrkx_perf.binary import find_program, program_environment
 from exatrkx_perf.errors import MeasurementError
+from exatrkx_perf.installation import find_program, program_environment
+from exatrkx_perf.results import Figures
 
 if TYPE_CHECKING:
     from exatrkx_client.address import Address
@@ -19,10 +21,12 @@ if TYPE_CHECKING:
 Mode = Literal["sync", "async"]
 SharedMemory = Literal["none", "system", "cuda"]
 
-_STABLE_PERCENT: Final = 999  # of windows over the same events the mean is wanted, whatever their spread
+_STABLE_PERCENT: Final = 999  # of windows over the same events the mean is wanted, whatever their range
 _WINDOWS: Final = 3  # perf_analyzer reports the mean of three, and takes no fewer
 _FEWEST_WAITS_S: Final = 60.0
 _TAIL: Final = 12
+_US_PER_MS: Final = 1e3
+_LATENCIES: Final = {"mean_ms": "Avg", "p50_ms": "p50", "p90_ms": "p90", "p95_ms": "p95", "p99_ms": "p99"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Request:
     Attributes:
         model: served model.
         address: the server's; its protocol is the one that is measured.
-        input_file: see `exatrkx_perf.input_file`.
+        input_file: see `exatrkx_perf.events.write_input_file`.
         window: requests in each of the three windows whose mean is reported: a multiple of the number of events.
         concurrency: requests in flight at once.
         mode: a thread for each request in flight, or one thread for all of them.
@@ -56,11 +60,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What came of it: the clients' view, perf_analyzer's own processor time, and its report as it printed it."""
+    """What came of it: throughput and latencies as the clients saw them, and perf_analyzer's own CPU time."""
 
-    load: Load
+    figures: Figures
     cpu_s: float
-    report: str
 
 
 def command_line(request: Request, csv_file: Path, program: str = "perf_analyzer") -> list[str]:
@@ -114,14 +117,48 @@ def run_analyzer(request: Request) -> Run:
         cpu_s = _children_cpu_s() - before
         if done.returncode != 0:
             raise MeasurementError(f"{request.model}: perf_analyzer ended with {done.returncode}: {_tail(done.stdout)}")
-        load = next((load for load in read_loads(csv_file) if load.concurrency == request.concurrency), None)
-    if load is None or load.events_per_s <= 0.0:
+        figures = read_loads(csv_file).get(request.concurrency)
+    if figures is None or figures.events_per_s <= 0.0:
         raise MeasurementError(f"{request.model}: perf_analyzer measured nothing: {_tail(done.stdout)}")
-    return Run(load, cpu_s, done.stdout)
+    return Run(figures, cpu_s)
+
+
+def read_loads(path: Path) -> dict[int, Figures]:
+    """What the clients saw, by requests in flight: every line of perf_analyzer's CSV file.
+
+    Raises:
+        MeasurementError: the file is missing, empty, or not perf_analyzer's.
+    """
+    try:
+        with path.open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+    except OSError as error:
+        raise MeasurementError(f"perf_analyzer wrote no {path.name}: {error.strerror}") from error
+    if not rows:
+        raise MeasurementError(f"{path}: no measurement in it")
+    try:
+        return {int(row["Concurrency"]): _figures(row) for row in rows}
+    except (KeyError, TypeError, ValueError) as error:
+        raise MeasurementError(f"{path}: no file of perf_analyzer's: {error}; found {rows}") from error
+
+
+def _figures(row: dict[str, str]) -> Figures:
+    ms: dict[str, Any] = {
+        name: _number(row.get(f"{column} latency")) / _US_PER_MS for name, column in _LATENCIES.items()
+    }
+    return Figures(events_per_s=float(row["Inferences/Second"]), requests=0, **ms)
+
+
+def _number(text: str | None) -> float:
+    """A number of µs; NaN for an absent or empty field, which perf_analyzer leaves where it has nothing to say."""
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _children_cpu_s() -> float:
-    """Processor time of children that have ended: perf_analyzer's, as none other ends meanwhile."""
+    """CPU time of children that have ended: perf_analyzer's, as none other ends meanwhile."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, Configuration, Point
-from exatrkx_perf.spread import Spread, ratio
+from exatrkx_perf.median_range import MedianRange, ratio
+from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, Configuration, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,12 +45,12 @@ class Repeats:
         """A column of the results by repeat."""
         return {result.point.repeat: float(getattr(result.figures, figure)) for result in self.results}
 
-    def spread(self, figure: str) -> Spread | None:
-        return Spread.of(self.values(figure).values())
+    def median_range(self, figure: str) -> MedianRange | None:
+        return MedianRange.of(self.values(figure).values())
 
     def median(self, figure: str) -> float:
-        spread = self.spread(figure)
-        return spread.median if spread else float("nan")
+        found = self.median_range(figure)
+        return found.median if found else float("nan")
 
 
 def gather(results: Iterable[Result]) -> list[Repeats]:
@@ -104,10 +104,10 @@ def single_client(every: Sequence[Repeats], series: Series, threads: int) -> Rep
     return candidates[0] if candidates else None
 
 
-def figure_ratio(above: Repeats | None, below: Repeats | None, figure: str) -> Spread | None:
+def figure_ratio(above: Repeats | None, below: Repeats | None, figure: str) -> MedianRange | None:
     """The ratio of one figure of two points; None where one of them was not measured.
 
-    Points of one configuration were measured in turn; see `exatrkx_perf.grid.interleaved`.
+    Points of one configuration were measured in turn; see `exatrkx_perf.points.interleaved`.
     """
     if above is None or below is None:
         return None

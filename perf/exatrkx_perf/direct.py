@@ -1,34 +1,36 @@
-"""The pipeline as a function call, in one process or several: what a server is compared with.
-
-This module needs no torch: the work is done in processes of its own (`exatrkx_perf.direct_worker`).
-"""
+"""The direct pipeline, a function call in one process or several: what a server is compared with."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import multiprocessing
 import os
 import queue
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
+import psutil
 
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.results import Figures
-from exatrkx_perf.step_times import UNEXPLAINED, StepTime
+from exatrkx_perf.results import UNEXPLAINED, Figures, StepTime
+from exatrkx_perf.timing import clock_of, seconds_of, timed_stages
 from exatrkx_server.resources import thread_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from exatrkx_perf.direct_worker import WorkerReport
-    from exatrkx_perf.events import Sample
+    from exatrkx.pipeline import Pipeline
+    from exatrkx_perf.events import FeatureArray, Sample
 
 Kind = Literal["processes", "threads"]
 
 _TIMEOUT_S: Final = 600.0
+_READY_TIMEOUT_S: Final = 300.0
 _POLL_S: Final = 0.2
 _MIB: Final = 1 << 20
 
@@ -92,8 +94,30 @@ def run_direct(sample: Sample, request: DirectRequest) -> tuple[Figures, list[St
     return summary(found, request.events), stage_times(found)
 
 
+@dataclass(slots=True)
+class WorkerReport:
+    """What one process did between the start of all and its own last event.
+
+    Attributes:
+        began, ended: on the machine's monotonic clock, in s.
+        latencies_s: of each event.
+        cpu_s: CPU time, all threads.
+        rss: resident bytes at the end.
+        stages_s: what each stage took, all events together; none where several threads run them at once.
+        error: why it failed, if it did.
+    """
+
+    began: float = 0.0
+    ended: float = 0.0
+    latencies_s: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+    rss: int = 0
+    stages_s: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+
 def summary(reports: list[WorkerReport], events: int) -> Figures:
-    """Throughput from the first start to the last end, latencies of all events, sums of processor time and memory."""
+    """Throughput from the first start to the last end, latencies of all events, sums of CPU time and memory."""
     seconds = max(report.ended for report in reports) - min(report.began for report in reports)
     latencies_ms = np.concatenate([report.latencies_s for report in reports]) * 1e3
     cpu_s = sum(report.cpu_s for report in reports)
@@ -124,11 +148,88 @@ def stage_times(reports: list[WorkerReport]) -> list[StepTime]:
     return [*steps, StepTime(UNEXPLAINED, events, 0.0, 0.0, 0.0, 0.0, whole - sum(stages.values()))]
 
 
-def _work(*arguments: Any, **options: Any) -> None:
-    # Imported here: torch reads the number of threads from the environment that this process was started with.
-    from exatrkx_perf.direct_worker import work  # noqa: PLC0415
+def load_pipeline(repository: Path, device: str = "cpu") -> Pipeline:
+    """The pipeline with the networks and the working point of a model repository, as they are served.
 
-    work(*arguments, **options)
+    Raises:
+        ContractError: a network is missing; export/trace_models.py writes it.
+    """
+    from exatrkx.pipeline import Pipeline  # noqa: PLC0415
+    from exatrkx.serving.model_config import read_working_point  # noqa: PLC0415 - see `_work`
+
+    embed, edge_filter, gnn = (repository / name / "1" / "model.pt" for name in ("embed", "filter", "gnn"))
+    return Pipeline.from_torchscript(embed, edge_filter, gnn, read_working_point(repository), device)
+
+
+def _work(
+    repository: Path,
+    arrays: tuple[FeatureArray, ...],
+    *,
+    events: int,
+    python_threads: int,
+    computing_threads: int,
+    next_event: Any,  # multiprocessing's shared Value, whose type has no name
+    start: Any,  # and its Barrier
+    reports: Any,  # and its Queue
+) -> None:
+    """One process: find tracks until `next_event` has reached `events`; put a WorkerReport into `reports`.
+
+    torch is imported here: it reads the number of threads from the environment that this process was started with, and
+    the process that starts this one needs none of it.
+    """
+    import torch  # noqa: PLC0415
+
+    report = WorkerReport()
+    try:
+        torch.set_num_threads(computing_threads)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        pipeline = load_pipeline(repository, device)
+        for array in arrays:  # every size once, as the servers are warmed up
+            pipeline(array)
+        # On a GPU a stage that is waited for is not the pipeline as it runs: its stages are not timed here.
+        one_at_a_time = python_threads == 1 and device == "cpu"
+        timer = timed_stages(pipeline) if one_at_a_time else contextlib.nullcontext(report.stages_s)
+        with timer as report.stages_s:
+            start.wait(_READY_TIMEOUT_S)
+            _measure(pipeline, arrays, python_threads, lambda: _take(next_event, events), report)
+    except Exception as error:
+        start.abort()
+        report.error = f"{type(error).__name__}: {error}"
+    reports.put(report)
+
+
+def _measure(
+    pipeline: Pipeline,
+    arrays: tuple[FeatureArray, ...],
+    python_threads: int,
+    take: Callable[[], int | None],
+    report: WorkerReport,
+) -> None:
+    cpu = time.process_time()
+    clock = clock_of(pipeline.device)
+    report.began = time.monotonic()
+
+    def loop() -> None:
+        while (number := take()) is not None:
+            report.latencies_s += seconds_of(1, functools.partial(pipeline, arrays[number % len(arrays)]), clock)
+
+    extra = [threading.Thread(target=loop) for _ in range(python_threads - 1)]
+    for thread in extra:
+        thread.start()
+    loop()
+    for thread in extra:
+        thread.join()
+    report.ended = time.monotonic()
+    report.cpu_s = time.process_time() - cpu
+    report.rss = psutil.Process().memory_info().rss
+
+
+def _take(next_event: Any, events: int) -> int | None:
+    """The number of the next event, which nobody else gets; None when all are taken."""
+    with next_event.get_lock():
+        number = int(next_event.value)
+        next_event.value = number + 1
+    return number if number < events else None
 
 
 def _collect(reports: Any, workers: list[Any]) -> list[WorkerReport]:
@@ -156,13 +257,10 @@ def _collect(reports: Any, workers: list[Any]) -> list[WorkerReport]:
 @contextlib.contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
     """Set environment variables for the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
+    before = dict(os.environ)
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        os.environ.clear()
+        os.environ.update(before)

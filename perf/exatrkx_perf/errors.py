@@ -1,10 +1,12 @@
 """Errors of a measurement."""
 
-from exatrkx.errors import ExatrkxError
+from exatrkx.errors import ExatrkxError, ExitCode
 
 
 class PerfError(ExatrkxError):
     """Base of every error of this package; its text is for the person at the command line."""
+
+    exit_code = ExitCode.USAGE
 
 
 class ToolMissingError(PerfError):

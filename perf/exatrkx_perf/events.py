@@ -1,14 +1,17 @@
-"""Which events a measurement sends, and in which order."""
+"""Events that a measurement sends: which, in which order, and as the file that `perf_analyzer --input-data` reads."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from exatrkx.checks import check_finite
+from exatrkx.contract import ENSEMBLE
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx_perf.errors import PerfError
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FeatureArray = npt.NDArray[np.float32]
+
+INPUT: Final = ENSEMBLE.inputs[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +87,26 @@ def balanced_order(sizes: Sequence[int]) -> list[int]:
     bits = max(len(sizes) - 1, 0).bit_length()
     ranks = (int(f"{i:0{bits}b}"[::-1], 2) if bits else 0 for i in range(1 << bits))
     return [by_size[rank] for rank in ranks if rank < len(sizes)]
+
+
+def write_input_file(sample: Sample, path: Path) -> None:
+    """Write the sample's events, one entry each; a reader sees the whole file or none.
+
+    Numbers are written with the digits that bring back the same FP32 value.
+
+    Raises:
+        ContractError: an event has features that are not finite, for which JSON has no number.
+
+    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    with unfinished.open("w") as stream:
+        stream.write('{"data": [')
+        for number, array in enumerate(sample.arrays):
+            check_finite(array, INPUT.name)
+            content = ", ".join(map(str, array.ravel()))
+            shape = json.dumps(list(array.shape))
+            stream.write(f'{"," if number else ""}\n{{"{INPUT.name}": {{"content": [{content}], "shape": {shape}}}}}')
+        stream.write("\n]}\n")
+    unfinished.replace(path)

@@ -1,66 +1,166 @@
-"""`perf_analyzer` as one types it: a launcher in the Python environment's `bin`, in front of the program.
+"""`perf_analyzer` as one types it: of a whole pipeline it always ends with figures, and says how stable they were.
 
-The launcher sets the path of the two libraries, and where a whole pipeline (`-m exatrkx_…`) is named without any input
-it gives it the bundled events: random numbers, perf_analyzer's own default, are no collision event. Every other
-argument goes through as it is.
+By itself perf_analyzer sends random numbers, which are no collision event, and gives up without a figure where three
+windows of time do not agree within 10 %, as they do not on a busy machine. Asked for a pipeline (`-m exatrkx_…`), it is
+given the bundled events, windows of so many requests and a wide limit on their range, each only where the user has not
+chosen otherwise; the range is printed at the end. Every other argument goes through as it is.
 """
 
 from __future__ import annotations
 
-import shlex
+import json
+import os
+import re
+import signal
+import subprocess
 import sys
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from exatrkx_perf.binary import PROGRAM, installed_program, is_elf, link_libraries
-from exatrkx_perf.errors import ToolMissingError
-from exatrkx_perf.events import read_sample
-from exatrkx_perf.input_file import write_input_file
-from exatrkx_perf.paths import EVENTS
+from exatrkx_perf.median_range import MedianRange
 
-_SCRIPT: Final = """\
-#!/bin/sh
-# perf_analyzer of tritonclient with the libraries that it needs; made by perf/install_perf_analyzer.py, which also
-# makes it again.
-program={program}
-libraries={libraries}
-events={events}
-LD_LIBRARY_PATH=$libraries${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
-export LD_LIBRARY_PATH
-case " $* " in
-*" --input-data"* | *" --shape"* | *" -z "*) ;;
-*" -m exatrkx_"*)
-    echo "perf_analyzer: no --input-data, so it sends the bundled events: $events" >&2
-    set -- "$@" --input-data "$events"
-    ;;
-esac
-exec "$program" "$@"
-"""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+ENOUGH_REQUESTS: Final = 100
+"""Of the bundled events, in each window: five rounds over all of them."""
+
+FEWEST_REQUESTS: Final = 20
+"""Of a user's own events, which may take much longer: at least so many, in whole rounds."""
+
+WIDE_PERCENT: Final = 1_000_000
+STABLE_PERCENT: Final = 10.0
+"""perf_analyzer's own limit on how much the largest of three windows may exceed the smallest."""
+
+_RECENT: Final = 3
+_LEVEL: Final = re.compile(r"^(Request concurrency: \d+|Request Rate: [\d.e+]+)")
+_WINDOW: Final = re.compile(r"^\s*Pass \[\d+\] throughput: ([\d.e+-]+) infer/sec\. (\w+) latency: (\d+) usec")
 
 
-def install_launcher(prefix: Path = Path(sys.prefix)) -> Path:
-    """Put the launcher into an environment; again where a newly installed wheel has replaced it.
+def is_given(words: Sequence[str], *options: str) -> bool:
+    """Whether one of these options is among the words of a command line, as getopt reads them.
 
-    Returns:
-        The launcher's path.
-
-    Raises:
-        ToolMissingError: the environment has no perf_analyzer, or nothing that has its libraries.
+    `-s 5` and `-s5` are both -s; a long option may be cut short (`--stab 5`) or have its value in the word (`--a=5`).
     """
-    launcher, program = prefix / "bin" / PROGRAM, installed_program(prefix)
-    program.parent.mkdir(parents=True, exist_ok=True)
-    if launcher.is_file() and is_elf(launcher):
-        launcher.replace(program)
-    if not program.is_file():
-        raise ToolMissingError(f"no {PROGRAM} in {prefix}: pip install 'tritonclient[grpc,http]==2.50.0'")
-    libraries = program.with_name(f"{PROGRAM}-libraries")
-    if not link_libraries(libraries):
-        raise ToolMissingError(f"nothing has the libraries of {PROGRAM}: pip install nvidia-pytriton==0.7.0")
-    events = prefix / "share" / "exatrkx" / "events.json"
-    write_input_file(read_sample([EVENTS]), events)
-    paths = {"program": program, "libraries": libraries, "events": events}
-    unfinished = launcher.with_name(f".{PROGRAM}.unfinished")
-    unfinished.write_text(_SCRIPT.format_map({name: shlex.quote(str(path)) for name, path in paths.items()}))
-    unfinished.chmod(0o755)
-    unfinished.replace(launcher)
-    return launcher
+    for word in words:
+        name = word.partition("=")[0]
+        for option in options:
+            long = option.startswith("--")
+            if (name[2:] and option.startswith(name)) if long else word.startswith(option):
+                return True
+    return False
+
+
+def pipeline_of(words: Sequence[str]) -> str | None:
+    """The model of a command line where it is one of this project's pipelines."""
+    models = [word[2:] or value for word, value in pairwise([*words, ""]) if word[:2] == "-m"]
+    return models[-1] if models and models[-1].startswith("exatrkx_") else None
+
+
+def completed(words: Sequence[str], events: Path) -> list[str]:
+    """The words with an input, windows and a limit, each where the user gave none.
+
+    Args:
+        words: of a command line that asks for a pipeline.
+        events: the bundled ones, as input for perf_analyzer.
+    """
+    found = list(words)
+    requests = _round(words)
+    if not is_given(words, "--input-data", "--shape", "-z", "--data-directory"):
+        found += ["--input-data", str(events)]
+        requests = ENOUGH_REQUESTS
+    if not is_given(words, "-p", "--measurement-interval", "--measurement-mode", "--request-count", "--request-period"):
+        found += ["--measurement-mode", "count_windows"]
+        if not is_given(words, "--measurement-request-count"):
+            found += ["--measurement-request-count", str(requests)]
+    if not is_given(words, "-s", "--stability-percentage"):
+        found += ["-s", str(WIDE_PERCENT)]
+    return found if is_given(words, "-v") else [*found, "-v"]  # it prints each window
+
+
+def _round(words: Sequence[str]) -> int:
+    """Requests in whole rounds over the events of `--input-data`, where that can be read."""
+    for word, value in pairwise([*words, ""]):
+        name, _, attached = word.partition("=")
+        if is_given([name], "--input-data"):
+            try:
+                events = len(json.loads(Path(attached or value).read_text())["data"])
+                return -(-FEWEST_REQUESTS // events) * events
+            except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+                break
+    return FEWEST_REQUESTS
+
+
+@dataclass(slots=True)
+class Windows:
+    """The windows that perf_analyzer measured at one load, as it printed them: answers per second, and latency in ms.
+
+    Attributes:
+        level: concurrency or request rate, in perf_analyzer's words.
+        latency: which latency it printed: Avg, or a percentile.
+    """
+
+    level: str
+    latency: str = ""
+    per_s: list[float] = field(default_factory=list)
+    ms: list[float] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        recent = (self.per_s[-_RECENT:], self.ms[-_RECENT:])
+        per_s, ms = (MedianRange.of(values) for values in recent)
+        if per_s is None or ms is None:
+            return f"{self.level}: no window was measured"
+        figures = f"{self.level}: throughput {per_s:.1f} infer/sec, {self.latency} latency {ms:.1f} ms; "
+        if per_s.number < _RECENT:
+            return f"{figures}{per_s.number} of {_RECENT} windows: too few to tell"
+        percent = max(100.0 * (one.high / one.low - 1.0) if one.low > 0.0 else float("inf") for one in (per_s, ms))
+        verdict = "stable" if percent <= STABLE_PERCENT else "not stable"
+        return f"{figures}the largest of {_RECENT} windows exceeds the smallest by {percent:.0f} %: {verdict}"
+
+
+def read_windows(lines: Iterable[str]) -> list[Windows]:
+    """The windows of each load, from what perf_analyzer prints with `-v`."""
+    found: list[Windows] = []
+    for line in lines:
+        if level := _LEVEL.match(line):
+            found.append(Windows(level[1]))
+        elif (window := _WINDOW.match(line)) and found:
+            found[-1].per_s.append(float(window[1]))
+            found[-1].latency = window[2]
+            found[-1].ms.append(float(window[3]) / 1e3)
+    return found
+
+
+def run(program: str, words: Sequence[str]) -> int:
+    """Exit code of perf_analyzer; what it prints goes through, and the stability of every load comes last.
+
+    An interrupt from the keyboard is perf_analyzer's own to answer, which it reaches, too; SIGTERM is handed on.
+    """
+    lines = []
+    with subprocess.Popen([program, *words], stdout=subprocess.PIPE, text=True, errors="replace") as process:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    if windows := read_windows(lines):
+        limit = f"stable is within {STABLE_PERCENT:g} %, of throughput and of latency"
+        print(f"Stability, median (range) of the last windows ({limit}):", *windows, sep="\n  ", flush=True)
+    return process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def main(program: str, events: str, *words: str) -> int:
+    """The launcher: `perf_analyzer WORDS…`; see `exatrkx_perf.installation.install_launcher`."""
+    if pipeline_of(words) is None:
+        os.execv(program, [program, *words])  # noqa: S606 - it takes this process's place
+    full = completed(words, Path(events))
+    if added := full[len(words) :]:
+        print(f"perf_analyzer: as nothing else was asked, with {' '.join(added)}", file=sys.stderr)
+    return run(program, full)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,27 +1,79 @@
-"""The plots of saved results: throughput, utilisation, latency; the steps' are in `step_plot`."""
+"""Plots of saved results: throughput, utilisation, latency, with medians and ranges; the steps' are in `step_plot`."""
 
 from __future__ import annotations
 
 from itertools import cycle, product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from exatrkx.reporting.plot_style import headline, new_figure
-from exatrkx_perf.comparison import Repeats, Series, all_series, configurations, plain, saturation, single_client
-from exatrkx_perf.drawing import draw_spreads, look
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.reporting.plot_style import headline, new_figure, save, style
+from exatrkx_perf.comparison import (
+    Repeats,
+    Series,
+    all_series,
+    configurations,
+    gather,
+    plain,
+    saturation,
+    single_client,
+)
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.point import DIRECT, Configuration
+from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, Configuration
+from exatrkx_perf.step_plot import step_plot
+from exatrkx_perf.tables import counted, short
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from exatrkx_perf.median_range import MedianRange
+    from exatrkx_perf.results import PointStep, Result
+
+MODEL_COLOURS: Final = {
+    DIRECT: "#5b6470",
+    CUSTOM.name: "#0072b2",
+    COMPILED_ENSEMBLE: "#e69f00",
+    ENSEMBLE.name: "#d55e00",
+}
+OTHER_COLOURS: Final = ("#009e73", "#cc79a7", "#56b4e9", "#f0e442")
+MODEL_MARKERS: Final = {DIRECT: "s", CUSTOM.name: "D", COMPILED_ENSEMBLE: "^", ENSEMBLE.name: "o"}
 PERCENTILES: Final = {"p50_ms": "50 %", "p90_ms": "90 %", "p95_ms": "95 %", "p99_ms": "99 %"}
 _ONE_ROW: Final = 4
 _LINES: Final = ("-", "--", ":", "-.")
+
+
+def write_plots(results: Sequence[Result], steps: Sequence[PointStep], folder: Path) -> list[Path]:
+    """Draw every plot for which there is something to draw.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ExatrkxError: mplhep is not installed.
+    """
+    every = gather(results)
+    threads = sorted({one.threads for one in configurations(plain(every))} - {0}) or [1]
+    drawings: dict[str, Callable[[], Figure]] = {
+        "throughput.png": lambda: throughput_plot(every),
+        "instances.png": lambda: instances_plot(every),
+        "latency.png": lambda: latency_plot(every),
+        "steps.png": lambda: step_plot(steps, threads[0]),
+    }
+    written = []
+    with style():
+        for name, draw in drawings.items():
+            try:
+                save(draw(), folder / name)
+            except ResultsError:  # nothing of this kind was measured
+                continue
+            written.append(folder / name)
+    return written
 
 
 def throughput_plot(every: Sequence[Repeats]) -> Figure:
@@ -83,8 +135,8 @@ def _curve(panel: Axes, every: Sequence[Repeats], series: Series, configuration:
         and (one.point.threads == configuration.threads if direct else one.point.configuration == configuration)
     ]
     points.sort(key=lambda one: one.point.concurrency)
-    spreads = [(one.point.concurrency, one.spread("events_per_s")) for one in points]
-    draw_spreads(panel, spreads, **look(series, all_series(every)))
+    values = [(one.point.concurrency, one.median_range("events_per_s")) for one in points]
+    draw_ranges(panel, values, **look(series, all_series(every)))
 
 
 def instances_plot(every: Sequence[Repeats]) -> Figure:
@@ -122,9 +174,9 @@ def _against_instances(panel: Axes, every: Sequence[Repeats], used: Sequence[Con
     for series, (number, line) in product(served, zip(threads, cycle(_LINES))):
         best = {c.instances: saturation(every, series, c) for c in used if c.threads == number}
         how = look(series, served)
-        how["label"] += f", {number} thread{'s' if number > 1 else ''}"
-        spreads = [(count, point.spread(figure)) for count, point in best.items() if point is not None]
-        draw_spreads(panel, spreads, linestyle=line, **how)
+        how["label"] += f", {counted(number, 'thread')}"
+        values = [(count, point.median_range(figure)) for count, point in best.items() if point is not None]
+        draw_ranges(panel, values, linestyle=line, **how)
 
 
 def latency_plot(every: Sequence[Repeats]) -> Figure:
@@ -149,8 +201,8 @@ def _percentiles(panel: Axes, points: dict[Series, Repeats | None], *, with_conc
         how = look(series, list(points))
         how["label"] += f", {point.point.concurrency} in flight" if with_concurrency else ""
         shift = 0.2 * (place - (len(present) - 1) / 2)
-        spreads = [(number + shift, point.spread(column)) for number, column in enumerate(PERCENTILES)]
-        draw_spreads(panel, spreads, linestyle="", **how)
+        values = [(number + shift, point.median_range(column)) for number, column in enumerate(PERCENTILES)]
+        draw_ranges(panel, values, linestyle="", **how)
     panel.set_xticks(range(len(PERCENTILES)), PERCENTILES.values())
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlim(-0.5, len(PERCENTILES) - 0.5)
@@ -162,7 +214,33 @@ def _percentiles(panel: Axes, points: dict[Series, Repeats | None], *, with_conc
 
 
 def _named(configuration: Configuration) -> str:
-    instances, threads = configuration.instances, configuration.threads
-    if not instances:
+    if not configuration.instances:
         return "as the server has it"
-    return f"{instances} instance{'s' if instances > 1 else ''}, {threads} thread{'s' if threads > 1 else ''} each"
+    return f"{counted(configuration.instances, 'instance')}, {counted(configuration.threads, 'thread')} each"
+
+
+def look(series: Series, every: Sequence[Series]) -> dict[str, Any]:
+    """Colour, marker and label of a series; what a Python backend serves has open markers.
+
+    Args:
+        series: what is drawn.
+        every: all that are drawn, which decides the colours of models that have none of their own.
+    """
+    others = [one.model for one in every if one.model not in MODEL_COLOURS]
+    own = MODEL_COLOURS.get(series.model)
+    return {
+        "color": own or OTHER_COLOURS[others.index(series.model) % len(OTHER_COLOURS)],
+        "marker": MODEL_MARKERS.get(series.model, "^"),
+        "markerfacecolor": "white" if "(python)" in short(series) else None,
+        "label": short(series),
+    }
+
+
+def draw_ranges(panel: Axes, points: Iterable[tuple[float, MedianRange | None]], **how: Any) -> None:
+    """Draw medians at their places, with bars over the range of the repeats; places without a value are left out."""
+    drawn = [(place, value) for place, value in points if value is not None]
+    if not drawn:
+        return
+    ranges = np.array([[value.median - value.low, value.high - value.median] for _, value in drawn]).T
+    places, medians = [place for place, _ in drawn], [value.median for _, value in drawn]
+    panel.errorbar(places, medians, yerr=ranges, linewidth=1.6, elinewidth=1.2, capsize=2.5, **how)

@@ -1,4 +1,4 @@
-"""Results as a tidy CSV: one row for each measured point, added as it is measured."""
+"""Results of a sweep: `results.csv` has a row for each measured point, `steps.csv` one for each of its steps."""
 
 from __future__ import annotations
 
@@ -9,13 +9,20 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.point import Point, point_columns, point_from_row
+from exatrkx_perf.points import Point
+from exatrkx_perf.run_metadata import RunMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 NAN: Final = math.nan
+
+PARTS: Final = ("queue", "compute_input", "compute_infer", "compute_output")
+"""Triton's names for the parts of serving one request, in their order."""
+
+UNEXPLAINED: Final = "unexplained"
+"""The name of the row for what an ensemble's requests took beyond the sum of their steps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,62 +54,69 @@ class Figures:
     ready_s: float = NAN
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
-    """Under which a point was measured."""
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """Mean times of one step, in ms for one request of the whole pipeline.
 
-    events: int
-    spacepoints_mean: float
-    spacepoints_min: int
-    spacepoints_max: int
-    machine: str
-    server: str
-    commit: str
-    began: str
+    Attributes:
+        step: name of the served model; `UNEXPLAINED` for the rest.
+        requests: how many the step answered.
+        queue_ms: waiting until an instance is free.
+        compute_input_ms: handing the inputs to the instance.
+        compute_infer_ms: the backend's own time; for a Python model the way to its process and back is in it.
+        compute_output_ms: taking the outputs.
+        total_ms: what Triton counts for the step as a whole.
+    """
+
+    step: str
+    requests: int
+    queue_ms: float
+    compute_input_ms: float
+    compute_infer_ms: float
+    compute_output_ms: float
+    total_ms: float
+
+    @property
+    def parts_ms(self) -> float:
+        return self.queue_ms + self.compute_input_ms + self.compute_infer_ms + self.compute_output_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A row of the file."""
+    """A row of `results.csv`."""
 
     point: Point
     figures: Figures
-    circumstances: Circumstances
+    metadata: RunMetadata
 
     def row(self) -> dict[str, str]:
-        cells = asdict(self.point) | asdict(self.figures) | asdict(self.circumstances)
-        return {name: cell(value) for name, value in cells.items()}
+        return cells_of(self.point, self.figures, self.metadata)
 
 
-COLUMNS: Final = (
-    *point_columns(),
-    *(field.name for field in fields(Figures)),
-    *(field.name for field in fields(Circumstances)),
-)
+@dataclass(frozen=True, slots=True)
+class PointStep:
+    """A row of `steps.csv`: one step at one point."""
+
+    point: Point
+    time: StepTime
 
 
-def cell(value: object) -> str:
-    """Text of a number with six digits, empty for NaN."""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.6g}"
-    return str(value)
-
-
-class ResultsFile:
-    """A results file that grows: rows that are in it are kept, new ones added one at a time.
+class ResultsFolder:
+    """A folder with both files, which grow: rows that are in them are kept, new ones added one point at a time.
 
     Args:
-        path: made with its folder when the first row comes.
+        path: made when the first row comes.
 
     Raises:
-        ResultsError: there is a file that holds something else, or rows of another version of the columns.
+        ResultsError: `results.csv` holds something else, or rows of another version of the columns.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.results = read_results(path) if path.exists() and path.stat().st_size else []
+        self.file = path / "results.csv"
+        self.results = read_results(self.file) if self.file.exists() and self.file.stat().st_size else []
         self._done = {result.point.key() for result in self.results}
-        self._drop_partial_row()
+        drop_partial_line(self.file)
 
     def __contains__(self, point: Point) -> bool:
         return point.key() in self._done
@@ -113,70 +127,136 @@ class ResultsFile:
         Raises:
             ResultsError: the file has rows of another one.
         """
-        others = {result.circumstances.machine for result in self.results} - {machine}
+        others = {result.metadata.machine for result in self.results} - {machine}
         if others:
-            raise ResultsError(f"{self.path} has results of another machine ({others.pop()}): name another --output")
+            raise ResultsError(f"{self.file} has results of another machine ({others.pop()}): name another folder")
 
-    def add(self, result: Result) -> None:
-        """Write one row, so that it stays whatever happens next."""
-        add_row(self.path, COLUMNS, result.row())
+    def add(self, result: Result, steps: Iterable[StepTime] = ()) -> None:
+        """Write the steps, then the point, which is measured again where it lacks."""
+        if rows := [cells_of(result.point, step) for step in steps]:
+            append_rows(self.path / "steps.csv", rows)
+        append_rows(self.file, [result.row()])
         self.results.append(result)
         self._done.add(result.point.key())
 
-    def _drop_partial_row(self) -> None:
-        """Take away what a killed process left behind the last line end."""
-        if self.path.exists():
-            drop_partial_line(self.path)
+
+def read_results(path: Path) -> list[Result]:
+    """Read a `results.csv`.
+
+    Raises:
+        ResultsError: it is missing, or not such a file.
+    """
+    return [Result(*parts) for parts in read_rows(path, "results", Point, Figures, RunMetadata)]
 
 
-def add_row(path: Path, columns: Iterable[str], row: dict[str, str]) -> None:
-    """Append a row to a CSV file, with its header where the file is new."""
+def read_steps(path: Path) -> list[PointStep]:
+    """Read a `steps.csv`. Of a point that is there twice, as a killed sweep may leave it, the last rows count.
+
+    Raises:
+        ResultsError: it is missing, or not such a file.
+    """
+    found = [PointStep(*parts) for parts in read_rows(path, "step times", Point, StepTime)]
+    return list({(entry.point.key(), entry.time.step): entry for entry in found}.values())
+
+
+def results_in(paths: Iterable[Path]) -> list[Result]:
+    """The results of files, or of folders with a `results.csv`.
+
+    Raises:
+        ResultsError: one is missing or no such file, or there are no results at all.
+    """
+    found = [result for path in paths for result in read_results(path / "results.csv" if path.is_dir() else path)]
+    if not found:
+        raise ResultsError("no results: python perf/sweep.py measures some")
+    return found
+
+
+def steps_in(paths: Iterable[Path]) -> list[PointStep]:
+    """The step times beside the results; none where there is no `steps.csv`."""
+    files = [(path if path.is_dir() else path.parent) / "steps.csv" for path in paths]
+    return [entry for file in dict.fromkeys(files) if file.exists() for entry in read_steps(file)]
+
+
+def columns_of(*kinds: Any) -> tuple[str, ...]:
+    """The fields of one dataclass after the other."""
+    return tuple(field.name for kind in kinds for field in fields(kind))
+
+
+def cells_of(*parts: Any, digits: str = ".6g") -> dict[str, str]:
+    """One row: the fields of one dataclass's instance after the other, as text."""
+    return {name: cell(value, digits) for part in parts for name, value in asdict(part).items()}
+
+
+def cell(value: object, digits: str = ".6g") -> str:
+    """Text of a value, of a float in the format `digits`; empty for NaN."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else format(value, digits)
+    return str(value)
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    """Append rows to a file, with a header where it is new, so that they stay whatever happens next.
+
+    What a killed process left behind the last line end is taken away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    drop_partial_line(path)
     with path.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
-        if stream.tell() == 0:
-            writer.writeheader()
-        writer.writerow(row)
+        writer = csv.writer(stream, lineterminator="\n")
+        for row in rows:
+            if stream.tell() == 0:
+                writer.writerow(row)
+            writer.writerow(row.values())
         stream.flush()
         os.fsync(stream.fileno())
 
 
 def drop_partial_line(path: Path) -> None:
     """Cut a file after its last line end."""
-    content = path.read_bytes()
+    content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):
         path.write_bytes(content[: content.rfind(b"\n") + 1])
 
 
-def read_results(path: Path) -> list[Result]:
-    """Read a file of results; a last line that was cut off is left out.
+def read_rows(path: Path, what: str, *kinds: Any) -> list[tuple[Any, ...]]:
+    """Read a file, each row as an instance of every dataclass; a last line that was cut off is left out.
+
+    Args:
+        path: the file.
+        what: it should hold, for the error's text.
+        kinds: dataclasses of str, int, float and bool.
 
     Raises:
         ResultsError: it is missing, or not such a file.
     """
     try:
         with path.open(newline="") as stream:
-            complete = [line for line in stream if line.endswith("\n")]
+            rows = csv.DictReader([line for line in stream if line.endswith("\n")])
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from error
-    rows = csv.DictReader(complete)
-    missing = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+    missing = [column for column in columns_of(*kinds) if column not in (rows.fieldnames or ())]
     if missing:
-        raise ResultsError(f"{path}: no results of this tool, or of another version: no column {', '.join(missing)}")
-    return [_result(row, f"{path}:{number}") for number, row in enumerate(rows, start=2)]
+        raise ResultsError(f"{path}: not a file of {what}, or of another version: no column {', '.join(missing)}")
+    found = []
+    for number, row in enumerate(rows, start=2):
+        try:
+            found.append(tuple(_instance(kind, row) for kind in kinds))
+        except (TypeError, ValueError) as error:
+            raise ResultsError(f"{path}:{number}: not a row of {what}: {error}") from error
+    return found
 
 
-def _result(row: dict[str, str], place: str) -> Result:
-    try:
-        return Result(point_from_row(row), _typed(Figures, row), _typed(Circumstances, row))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ResultsError(f"{place}: not a row of results: {error}") from error
+_READERS: dict[Any, Callable[[str], object]] = {
+    "int": int,
+    "float": lambda text: float(text) if text else math.nan,
+    "str": str,
+    "bool": "True".__eq__,
+}
 
 
-def _typed(kind: Any, row: dict[str, str]) -> Any:
-    readers: dict[Any, Callable[[str], object]] = {
-        "int": int,
-        "float": lambda text: float(text) if text else NAN,
-        "str": str,
-    }
-    return kind(**{field.name: readers[field.type](row[field.name]) for field in fields(kind)})
+def _instance(kind: Any, row: dict[str, str]) -> Any:
+    return kind(**{field.name: _READERS[field.type](row[field.name]) for field in fields(kind)})
+
+
+COLUMNS: Final = columns_of(Point, Figures, RunMetadata)
+"""Of `results.csv`."""

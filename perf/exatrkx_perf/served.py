@@ -4,47 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx_client.address import Address
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf.analyzer import Request, Run, run_analyzer
-from exatrkx_perf.results import Figures
-from exatrkx_perf.step_times import UNEXPLAINED, StepClock, StepTime
-from exatrkx_perf.triton_api import TritonApi
+from exatrkx_perf.events import INPUT
+from exatrkx_perf.results import PARTS, UNEXPLAINED, Figures, StepTime
+from exatrkx_perf.step_times import StepClock
 from exatrkx_perf.usage import Usage, UsageMonitor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from exatrkx_perf.events import Sample
-    from exatrkx_perf.point import Point
+    from exatrkx_perf.events import FeatureArray, Sample
+    from exatrkx_perf.points import Point
+    from exatrkx_server import TritonServer
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where a server is.
-
-    Attributes:
-        grpc, http: `host:port`; empty where it does not speak that.
-        pid: its process where it runs on this machine and is ours to watch; else None.
-        metrics: address of its metrics; empty where they are not collected.
-        ready_s: how long it took to start; NaN where it was found running.
-    """
-
-    grpc: str = ""
-    http: str = ""
-    pid: int | None = None
-    metrics: str = ""
-    ready_s: float = math.nan
-
-    def of(self, protocol: str) -> Address:
-        """The address for one protocol.
-
-        Raises:
-            ValueError: the server does not speak it.
-        """
-        return Address.parse(self.grpc if protocol == "grpc" else self.http, "grpc" if protocol == "grpc" else "http")
+_PATIENCE_S: Final = 600.0
 
 
 class ServedPipeline:
@@ -52,21 +33,52 @@ class ServedPipeline:
 
     Args:
         model: its name.
-        addresses: of its server.
+        addresses: of its server, by protocol.
         sample: the events.
         input_file: the same events for perf_analyzer.
+        pid: the server's process where it runs on this machine and is ours to watch; else None.
+        metrics: address of its metrics; None where they are not collected.
+        ready_s: how long it took to start; NaN where it was found running.
 
     Raises (on making and measuring):
-        MeasurementError: the server does not answer, or a request fails.
+        ClientError: the server does not answer, or refuses an event.
+        MeasurementError: perf_analyzer failed, or a request of its own.
     """
 
-    def __init__(self, model: str, addresses: Addresses, sample: Sample, input_file: Path) -> None:
+    def __init__(
+        self,
+        model: str,
+        addresses: Mapping[str, Address],
+        sample: Sample,
+        input_file: Path,
+        *,
+        pid: int | None = None,
+        metrics: str | None = None,
+        ready_s: float = math.nan,
+    ) -> None:
         self.model = model
         self._addresses = addresses
         self._sample = sample
         self._input_file = input_file
-        self._api = TritonApi(addresses.of("grpc" if addresses.grpc else "http"))
+        self._pid = pid
+        self._metrics = metrics
+        self._ready_s = ready_s
+        self._api = TritonApi(addresses.get("grpc") or addresses["http"], _PATIENCE_S)
         self._output_bytes = 0
+
+    @classmethod
+    def of(cls, server: TritonServer, model: str, sample: Sample, input_file: Path) -> ServedPipeline:
+        """A model of a server of ours."""
+        addresses = {"grpc": Address.parse(server.grpc_url, "grpc"), "http": Address.parse(server.http_url, "http")}
+        return cls(
+            model,
+            addresses,
+            sample,
+            input_file,
+            pid=server.pid,
+            metrics=server.metrics_url,
+            ready_s=server.ready_after_s,
+        )
 
     def close(self) -> None:
         self._api.close()
@@ -76,11 +88,15 @@ class ServedPipeline:
         return f"Triton {self._api.server_version()}"
 
     def warm_up(self, in_flight: int) -> None:
-        """Send every event twice, so that each instance has seen events."""
-        for _ in range(2):
-            self._output_bytes = max(
-                self._output_bytes, self._api.warm_up(self.model, self._sample.arrays, max(2 * in_flight, 2))
-            )
+        """Send every event twice, so that each instance has seen events; remember the largest output's bytes."""
+
+        def largest_output(array: FeatureArray) -> int:
+            reply = self._api.infer(self.model, {INPUT.name: array})
+            return max(tensor.nbytes for tensor in reply.tensors.values())
+
+        with ThreadPoolExecutor(max(2 * in_flight, 2)) as pool:
+            for _ in range(2):
+                self._output_bytes = max(self._output_bytes, *pool.map(largest_output, self._sample.arrays))
 
     def measure(self, point: Point, window: int) -> tuple[Figures, list[StepTime]]:
         """Measure one point, each window of so many requests."""
@@ -88,54 +104,35 @@ class ServedPipeline:
             self.warm_up(point.instances)
         request = Request(
             model=self.model,
-            address=self._addresses.of(point.protocol),
+            address=self._addresses[point.protocol],
             input_file=self._input_file,
             window=window,
             concurrency=point.concurrency,
             mode="async" if point.mode == "async" else "sync",
             shared_memory="system" if point.shared_memory == "system" else "none",
             output_bytes=self._output_bytes,
-            metrics_url=self._addresses.metrics or None,
+            metrics_url=self._metrics,
         )
         clock = StepClock(self._api, self.model)
         began = time.monotonic()
         run, usage = self._run(request)
         seconds = time.monotonic() - began
         whole, steps = clock.stop()
-        figures = replace(_load_figures(run), **_step_figures(whole, steps))
-        figures = replace(figures, ready_s=self._addresses.ready_s)
+        figures = replace(run.figures, **_step_figures(whole, steps), ready_s=self._ready_s)
         return (figures if usage is None else _with_usage(figures, usage, run, seconds)), steps
 
     def _run(self, request: Request) -> tuple[Run, Usage | None]:
-        if self._addresses.pid is None:
+        if self._pid is None:
             return run_analyzer(request), None
-        with UsageMonitor(self._addresses.pid) as monitor:
+        with UsageMonitor(self._pid) as monitor:
             run = run_analyzer(request)
         return run, monitor.usage
-
-
-def _load_figures(run: Run) -> Figures:
-    load = run.load
-    return Figures(
-        events_per_s=load.events_per_s,
-        mean_ms=load.mean_ms,
-        p50_ms=load.p50_ms,
-        p90_ms=load.p90_ms,
-        p95_ms=load.p95_ms,
-        p99_ms=load.p99_ms,
-        requests=0,
-    )
 
 
 def _step_figures(whole: StepTime, steps: list[StepTime]) -> dict[str, Any]:
     """The server's view: the request as a whole, and the sums over its steps."""
     real = [step for step in steps if step.step != UNEXPLAINED]
-    parts = {
-        "queue_ms": sum(step.queue_ms for step in real),
-        "compute_input_ms": sum(step.compute_input_ms for step in real),
-        "compute_infer_ms": sum(step.compute_infer_ms for step in real),
-        "compute_output_ms": sum(step.compute_output_ms for step in real),
-    }
+    parts = {f"{part}_ms": sum(getattr(step, f"{part}_ms") for step in real) for part in PARTS}
     rest = whole.total_ms - sum(parts.values())
     return {"requests": whole.requests, "request_ms": whole.total_ms, **parts, "unexplained_ms": rest}
 

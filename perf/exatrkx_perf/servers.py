@@ -1,7 +1,8 @@
 """The servers of a sweep: one for each model in each configuration; those of one configuration run side by side.
 
-A server that is not asked anything uses no processor time, so that models can be measured in turn without a restart in
-between, and each one's processor time and memory are its own.
+A server that is not asked anything uses no CPU time, so that models can be measured in turn without a restart in
+between, and each one's CPU time and memory are its own. Each serves a copy of the model repository with the wanted
+number of instances, whose configurations are parsed and written again.
 """
 
 from __future__ import annotations
@@ -10,23 +11,28 @@ import contextlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf import text_format  # type: ignore[import-untyped]  # its stubs are a package of their own
+from tritonclient.grpc import model_config_pb2
 
 from exatrkx.contract import ENSEMBLE, STAGES
-from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.model_copies import copy_with_instances, models_backends
-from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, MODELS
-from exatrkx_perf.served import Addresses, ServedPipeline
+from exatrkx_perf.errors import MeasurementError, PerfError
+from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
+from exatrkx_perf.served import ServedPipeline
 from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
-from exatrkx_server.backends import COMPILED_STAGES, assemble, can_compile_stages
+from exatrkx_server.backends import COMPILED_STAGES, assemble, can_compile_stages, linked_copy, replace_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from exatrkx_perf.events import Sample
-    from exatrkx_perf.point import Configuration
+    from exatrkx_perf.points import Configuration
     from exatrkx_server.backends import Backend
     from exatrkx_server.options import Preference, Stages
+
+
+CONFIG: Final = "config.pbtxt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,8 @@ def serve(
     """A server for one model, ready and warm; stopped at the end of the `with`.
 
     Raises:
-        MeasurementError: it did not start, or does not answer.
+        MeasurementError: it did not start.
+        ClientError: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch, contextlib.ExitStack() as stack:
         repository = Path(scratch) / "model_repository"
@@ -72,21 +79,9 @@ def serve(
             server = stack.enter_context(TritonServer(repository, options))
         except ServerError as error:
             raise MeasurementError(f"{model}: {error}") from error
-        pipeline = ServedPipeline(name, addresses_of(server), sample, input_file)
-        stack.callback(pipeline.close)
+        pipeline = stack.enter_context(contextlib.closing(ServedPipeline.of(server, name, sample, input_file)))
         pipeline.warm_up(configuration.instances)
         yield pipeline
-
-
-def addresses_of(server: TritonServer) -> Addresses:
-    """Where a server of ours is."""
-    return Addresses(
-        grpc=server.grpc_url,
-        http=server.http_url.removeprefix("http://"),
-        pid=server.pid,
-        metrics=server.metrics_url,
-        ready_s=server.ready_after_s,
-    )
 
 
 def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, str]:
@@ -130,3 +125,62 @@ def _served_as(model: str) -> tuple[str, Stages]:
 def _backends(settings: ServerSettings) -> list[Backend]:
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
         return assemble(Path(scratch), find_triton(), settings.custom_backend)
+
+
+def copy_with_instances(source: Path, target: Path, instances: int) -> None:
+    """Copy a model repository; every model of it that has instances has so many of each kind.
+
+    The networks' files are links, not copies. An ensemble has no instances: its steps have.
+
+    Args:
+        source: a model repository.
+        target: a folder that does not exist yet.
+        instances: at least 1.
+
+    Raises:
+        PerfError: `source` is no model repository, or a configuration cannot be read; the text says where.
+    """
+    if instances < 1:
+        raise PerfError(f"instances must be at least 1, found {instances}")
+    if not any(source.glob(f"*/{CONFIG}")):
+        raise PerfError(f"{source}: no model repository")
+    linked_copy(source, target)
+    for path in sorted(target.glob(f"*/{CONFIG}")):
+        config = read_config(path)
+        if not config.HasField("ensemble_scheduling"):
+            set_instances(config, instances)
+        replace_link(path, text_format.MessageToString(config))
+
+
+def read_config(path: Path) -> model_config_pb2.ModelConfig:
+    """Parse a model configuration.
+
+    Raises:
+        PerfError: it is not one; the text says where.
+    """
+    try:
+        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
+    except (OSError, text_format.ParseError) as error:
+        raise PerfError(f"{path}: {error}") from error
+
+
+def set_instances(config: model_config_pb2.ModelConfig, instances: int) -> None:
+    """Set the count of every instance group, and make one where the configuration has none."""
+    groups = config.instance_group or [config.instance_group.add()]
+    for group in groups:
+        group.count = instances
+
+
+def models_backends(repository: Path, model: str) -> dict[str, str]:
+    """The backend of each model that serving `model` needs: its own, or those of an ensemble's steps.
+
+    Raises:
+        PerfError: a configuration is missing or cannot be read.
+    """
+    config = read_config(repository / model / CONFIG)
+    if not config.HasField("ensemble_scheduling"):
+        return {model: config.backend}
+    found: dict[str, str] = {}
+    for step in config.ensemble_scheduling.step:
+        found |= models_backends(repository, step.model_name)
+    return found

@@ -13,9 +13,8 @@ from exatrkx.contract import CUSTOM
 from exatrkx.reporting.plot_style import FAINT, headline, new_figure
 from exatrkx_perf.comparison import ORDER, Series
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.step_times import UNEXPLAINED
-from exatrkx_perf.style import STEP_COLOURS
-from exatrkx_perf.tables import short
+from exatrkx_perf.results import UNEXPLAINED
+from exatrkx_perf.tables import counted, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +22,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from exatrkx_perf.step_file import PointStep
+    from exatrkx_perf.results import PointStep
 
+# One colour for each step, in the order in which an event passes them: networks warm or blue, graph steps green.
+STEP_COLOURS: Final = {
+    "embed": "#9ecae1",
+    "frnn": "#74c476",
+    "filter": "#4292c6",
+    "applyfilter": "#a1d99b",
+    "gnn": "#084594",
+    "wcc": "#31a354",
+    "exatrkx_custom": "#6baed6",
+    "queue": "#fdae6b",
+    "input and output": "#e6550d",
+    "unexplained": "#bdbdbd",
+}
 _OTHER_STEP: Final = "#c7e9c0"
 _SMALLEST_LABEL: Final = 0.05
 """A segment shorter than this fraction of the axis has no room for its number."""
@@ -57,7 +69,7 @@ def step_plot(steps: Sequence[PointStep], threads: int = 1) -> Figure:
     panel.yaxis.set_minor_locator(NullLocator())
     panel.tick_params(axis="y", length=0)
     panel.set_xlabel("ms for one event")
-    headline(panel, f"one client, one instance, {threads} thread{'s' if threads > 1 else ''} in each process")
+    headline(panel, f"one client, one instance, {counted(threads, 'thread')} in each process")
     _legend(figure, segments)
     return figure
 

@@ -1,51 +1,19 @@
-"""Where the time of a request goes, by Triton's own statistics: each step's queue, input, compute and output."""
+"""Step times by Triton's own statistics: queue, input, compute and output of each step of a served pipeline."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from exatrkx_perf.errors import MeasurementError
+from exatrkx_perf.results import PARTS, UNEXPLAINED, StepTime
 
 if TYPE_CHECKING:
-    from exatrkx_perf.triton_api import TritonApi
-
-PARTS: Final = ("queue", "compute_input", "compute_infer", "compute_output")
-"""Triton's names for the parts of serving one request, in their order."""
-
-UNEXPLAINED: Final = "unexplained"
-"""The name of the row for what an ensemble's requests took beyond the sum of their steps."""
-
-_NS_PER_MS: Final = 1e6
+    from exatrkx_client.triton_api import TritonApi
 
 Totals = dict[str, tuple[int, int]]
+"""Requests and nanoseconds that they took, by Triton's names for the parts of serving one."""
 
-
-@dataclass(frozen=True, slots=True)
-class StepTime:
-    """Mean times of one step, in ms for one request of the whole pipeline.
-
-    Attributes:
-        step: name of the served model; `UNEXPLAINED` for the rest.
-        requests: how many the step answered.
-        queue_ms: waiting until an instance is free.
-        compute_input_ms: handing the inputs to the instance.
-        compute_infer_ms: the backend's own time; for a Python model the way to its process and back is in it.
-        compute_output_ms: taking the outputs.
-        total_ms: what Triton counts for the step as a whole.
-    """
-
-    step: str
-    requests: int
-    queue_ms: float
-    compute_input_ms: float
-    compute_infer_ms: float
-    compute_output_ms: float
-    total_ms: float
-
-    @property
-    def parts_ms(self) -> float:
-        return self.queue_ms + self.compute_input_ms + self.compute_infer_ms + self.compute_output_ms
+_NS_PER_MS: Final = 1e6
 
 
 class StepClock:
@@ -56,16 +24,13 @@ class StepClock:
         model: the served pipeline; an ensemble's steps are found in its configuration.
 
     Raises:
-        MeasurementError: the server does not answer, or has no such model.
+        ClientError: the server does not answer, or has no such model.
     """
 
     def __init__(self, api: TritonApi, model: str) -> None:
         self._api = api
         self.model = model
         self.steps = api.steps(model)
-        self._before = self._read()
-
-    def restart(self) -> None:
         self._before = self._read()
 
     def stop(self) -> tuple[StepTime, list[StepTime]]:

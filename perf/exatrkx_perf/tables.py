@@ -1,10 +1,12 @@
-"""The comparison as text: tables in Markdown, which are as readable in a terminal."""
+"""Markdown tables of the comparison and of the step times, which are as readable in a terminal."""
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from typing import TYPE_CHECKING
 
+from exatrkx.reporting.markdown import markdown_table
 from exatrkx_perf.comparison import (
     Repeats,
     Series,
@@ -17,14 +19,13 @@ from exatrkx_perf.comparison import (
     saturation,
     single_client,
 )
-from exatrkx_perf.point import COMPILED_ENSEMBLE
+from exatrkx_perf.points import COMPILED_ENSEMBLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from exatrkx_perf.results import Result
-    from exatrkx_perf.spread import Spread
-    from exatrkx_perf.step_file import PointStep
+    from exatrkx_perf.median_range import MedianRange
+    from exatrkx_perf.results import PointStep, Result
 
 
 def comparison_text(results: Sequence[Result]) -> str:
@@ -32,7 +33,7 @@ def comparison_text(results: Sequence[Result]) -> str:
     every = gather(results)
     common = plain(every)
     sections = [
-        circumstances_text(results),
+        metadata_text(results),
         best_text(common),
         saturation_text(common),
         latency_text(common),
@@ -41,13 +42,13 @@ def comparison_text(results: Sequence[Result]) -> str:
     return "\n\n".join(section for section in sections if section)
 
 
-def circumstances_text(results: Sequence[Result]) -> str:
+def metadata_text(results: Sequence[Result]) -> str:
     """Where, when and with what; more than one of a kind is said."""
     lines = []
-    for name, label in (("machine", "machine"), ("commit", "commit"), ("server", "server")):
-        values = dict.fromkeys(str(getattr(result.circumstances, name)) for result in results)
-        lines.append(f"{label}: {'; '.join(value for value in values if value)}")
-    of = results[0].circumstances
+    for name in ("machine", "commit", "server"):
+        values = dict.fromkeys(str(getattr(result.metadata, name)) for result in results)
+        lines.append(f"{name}: {'; '.join(value for value in values if value)}")
+    of = results[0].metadata
     samples = ", ".join(dict.fromkeys(result.point.sample for result in results))
     lines.append(
         f"events: {of.events} of {samples}, {of.spacepoints_min:,} to {of.spacepoints_max:,} spacepoints, "
@@ -69,11 +70,11 @@ def best_text(every: Sequence[Repeats]) -> str:
         rows.append(
             [
                 str(one),
-                text(point.spread("events_per_s"), ".1f"),
+                text(point.median_range("events_per_s"), ".1f"),
                 str(point.point.configuration),
                 str(point.point.concurrency),
-                text(point.spread("busy_cores"), ".2f"),
-                text(point.spread("cpu_ms_per_event"), ".1f"),
+                text(point.median_range("busy_cores"), ".2f"),
+                text(point.median_range("cpu_ms_per_event"), ".1f"),
             ]
         )
     header = ["highest throughput", "events/s", "instances × threads", "in flight", "busy cores", "CPU ms/event"]
@@ -85,28 +86,29 @@ def best_text(every: Sequence[Repeats]) -> str:
 
 def saturation_text(every: Sequence[Repeats]) -> str:
     """Every series at saturation in each configuration, and the ratios in it."""
-    series = all_series(every)
-    rows = []
-    for configuration in configurations(every):
-        points = {one: saturation(every, one, configuration) for one in series}
-        cells = [text(point.spread("events_per_s") if point else None, ".1f") for point in points.values()]
-        ratios = [text(figure_ratio(points[a], points[b], "events_per_s"), ".2f") for a, b in pairs(series)]
-        rows.append([str(configuration), *cells, *ratios])
-    names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
-    return table(["events/s at saturation, instances × threads", *map(short, series), *names], rows)
+    rows = {str(one): partial(saturation, every, configuration=one) for one in configurations(every)}
+    return ratios_table("events/s at saturation, instances × threads", "events_per_s", all_series(every), rows)
 
 
 def latency_text(every: Sequence[Repeats]) -> str:
     """One client, one instance: the time from sending a request to its answer."""
-    series = all_series(every)
-    rows = []
-    for threads in sorted({one.point.threads for one in every if one.point.threads}):
-        points = {one: single_client(every, one, threads) for one in series}
-        cells = [text(point.spread("mean_ms") if point else None, ".1f") for point in points.values()]
-        ratios = [text(figure_ratio(points[a], points[b], "mean_ms"), ".2f") for a, b in pairs(series)]
-        rows.append([str(threads), *cells, *ratios])
+    threads = sorted({one.point.threads for one in every if one.point.threads})
+    rows = {str(number): partial(single_client, every, threads=number) for number in threads}
+    return ratios_table("ms with one client, threads", "mean_ms", all_series(every), rows)
+
+
+def ratios_table(
+    title: str, figure: str, series: Sequence[Series], rows: Mapping[str, Callable[[Series], Repeats | None]]
+) -> str:
+    """A figure of every series, and the ratios of each two; the rows say which point of a series is taken."""
+    cells = []
+    for name, point_of in rows.items():
+        points = {one: point_of(one) for one in series}
+        values = [text(point.median_range(figure) if point else None, ".1f") for point in points.values()]
+        ratios = [text(figure_ratio(points[a], points[b], figure), ".2f") for a, b in pairs(series)]
+        cells.append([name, *values, *ratios])
     names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]
-    return table(["ms with one client, threads", *map(short, series), *names], rows)
+    return table([title, *map(short, series), *names], cells)
 
 
 def calling_text(every: Sequence[Repeats]) -> str:
@@ -122,8 +124,8 @@ def calling_text(every: Sequence[Repeats]) -> str:
         most = saturation(points, series)
         if most is not None:
             quickest = min(alone, key=lambda one: one.median("mean_ms"), default=None)
-            latency = quickest.spread("mean_ms") if quickest else None
-            rows.append([short(series), *way, text(most.spread("events_per_s"), ".1f"), text(latency, ".1f")])
+            latency = quickest.median_range("mean_ms") if quickest else None
+            rows.append([short(series), *way, text(most.median_range("events_per_s"), ".1f"), text(latency, ".1f")])
     return table(["model", "protocol", "mode", "shared memory", "events/s at saturation", "ms with one client"], rows)
 
 
@@ -146,7 +148,9 @@ def steps_text(steps: Iterable[PointStep]) -> str:
 _TIMES = ("queue_ms", "compute_input_ms", "compute_infer_ms", "compute_output_ms", "total_ms")
 
 
-def ratio_lines(series: Sequence[Series], value: Callable[[Series, Series], Spread | None], what: str) -> list[str]:
+def ratio_lines(
+    series: Sequence[Series], value: Callable[[Series, Series], MedianRange | None], what: str
+) -> list[str]:
     """A line for each ratio that there is."""
     found = [(above, below, value(above, below)) for above, below in pairs(series)]
     return [f"- {what} {short(above)} / {short(below)}: {text(one, '.2f')}" for above, below, one in found if one]
@@ -161,23 +165,16 @@ def short(series: Series) -> str:
     return f"{name} ({implementation})" if name != series.model else name
 
 
-def text(spread: Spread | None, spec: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Such as `1 thread`, `2 threads`."""
+    return f"{number} {noun}{'s' if number > 1 else ''}"
+
+
+def text(figure: MedianRange | None, spec: str) -> str:
     """A dash where nothing was measured."""
-    return "–" if spread is None else format(spread, spec)
+    return "–" if figure is None else format(figure, spec)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose columns line up; empty without rows."""
-    if not rows:
-        return ""
-    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [
-            cells[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)),
-        ]
-        return f"| {' | '.join(padded)} |"
-
-    rule = f"|{'-' * (widths[0] + 2)}|" + "".join(f"{'-' * (width + 1)}:|" for width in widths[1:])
-    return "\n".join([line(header), rule, *map(line, rows)])
+    return "\n".join(markdown_table(header, rows, lined_up=True)) if rows else ""

@@ -1,22 +1,108 @@
-"""What processes use while something is measured: processor time and memory, and the GPU's where there is one."""
+"""CPU time, memory and GPU use of processes while something is measured."""
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
+import subprocess
+import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, TypeVar
 
 import psutil
 
-from exatrkx_perf.gpu import GpuMonitor, GpuUse
-
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
+
+T = TypeVar("T")
 
 _INTERVAL_S: Final = 0.2
 _MIB: Final = 1 << 20
+_GPU_QUERY: Final = ("--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits")
+_GPU_STOP_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUse:
+    """What all GPUs did over a time.
+
+    Attributes:
+        busy: mean fraction of the time in which a kernel ran, over the GPUs that were used at all; NaN where no driver
+            tells it, as in MIG mode.
+        memory_mib: largest memory in use, all GPUs together; other programs' too.
+    """
+
+    busy: float
+    memory_mib: float
+
+
+class GpuMonitor:
+    """Samples every GPU from `start` to `stop`."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+
+    def start(self) -> None:
+        """Begin; does nothing where there is no nvidia-smi."""
+        program = shutil.which("nvidia-smi")
+        if program is not None:
+            command = [program, *_GPU_QUERY, f"--loop-ms={1e3 * _INTERVAL_S:.0f}"]
+            # Not a pipe: one that nobody reads would fill up and stop it.
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `stop`
+            self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.DEVNULL)
+
+    def stop(self) -> GpuUse | None:
+        """What was seen since `start`; None where nothing was."""
+        if self._process is None or self._output is None:
+            return None
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=_GPU_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+        with self._output as output:
+            output.seek(0)
+            return parse_samples(output.read().decode(errors="replace"))
+
+
+def parse_samples(output: str) -> GpuUse | None:
+    """Read nvidia-smi's lines of `index, percent, MiB`; lines that are none of these are left out.
+
+    Where the driver does not tell a figure it says "[N/A]", as of a GPU's utilisation in MIG mode.
+    """
+    busy: dict[int, list[float]] = {}
+    memory: dict[int, float] = {}
+    for line in output.splitlines():
+        try:
+            index, percent, used = (math.nan if "N/A" in field else float(field) for field in line.split(","))
+            samples = busy.setdefault(int(index), [])
+        except ValueError:  # a partial last line
+            continue
+        if not math.isnan(percent):
+            samples.append(percent / 100.0)
+        memory[int(index)] = max(memory.get(int(index), 0.0), 0.0 if math.isnan(used) else used)
+    if not busy:
+        return None
+    means = [sum(values) / len(values) for values in busy.values() if values]
+    used_at_all = [mean for mean in means if mean > 0.0] or means
+    return GpuUse(sum(used_at_all) / len(used_at_all) if used_at_all else math.nan, sum(memory.values()))
+
+
+def gpu_names() -> list[str]:
+    """The GPUs of this machine, as nvidia-smi calls them."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    done = subprocess.run(
+        [program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
+    )
+    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +110,11 @@ class Usage:
     """What a process and all its descendants used.
 
     Attributes:
-        cpu_s: processor time, user and system.
+        cpu_s: CPU time, user and system.
         rss_mib: largest sum of resident memory; pages that processes share are counted for each.
         pss_mib: sum at the end with shared pages counted once (proportional set size); NaN where it is not told.
         processes: how many there were at the end.
-        machine_cpu_s: processor time that the whole machine used meanwhile; NaN where this is a part of a machine.
+        machine_cpu_s: CPU time that the whole machine used meanwhile; NaN where this is a part of a machine.
         gpu: what the GPUs did; None where there are none.
     """
 
@@ -90,42 +176,32 @@ def process_tree(root: psutil.Process) -> list[psutil.Process]:
 
 
 def cpu_seconds(root: psutil.Process) -> float:
-    """Processor time of a process, of its descendants, and of those of them that have ended."""
-    return sum(map(_cpu_seconds, process_tree(root)))
+    """CPU time of a process, of its descendants, and of those of them that have ended."""
+    # The first four: user, system, and both of children that were waited for.
+    return sum(_read(process, lambda one: float(sum(one.cpu_times()[:4])), 0.0) for process in process_tree(root))
 
 
 def resident_bytes(processes: list[psutil.Process]) -> int:
     """Sum of resident memory; a process that has ended meanwhile has none."""
-    return sum(map(_resident_bytes, processes))
+    return sum(_read(process, lambda one: int(one.memory_info().rss), 0) for process in processes)
 
 
 def proportional_bytes(process: psutil.Process) -> float:
     """Memory of a process with each shared page divided among its users; NaN where the kernel does not tell."""
-    try:
-        lines = Path("/proc", str(process.pid), "smaps_rollup").read_text().splitlines()
-    except OSError:
-        return float("nan")
-    return float(sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:")))
+    return _read(process, lambda one: float(one.memory_full_info().pss), math.nan)
 
 
 def machine_cpu_seconds() -> float:
-    """Processor time of everything on the machine; NaN where this process may use only some of its processors."""
+    """CPU time of everything on the machine; NaN where this process may use only some of its cores."""
     if os.cpu_count() != len(os.sched_getaffinity(0)):
-        return float("nan")
+        return math.nan
     times = psutil.cpu_times()
     return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def _read(process: psutil.Process, figure: Callable[[psutil.Process], T], absent: T) -> T:
+    """What a process is asked for; something else where it has ended, or is none of ours."""
     try:
-        times = process.cpu_times()
+        return figure(process)
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0.0
-    return float(times.user + times.system + times.children_user + times.children_system)
-
-
-def _resident_bytes(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0
+        return absent

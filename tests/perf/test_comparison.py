@@ -21,10 +21,9 @@ from exatrkx_perf.comparison import (
     saturation,
     single_client,
 )
-from exatrkx_perf.output import results_in, steps_in
-from exatrkx_perf.point import DIRECT, Configuration
-from exatrkx_perf.results import Result
-from exatrkx_perf.spread import Spread, ratio
+from exatrkx_perf.median_range import MedianRange, ratio
+from exatrkx_perf.points import DIRECT, Configuration
+from exatrkx_perf.results import Result, results_in, steps_in
 from exatrkx_perf.tables import comparison_text, short, steps_text, table
 
 TIMES = st.lists(st.floats(1.0, 1e3), min_size=1, max_size=9)
@@ -32,16 +31,16 @@ TIMES = st.lists(st.floats(1.0, 1e3), min_size=1, max_size=9)
 
 @given(TIMES)
 @settings(derandomize=True)
-def test_a_spread_holds_its_values(values: list[float]) -> None:
-    spread = Spread.of([*values, math.nan])
-    assert spread is not None
-    assert (spread.low, spread.high, spread.number) == (min(values), max(values), len(values))
-    assert spread.low <= spread.median <= spread.high
+def test_a_range_holds_its_values(values: list[float]) -> None:
+    found = MedianRange.of([*values, math.nan])
+    assert found is not None
+    assert (found.low, found.high, found.number) == (min(values), max(values), len(values))
+    assert found.low <= found.median <= found.high
 
 
-def test_nothing_measured_has_no_spread() -> None:
-    assert Spread.of([]) is None
-    assert Spread.of([math.nan]) is None
+def test_nothing_measured_has_no_range() -> None:
+    assert MedianRange.of([]) is None
+    assert MedianRange.of([math.nan]) is None
     assert ratio({}, {0: 1.0}, paired=True) is None
 
 
@@ -50,21 +49,21 @@ def test_nothing_measured_has_no_spread() -> None:
 def test_a_drift_that_both_meet_cancels_in_pairs(drift: list[float], true_ratio: float) -> None:
     below = dict(enumerate(drift))
     above = {repeat: true_ratio * value for repeat, value in below.items()}
-    spread = ratio(above, below, paired=True)
-    assert spread is not None
-    assert spread.low == pytest.approx(true_ratio)
-    assert spread.high == pytest.approx(true_ratio)
+    found = ratio(above, below, paired=True)
+    assert found is not None
+    assert found.low == pytest.approx(true_ratio)
+    assert found.high == pytest.approx(true_ratio)
 
 
 def test_what_was_not_measured_in_turn_is_compared_all_with_all() -> None:
-    spread = ratio({0: 1.0, 1: 2.0}, {0: 1.0, 1: 4.0}, paired=False)
-    assert spread == Spread(0.75, 0.25, 2.0, 4)
-    assert ratio({0: 3.0}, {5: 2.0}, paired=True) == Spread(1.5, 1.5, 1.5, 1)
+    found = ratio({0: 1.0, 1: 2.0}, {0: 1.0, 1: 4.0}, paired=False)
+    assert found == MedianRange(0.75, 0.25, 2.0, 4)
+    assert ratio({0: 3.0}, {5: 2.0}, paired=True) == MedianRange(1.5, 1.5, 1.5, 1)
 
 
-def test_a_spread_as_text() -> None:
-    assert f"{Spread(1.25, 1.0, 1.5, 3):.1f}" == "1.2 (1.0 – 1.5)"
-    assert f"{Spread(1.25, 1.25, 1.25, 1):.2f}" == "1.25"
+def test_median_and_range_as_text() -> None:
+    assert f"{MedianRange(1.25, 1.0, 1.5, 3):.1f}" == "1.2 (1.0 – 1.5)"
+    assert f"{MedianRange(1.25, 1.25, 1.25, 1):.2f}" == "1.25"
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +104,9 @@ def test_saturation_is_where_the_median_is_largest(every: list[Repeats]) -> None
 def test_ratios_are_free_of_the_drift_that_all_repeats_had(every: list[Repeats]) -> None:
     direct, custom, ensemble = (saturation(every, series) for series in all_series(every))
     for above, below, expected in ((ensemble, custom, 0.5), (custom, direct, 0.8)):
-        spread = figure_ratio(above, below, "events_per_s")
-        assert spread is not None
-        assert [spread.low, spread.high] == pytest.approx([expected, expected], rel=1e-4)
+        found = figure_ratio(above, below, "events_per_s")
+        assert found is not None
+        assert [found.low, found.high] == pytest.approx([expected, expected], rel=1e-4)
     assert figure_ratio(None, custom, "events_per_s") is None
 
 

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import direct as direct_command
 import numpy as np
 import pytest
+import torch
 from tiny_networks import clumps
 
-from exatrkx import pipeline as pipeline_module
 from exatrkx.contract import STEPS
-from exatrkx_perf.direct import DirectRequest, Kind, run_direct, stage_times, summary
-from exatrkx_perf.direct_worker import WorkerReport, load_pipeline
+from exatrkx_perf.direct import (
+    DirectRequest,
+    Kind,
+    WorkerReport,
+    load_pipeline,
+    run_direct,
+    stage_times,
+    summary,
+)
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample
-from exatrkx_perf.stage_timer import timed_stages
-from exatrkx_perf.step_times import UNEXPLAINED
+from exatrkx_perf.results import UNEXPLAINED
+from exatrkx_perf.timing import clock_of, seconds_of, timed_stages
 
 if TYPE_CHECKING:
     from exatrkx.pipeline import Pipeline
@@ -60,21 +69,65 @@ def test_stage_times_are_for_one_event_and_leave_the_rest_over() -> None:
 
 
 def test_timing_the_stages_changes_nothing_and_ends(pipeline: Pipeline, sample: Sample) -> None:
-    originals = (pipeline.gnn, vars(pipeline_module)["fixed_radius_edges"])
+    before = pipeline.observe
     plain = pipeline(sample.arrays[1])
     with timed_stages(pipeline) as seconds:
         timed = pipeline(sample.arrays[1])
     np.testing.assert_array_equal(timed.labels, plain.labels)
     assert list(seconds) == STAGES
     assert all(value > 0.0 for value in seconds.values())
-    assert (pipeline.gnn, vars(pipeline_module)["fixed_radius_edges"]) == originals
+    assert pipeline.observe is before
+
+
+def test_each_stage_is_timed_by_the_clock_once_an_event(pipeline: Pipeline, sample: Sample) -> None:
+    readings = itertools.count()
+    with timed_stages(pipeline, lambda: float(next(readings))) as seconds:
+        pipeline(sample.arrays[0])
+        pipeline(sample.arrays[2])
+    assert seconds == dict.fromkeys(STAGES, 2.0)
+    assert next(readings) == 2 * 2 * len(STAGES)
+
+
+def test_a_gpus_clock_is_read_when_the_gpu_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[object] = []
+    monkeypatch.setattr("torch.cuda.synchronize", happened.append)
+
+    def read() -> float:
+        happened.append("clock")
+        return 0.0
+
+    monkeypatch.setattr("time.perf_counter", read)
+    device = torch.device("cuda", 1)
+    assert seconds_of(1, lambda: happened.append("call"), clock_of(device)) == [0.0]
+    assert happened == [device, "clock", "call", device, "clock"]
+    assert clock_of(torch.device("cpu")) is time.perf_counter
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpus_work_is_in_the_time() -> None:
+    device = torch.device("cuda")
+    matrix = torch.rand(4096, 4096, device=device)
+
+    def work() -> None:
+        for _ in range(50):
+            matrix @ matrix  # only given to the GPU, not waited for
+
+    work()
+    (waited,) = seconds_of(1, work, clock_of(device))
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    begin.record()
+    work()
+    end.record()
+    end.synchronize()
+    assert waited > 0.5e-3 * begin.elapsed_time(end)
 
 
 def test_timing_ends_with_an_exception_too(pipeline: Pipeline) -> None:
-    original = vars(pipeline_module)["label_tracks"]
+    before = pipeline.observe
     with pytest.raises(ZeroDivisionError), timed_stages(pipeline):
         raise ZeroDivisionError
-    assert vars(pipeline_module)["label_tracks"] is original
+    assert pipeline.observe is before
 
 
 @pytest.mark.parametrize(("kind", "workers", "processes"), [("processes", 2, 2), ("threads", 3, 1)])

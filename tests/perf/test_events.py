@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from exatrkx.errors import ContractError
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
-from exatrkx_perf.arguments import list_of, positive, size_range
+from exatrkx_perf import EVENTS
+from exatrkx_perf.command_line import list_of, positive, size_range
 from exatrkx_perf.errors import PerfError
-from exatrkx_perf.events import Sample, balanced_order, read_sample
-from exatrkx_perf.input_file import write_input_file
-from exatrkx_perf.paths import EVENTS
+from exatrkx_perf.events import Sample, balanced_order, read_sample, write_input_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -13,17 +13,18 @@ from tiny_networks import clumps
 from exatrkx.events.event import features
 from exatrkx.events.parquet import write_events
 from exatrkx.events.readers import read_events
+from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.goals import SPACEPOINTS, Goal, Stopwatch
-from exatrkx_perf.paths import EVENTS
-from exatrkx_perf.spread import Spread
+from exatrkx_perf.goals import Goal
+from exatrkx_perf.median_range import MedianRange
+from exatrkx_perf.project_figures import SPACEPOINTS, ProjectFigures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def goal(name: str, measured: float, at_most: float = 10.0) -> Goal:
-    return Goal(name, "s", Spread(measured, measured, measured, 1), at_most)
+    return Goal(name, MedianRange(measured, measured, measured, 1), at_most, "s")
 
 
 @pytest.fixture(scope="module")
@@ -36,26 +37,26 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Stopwatch]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ProjectFigures]]:
     """What was measured of which event, with figures made up: 3 s for a plain one, 7 s for a crowded one."""
-    calls: list[tuple[str, Stopwatch]] = []
+    calls: list[tuple[str, ProjectFigures]] = []
 
-    def plain(watch: Stopwatch) -> list[Goal]:
+    def plain(watch: ProjectFigures) -> list[Goal]:
         calls.append(("plain", watch))
         return [goal(f"plain, {watch.threads} threads", 3.0)]
 
-    def of_crowd(watch: Stopwatch) -> list[Goal]:
+    def of_crowd(watch: ProjectFigures) -> list[Goal]:
         calls.append(("crowded", watch))
         return [goal(f"crowded, {watch.threads} threads", 7.0)]
 
-    monkeypatch.setattr(Stopwatch, "goals", plain)
-    monkeypatch.setattr(Stopwatch, "crowded_goals", of_crowd)
+    monkeypatch.setattr(ProjectFigures, "goals", plain)
+    monkeypatch.setattr(ProjectFigures, "crowded_goals", of_crowd)
     monkeypatch.setattr("signal.signal", lambda *_: None)  # pytest's own stay
     return calls
 
 
 def test_a_crowded_event_is_measured_beside_the_plain_one(
-    crowded: Path, asked: list[tuple[str, Stopwatch]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    crowded: Path, asked: list[tuple[str, ProjectFigures]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "new" / "figures.md"
     assert figures.main(["--threads", "1,2", "--crowded", str(crowded), "--output", str(output)]) == 0
@@ -80,19 +81,19 @@ def test_a_crowded_event_is_measured_beside_the_plain_one(
     assert output.read_text().partition("\n\n")[2].strip() == capsys.readouterr().out.strip()
 
 
-def test_without_it_nothing_crowded_is_measured(asked: list[tuple[str, Stopwatch]], tmp_path: Path) -> None:
+def test_without_it_nothing_crowded_is_measured(asked: list[tuple[str, ProjectFigures]], tmp_path: Path) -> None:
     assert figures.main(["--threads", "1", "--output", str(tmp_path / "figures.md")]) == 0
     assert [kind for kind, _ in asked] == ["plain"]
 
 
 def test_a_figure_that_is_not_met_is_said(
     crowded: Path,
-    asked: list[tuple[str, Stopwatch]],
+    asked: list[tuple[str, ProjectFigures]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(Stopwatch, "crowded_goals", lambda _watch: [goal("crowded", 11.0)])
+    monkeypatch.setattr(ProjectFigures, "crowded_goals", lambda _watch: [goal("crowded", 11.0)])
     arguments = ["--threads", "1", "--crowded", str(crowded), "--output", str(tmp_path / "figures.md")]
     assert figures.main(arguments) == 1
     assert [line.split()[-2] for line in capsys.readouterr().out.splitlines() if "crowded" in line] == ["no"]
@@ -103,13 +104,13 @@ def test_a_figure_that_is_not_met_is_said(
 def test_what_goes_wrong_is_said(
     crowded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fails(_watch: Stopwatch) -> Any:
+    def fails(_watch: ProjectFigures) -> Any:
         raise MeasurementError("the server ended by SIGKILL")
 
     output = ["--threads", "1", "--output", str(tmp_path / "figures.md")]
     assert figures.main([*output, "--crowded", str(tmp_path / "none.parquet")]) == 2
     assert "none.parquet" in capsys.readouterr().err
-    monkeypatch.setattr(Stopwatch, "crowded_goals", fails)
+    monkeypatch.setattr(ProjectFigures, "crowded_goals", fails)
     assert figures.main([*output, "--crowded", str(crowded)]) == 2
     assert capsys.readouterr().err == "figures.py: the server ended by SIGKILL\n"
 
@@ -117,7 +118,7 @@ def test_what_goes_wrong_is_said(
 @pytest.mark.server
 def test_a_crowded_event_through_the_ensemble(tiny_repository: Path, tmp_path: Path) -> None:
     event = clumps(40, 5)[0]
-    watch = Stopwatch(repository=tiny_repository, event=event, threads=1, repeats=2, log_folder=tmp_path)
+    watch = ProjectFigures(repository=tiny_repository, event=event, threads=1, repeats=2, log_folder=tmp_path)
     seconds, memory = watch.crowded_goals()
     assert (seconds.name, seconds.unit) == ("ensemble, event of 200 spacepoints, 1 thread", "s")
     assert seconds.measured.number == 2, "the call that warms up is not counted"

@@ -9,15 +9,12 @@ import matplotlib as mpl
 import pytest
 from perf_results import point, result, write_folder
 
+from exatrkx.reporting.plot_style import style
 from exatrkx_perf.comparison import gather
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.output import results_in, steps_in, write_plots
-from exatrkx_perf.plots import throughput_plot
-from exatrkx_perf.results import Result
-from exatrkx_perf.step_file import PointStep
+from exatrkx_perf.plots import throughput_plot, write_plots
+from exatrkx_perf.results import UNEXPLAINED, PointStep, Result, StepTime, results_in, steps_in
 from exatrkx_perf.step_plot import segments_of, step_plot
-from exatrkx_perf.step_times import UNEXPLAINED, StepTime
-from exatrkx_perf.style import style
 
 PNG = b"\x89PNG"
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from exatrkx_perf.paths import ROOT
+from exatrkx_perf import ROOT
 from exatrkx_perf.results import COLUMNS
 
 README = (ROOT / "perf" / "README.md").read_text()

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import compare
 import compiled
-import figures
 import numpy as np
 import pytest
 import sweep
@@ -22,22 +22,20 @@ from tiny_networks import clumps
 
 from exatrkx.contract import STEPS
 from exatrkx_client.address import Address
-from exatrkx_perf import binary, launcher
+from exatrkx_perf import EVENTS, installation
 from exatrkx_perf.analyzer import Request, run_analyzer
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import Sample, read_sample
-from exatrkx_perf.goals import Stopwatch
-from exatrkx_perf.input_file import write_input_file
-from exatrkx_perf.paths import EVENTS
-from exatrkx_perf.point import COMPILED_ENSEMBLE, MODELS
-from exatrkx_perf.results import read_results
+from exatrkx_perf.events import Sample, read_sample, write_input_file
+from exatrkx_perf.goals import project_goals_text
+from exatrkx_perf.points import COMPILED_ENSEMBLE, MODELS
+from exatrkx_perf.project_figures import ProjectFigures
+from exatrkx_perf.results import UNEXPLAINED, read_results, read_steps
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_perf.servers import ServerSettings, addresses_of, measurable_models
-from exatrkx_perf.step_file import read_steps
-from exatrkx_perf.step_times import UNEXPLAINED
+from exatrkx_perf.servers import ServerSettings, measurable_models
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from subprocess import CompletedProcess
 
     from exatrkx_server import TritonServer
 
@@ -62,7 +60,7 @@ def input_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path
 def pipeline(
     request: pytest.FixtureRequest, server: TritonServer, sample: Sample, input_file: Path
 ) -> Iterator[ServedPipeline]:
-    served = ServedPipeline(request.param, addresses_of(server), sample, input_file)
+    served = ServedPipeline.of(server, request.param, sample, input_file)
     yield served
     served.close()
 
@@ -98,23 +96,41 @@ def test_a_refused_event_is_an_error_and_no_result(server: TritonServer, tmp_pat
         run_analyzer(request)
 
 
-def test_perf_analyzer_as_one_types_it(server: TritonServer, tmp_path: Path) -> None:
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "perf_analyzer"
-    program.write_bytes(binary.find_program().read_bytes())
-    program.chmod(0o755)
-    launcher.install_launcher(tmp_path)
-    done = subprocess.run(
-        ["perf_analyzer", "-m", "exatrkx_ensemble", "-i", "grpc", "-u", server.grpc_url, "-p", "1000", "-s", "999"],
-        env={"PATH": f"{tmp_path / 'bin'}{os.pathsep}{os.defpath}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def typed(server: TritonServer, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., CompletedProcess[str]]:
+    """`perf_analyzer -m exatrkx_ensemble WORDS…` in an environment with the launcher."""
+    prefix = tmp_path_factory.mktemp("environment")
+    (prefix / "bin").mkdir()
+    shutil.copy(installation.find_program(), prefix / "bin" / "perf_analyzer")
+    installation.install_launcher(prefix)
+    address = ["-i", "grpc", "-u", server.grpc_url]
+
+    def run(*words: str) -> CompletedProcess[str]:
+        command = ["perf_analyzer", "-m", "exatrkx_ensemble", *address, *words]
+        path = f"{prefix / 'bin'}{os.pathsep}{os.defpath}"
+        return subprocess.run(command, env={"PATH": path}, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_perf_analyzer_as_one_types_it(typed: Callable[..., CompletedProcess[str]]) -> None:
+    done = typed()
     assert done.returncode == 0, done.stderr
-    assert "it sends the bundled events" in done.stderr
-    assert "20 step/steps" in done.stdout
-    assert "Throughput" in done.stdout
+    assert "20 step/steps" in done.stdout, "the bundled events"
+    assert "Minimum number of samples in each window: 100" in done.stdout
+    assert re.search(r"^Concurrency: 1, throughput: [\d.]+ infer/sec, latency \d+ usec$", done.stdout, re.MULTILINE)
+    *_, last = done.stdout.splitlines()
+    number = r"[\d.]+ \([\d.]+ – [\d.]+\)"
+    stability = rf"  Request concurrency: 1: throughput {number} infer/sec, Avg latency {number} ms; .* stable"
+    assert re.fullmatch(stability, last)
+
+
+def test_perf_analyzer_that_gives_up_still_ends_with_figures(typed: Callable[..., CompletedProcess[str]]) -> None:
+    done = typed("-s", "0", "--max-trials", "3", "--measurement-request-count", "2", "--concurrency-range", "2")
+    assert done.returncode == 2
+    assert "Failed to obtain stable measurement" in done.stderr
+    *_, last = done.stdout.splitlines()
+    assert re.match(r"  Request concurrency: 2: throughput [\d.]+ \([\d.]+ – [\d.]+\) infer/sec, Avg latency", last)
 
 
 def test_a_sweep_goes_on_where_it_was(
@@ -129,8 +145,8 @@ def test_a_sweep_goes_on_where_it_was(
     served = first[1]
     assert served.point.backends == "exatrkx (python)"
     assert served.figures.processes == 1 + 2, "two instances of a Python model"
-    assert served.circumstances.server.startswith("Triton ")
-    assert served.circumstances.events == 2
+    assert served.metadata.server.startswith("Triton ")
+    assert served.metadata.events == 2
     assert math.isnan(served.figures.gpu_busy) or served.figures.gpu_busy >= 0.0
     assert {entry.point.model for entry in read_steps(tmp_path / "steps.csv")} == {"exatrkx_custom", "direct"}
     assert (tmp_path / "machine.json").is_file()
@@ -197,16 +213,16 @@ def test_a_server_that_runs_already_is_compared(
     ]
     assert {result.point.backends for result in results} == {"exatrkx (as found)", "python, pytorch (as found)"}
     assert all(result.figures.rss_mib > 50.0 for result in results)
-    assert compare.main([*options[:2], "--model", "nothing", "--save", str(tmp_path)]) == 2
+    assert compare.main([*options[:2], "--model", "nothing", "--save", str(tmp_path)]) == 3
     assert "nothing" in capsys.readouterr().err
 
 
 def test_the_projects_figures(tiny_repository: Path, tmp_path: Path) -> None:
     event = clumps(40, 5)[0]
-    watch = Stopwatch(repository=tiny_repository, event=event, threads=1, repeats=1, log_folder=tmp_path)
+    watch = ProjectFigures(repository=tiny_repository, event=event, threads=1, repeats=1, log_folder=tmp_path)
     goals = watch.goals()
     assert len(goals) == 4
     assert all(goal.measured.median > 0.0 for goal in goals)
-    text = figures.goals_text(goals)
+    text = project_goals_text(goals)
     assert "event of 200 spacepoints, 1 thread" in text
     assert "at most" in text

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import stages
-from stage_benchmarks import comparisons, graph_methods, neighbour_methods, network_methods
-from stage_benchmarks.comparisons import same_candidates
-from stage_benchmarks.growth import power, with_growth
-from stage_benchmarks.inputs import STAND_IN, from_events, stand_in
-from stage_benchmarks.report import growth_text, report
-from stage_benchmarks.requirements import requirements
-from stage_benchmarks.rows import Row, columns, write_csv
-from stage_benchmarks.stopwatch import Measurement, measure
 
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
-from exatrkx_perf.paths import EVENTS
+from exatrkx_perf import EVENTS, stage_benchmark, stage_inputs, stage_methods
+from exatrkx_perf.goals import stage_goals
+from exatrkx_perf.results import columns_of
+from exatrkx_perf.stage_benchmark import same_candidates
+from exatrkx_perf.stage_inputs import STAND_IN, from_events, stand_in
+from exatrkx_perf.stage_rows import Row, growth_text, power, report, with_growth, write_csv
+from exatrkx_perf.timing import Measurement, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +40,7 @@ def called_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def once(_repeats: int, call: Callable[..., Any], *arguments: object) -> tuple[Measurement, Any]:
         return Measurement(repeats=1, wall_ms=2.0, cpu_ms=2.0, best_ms=2.0, peak_mib=1.0), call(*arguments)
 
-    monkeypatch.setattr(comparisons, "measure", once)
+    monkeypatch.setattr(stage_benchmark, "measure", once)
 
 
 def run(tmp_path: Path, *arguments: str | Path) -> tuple[int, list[dict[str, str]], str]:
@@ -54,7 +52,7 @@ def run(tmp_path: Path, *arguments: str | Path) -> tuple[int, list[dict[str, str
 
 
 def row(**changes: object) -> Row:
-    values: dict[str, object] = dict.fromkeys(columns(), "") | {
+    values: dict[str, object] = dict.fromkeys(columns_of(Row), "") | {
         "stage": "neighbours",
         "method": OURS,
         "threads": 2,
@@ -78,7 +76,7 @@ class TestCommand:
     def test_a_stand_in(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         code, rows, text = run(tmp_path, "--sizes", "120", "60", "--edges-per-spacepoint", "5")
         assert code == 0
-        assert list(rows[0]) == list(columns())
+        assert list(rows[0]) == list(columns_of(Row))
         assert {(one["stage"], one["method"]) for one in rows} >= {
             ("neighbours", "cKDTree.query_pairs"),
             ("neighbours", OURS),
@@ -122,35 +120,33 @@ class TestCommand:
         self, lost: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def lossy(embedding: npt.NDArray[np.float32], radius: float, cap: int, threads: int) -> IntArray:
-            return np.delete(neighbour_methods.ckdtree(embedding, radius, cap, threads), lost, axis=1)
+            return np.delete(stage_methods.ckdtree(embedding, radius, cap, threads), lost, axis=1)
 
-        known = neighbour_methods.methods() | {"lossy": lossy}
-        monkeypatch.setattr(neighbour_methods, "methods", lambda: known)
+        monkeypatch.setitem(stage_methods.METHODS["neighbours"], "lossy", lossy)
         code, rows, text = run(tmp_path, "--sizes", "60", "--edges-per-spacepoint", "5")
         assert code == 1
         assert {one["method"] for one in rows if one["same_answer"] == "False"} == {"lossy"}
         assert "NO" in capsys.readouterr().out
         assert "NO" in text
-        first = requirements([row(same_answer=False)])[0]
-        assert (first.name, first.met) == ("answers that differ from the reference", "no")
+        first = stage_goals([row(same_answer=False)])[0]
+        assert (first.name, first.verdict) == ("answers that differ from the reference", "no")
 
     def test_labels_of_other_tracks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def all_one(_edges: object, _scores: object, num_nodes: int, _cut: float, _threads: int) -> IntArray:
             return np.zeros(num_nodes, dtype=np.int64)
 
-        known = graph_methods.components() | {"all one": all_one}
-        monkeypatch.setattr(graph_methods, "components", lambda: known)
+        monkeypatch.setitem(stage_methods.METHODS["components"], "all one", all_one)
         code, rows, _ = run(tmp_path, "--sizes", "60", "--edges-per-spacepoint", "5")
         assert code == 1
         assert {one["method"] for one in rows if one["same_answer"] == "False"} == {"all one"}
 
     def test_a_network_that_scores_otherwise(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        scores = network_methods.run
+        scores = stage_inputs.run
 
         def biased(call: Any, features: Any, edge_index: Any) -> Any:
             return scores(call, features, edge_index) + 0.1 * call.per_edge
 
-        monkeypatch.setattr(network_methods, "run", biased)
+        monkeypatch.setattr(stage_inputs, "run", biased)
         code, rows, _ = run(tmp_path, EVENTS, "--sizes", "1")
         assert code == 1
         differing = {(one["stage"], one["method"]) for one in rows if one["same_answer"] == "False"}
@@ -158,7 +154,7 @@ class TestCommand:
 
     def test_searches_that_are_left_out_of_large_events(self, tmp_path: Path) -> None:
         _, rows, _ = run(tmp_path, "--sizes", "60", "--edges-per-spacepoint", "5", "--largest-for-others", "50")
-        assert not neighbour_methods.OTHERS & {one["method"] for one in rows}
+        assert not stage_methods.SLOW_SEARCHES & {one["method"] for one in rows}
 
 
 def test_files_that_are_no_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,7 +163,7 @@ def test_files_that_are_no_events(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert capsys.readouterr().err.startswith("stages.py: ")
 
 
-def test_the_stopwatch_measures_in_another_process() -> None:
+def test_a_call_is_measures_in_another_process() -> None:
     measured, answer = measure(3, np.ones, 1 << 20)
     assert answer.shape == (1 << 20,)
     assert 1 <= measured.repeats <= 3
@@ -178,10 +174,10 @@ def test_the_stopwatch_measures_in_another_process() -> None:
 def test_the_radius_for_so_many_edges() -> None:
     few, many = (stand_in(200, edges, seed=1) for edges in (2.0, 8.0))
     assert few.radius < many.radius
-    found = neighbour_methods.ckdtree(many.embedding, many.radius, 1, 1)
+    found = stage_methods.ckdtree(many.embedding, many.radius, 1, 1)
     assert found.shape[1] / 200 == pytest.approx(8.0, rel=0.05)
     (event,) = from_events([EVENTS], [1], WEIGHTS_DIR, 3.0)
-    edges = neighbour_methods.ckdtree(event.embedding, event.radius, 1, 1).shape[1]
+    edges = stage_methods.ckdtree(event.embedding, event.radius, 1, 1).shape[1]
     assert edges / len(event.embedding) == pytest.approx(3.0, rel=0.05)
 
 
@@ -213,7 +209,7 @@ class TestGrowth:
         assert growth_text(with_growth([row()])) == ""
 
 
-class TestRequirements:
+class TestGoals:
     ROWS = (
         row(),
         row(spacepoints=10_000, edges=190_000, wall_ms=200.0, speed_up=4.5),
@@ -222,27 +218,27 @@ class TestRequirements:
     )
 
     def test_they_are_those_of_the_largest_event(self) -> None:
-        found = {one.name: one for one in requirements(with_growth(self.ROWS))}
+        found = {one.name: one for one in stage_goals(with_growth(self.ROWS))}
         search = "neighbours, 10,000 spacepoints, 2 threads: "
         faster = found[f"{search}cKDTree.query_pairs / ours, time"]
-        assert (faster.measured, faster.asked, faster.met) == (4.5, "at least 4", "yes")
+        assert (faster.measured.median, faster.asked, faster.verdict) == (4.5, "at least 4", "yes")
         by_points = found[f"{search}time grows as N to the power"]
-        assert (by_points.measured, by_points.asked, by_points.met) == (1.301, "at most 1.2", "no")
+        assert (by_points.measured.median, by_points.asked, by_points.verdict) == (1.301, "at most 1.2", "no")
         by_size = found[f"{search}time grows as N + E to the power"]
-        assert (by_size.measured, by_size.met) == (1.0, "–")
-        assert found[f"{search}N + E grows as N to the power"].measured == pytest.approx(1.301, abs=1e-3)
+        assert (by_size.measured.median, by_size.verdict) == (1.0, "–")
+        assert found[f"{search}N + E grows as N to the power"].measured.median == pytest.approx(1.301, abs=1e-3)
         beside = found["components, 10,000 spacepoints: ours / csgraph, time"]
-        assert (beside.measured, beside.met) == (2.5, "no")
-        assert found["gnn, 9,000 edges: products for every edge / for every node, time"].met == "yes"
-        assert found["most memory of any stage of ours, MiB"].measured == 300.0
+        assert (beside.measured.median, beside.verdict) == (2.5, "no")
+        assert found["gnn, 9,000 edges: products for every edge / for every node, time"].met
+        assert found["most memory of any stage of ours, MiB"].measured.median == 300.0
 
     def test_events_of_one_size_do_not_tell_how_time_grows(self) -> None:
-        found = requirements(with_growth([row()]))
-        assert [one.met for one in found] == ["yes", "yes", "–"]
+        found = stage_goals(with_growth([row()]))
+        assert [one.verdict for one in found] == ["yes", "yes", "–"]
         assert not any("to the power" in one.name for one in found)
 
     def test_without_rows_of_a_stage_nothing_is_said_of_it(self) -> None:
-        names = [one.name for one in requirements([row(stage="edges")])]
+        names = [one.name for one in stage_goals([row(stage="edges")])]
         assert names == ["answers that differ from the reference", "most memory of any stage of ours, MiB"]
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.step_times import UNEXPLAINED, StepClock, Totals, difference, step_time
+from exatrkx_perf.results import UNEXPLAINED
+from exatrkx_perf.step_times import StepClock, Totals, difference, step_time
 
 MS = 1_000_000
 

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from exatrkx_perf.gpu import GpuMonitor, GpuUse, parse_samples
-from exatrkx_perf.machine import commit, this_machine
-from exatrkx_perf.usage import UsageMonitor, cpu_seconds, process_tree, proportional_bytes, resident_bytes
+from exatrkx_perf.run_metadata import commit, this_machine
+from exatrkx_perf.usage import (
+    GpuMonitor,
+    GpuUse,
+    UsageMonitor,
+    cpu_seconds,
+    parse_samples,
+    process_tree,
+    proportional_bytes,
+    resident_bytes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +63,21 @@ def test_a_child_counts_with_its_parent(family: subprocess.Popen[str]) -> None:
     assert monitor.usage.rss_mib >= monitor.usage.pss_mib
 
 
+def test_proportional_memory_is_the_kernels(family: subprocess.Popen[str]) -> None:
+    assert family.stdout is not None
+    assert family.stdout.readline() == "done\n"
+    for process in process_tree(psutil.Process(family.pid)):
+        before, found, after = _kernels(process), proportional_bytes(process), _kernels(process)
+        # Between the readings other processes may begin or end to share a page.
+        assert found == pytest.approx(before, rel=0.05)
+        assert found == pytest.approx(after, rel=0.05)
+
+
+def _kernels(process: psutil.Process) -> int:
+    lines = Path("/proc", str(process.pid), "smaps_rollup").read_text().splitlines()
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+
+
 def test_a_process_that_has_ended_uses_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         root = psutil.Process(process.pid)
@@ -71,6 +94,15 @@ def test_samples_of_two_gpus_of_which_one_rests() -> None:
     assert parse_samples("0, 0, 10\n") == GpuUse(busy=0.0, memory_mib=10.0)
     assert parse_samples("No devices were found\n") is None
     assert parse_samples("") is None
+
+
+def test_a_gpu_in_mig_mode_tells_its_memory_and_no_utilisation() -> None:
+    found = parse_samples("0, [N/A], 1000\n0, [N/A], 3000\n")
+    assert found is not None
+    assert math.isnan(found.busy)
+    assert found.memory_mib == 3000.0
+    assert parse_samples("0, [N/A], 7\n1, 50, [N/A]\n") == GpuUse(busy=0.5, memory_mib=7.0)
+    assert parse_samples("[N/A], 10, 7\n") is None, "a sample of no GPU"
 
 
 def test_without_nvidia_smi_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

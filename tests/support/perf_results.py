@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from exatrkx_perf.point import COMPILED_ENSEMBLE, DIRECT, Point
-from exatrkx_perf.results import Circumstances, Figures, Result, ResultsFile
-from exatrkx_perf.step_file import add_steps
-from exatrkx_perf.step_times import UNEXPLAINED, StepTime
+from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, Point
+from exatrkx_perf.results import UNEXPLAINED, Figures, Result, ResultsFolder, StepTime
+from exatrkx_perf.run_metadata import RunMetadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +42,7 @@ def result(at: Point, event_ms: float, machine: str = "a machine", **changes: fl
         "cpu_ms_per_event": event_ms,
         "busy_cores": float(workers),
     }
-    circumstances = Circumstances(
+    metadata = RunMetadata(
         events=20,
         spacepoints_mean=2352.8,
         spacepoints_min=862,
@@ -53,7 +52,7 @@ def result(at: Point, event_ms: float, machine: str = "a machine", **changes: fl
         commit="0123456789",
         began="2026-01-01T00:00:00+00:00",
     )
-    return Result(at, Figures(requests=60, **(figures | changes)), circumstances)
+    return Result(at, Figures(requests=60, **(figures | changes)), metadata)
 
 
 def steps(at: Point, event_ms: float) -> list[StepTime]:
@@ -67,7 +66,7 @@ def steps(at: Point, event_ms: float) -> list[StepTime]:
 
 def write_folder(folder: Path) -> None:
     """`results.csv` and `steps.csv` of three models, 1 and 2 instances, 1, 2 and 4 in flight, 3 repeats."""
-    store = ResultsFile(folder / "results.csv")
+    store = ResultsFolder(folder)
     for model, event_ms in EVENT_MS.items():
         for instances in (1, 2):
             for concurrency in (1, 2, 4):
@@ -75,5 +74,4 @@ def write_folder(folder: Path) -> None:
                     continue
                 for repeat, drift in enumerate((1.0, 1.1, 0.9)):
                     at = point(model, instances=instances, concurrency=concurrency, repeat=repeat)
-                    store.add(result(at, drift * event_ms))
-                    add_steps(folder / "steps.csv", at, steps(at, drift * event_ms))
+                    store.add(result(at, drift * event_ms), steps(at, drift * event_ms))

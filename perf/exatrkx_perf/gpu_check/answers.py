@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from exatrkx_perf.direct_worker import load_pipeline
-from exatrkx_perf.paths import MODEL_REPOSITORY
+from exatrkx_perf import MODEL_REPOSITORY
+from exatrkx_perf.direct import load_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx_perf.binary import find_program
 from exatrkx_perf.errors import PerfError
+from exatrkx_perf.installation import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,8 +15,8 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx_perf import ROOT
 from exatrkx_perf.gpu_check.bundle import PACKAGES, PYTHON_HOME
-from exatrkx_perf.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx_perf import EVENTS
 from exatrkx_perf.events import FeatureArray, Sample, read_sample
-from exatrkx_perf.paths import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

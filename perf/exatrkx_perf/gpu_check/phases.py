@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from exatrkx_perf.paths import ROOT
+from exatrkx_perf import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx_perf import ROOT
 from exatrkx_perf.gpu_check.bundle import PILE_UP_EVENTS
 from exatrkx_perf.gpu_check.phases import Phase
-from exatrkx_perf.paths import ROOT
-from exatrkx_perf.point import COMPILED_ENSEMBLE
+from exatrkx_perf.points import COMPILED_ENSEMBLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

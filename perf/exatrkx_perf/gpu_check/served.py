@@ -17,8 +17,8 @@ import tritonclient.grpc as triton
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx_client import TrackingClient
+from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.gpu_check.answers import ANSWERS
-from exatrkx_perf.paths import MODEL_REPOSITORY
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:

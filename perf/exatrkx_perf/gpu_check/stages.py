@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch.autograd import DeviceType  # type: ignore[attr-defined]  # torch does not list it
 
-from exatrkx_perf.direct_worker import load_pipeline
-from exatrkx_perf.paths import MODEL_REPOSITORY
-from exatrkx_perf.stage_timer import timed_stages
+from exatrkx_perf import MODEL_REPOSITORY
+from exatrkx_perf.direct import load_pipeline
+from exatrkx_perf.timing import timed_stages
 
 if TYPE_CHECKING:
     from exatrkx.pipeline import Pipeline

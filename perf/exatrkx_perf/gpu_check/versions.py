@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from exatrkx_perf.machine import this_machine
+from exatrkx_perf.run_metadata import this_machine
 from exatrkx_server import find_triton
 
 

@@ -1,4 +1,4 @@
-"""On what a measurement was made: the machine, the versions, the state of the source."""
+"""Run metadata: the machine, the versions, the state of the source and the events of a measurement."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from exatrkx_perf.gpu import gpu_names
-from exatrkx_perf.paths import ROOT
+from exatrkx_perf import ROOT
+from exatrkx_perf.usage import gpu_names
 from exatrkx_server.resources import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+
+    from exatrkx_perf.events import Sample
 
 PACKAGES: Final = (
     "torch",
@@ -31,6 +34,7 @@ PACKAGES: Final = (
     "nvidia-pytriton",
 )
 _GIB: Final = 1 << 30
+_NOT_SOURCE: Final = ("out", "perf/baseline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,41 @@ class Machine:
         path.write_text(json.dumps({"machine": str(self), **asdict(self)}, indent=2, ensure_ascii=False) + "\n")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunMetadata:
+    """Columns of a result that say on what it was measured: the events, the machine, the server, the source, when."""
+
+    events: int
+    spacepoints_mean: float
+    spacepoints_min: int
+    spacepoints_max: int
+    machine: str
+    server: str
+    commit: str
+    began: str
+
+    @classmethod
+    def of(cls, sample: Sample, server: str, began: datetime) -> RunMetadata:
+        """The metadata of a measurement on this machine.
+
+        Args:
+            sample: the events.
+            server: its name and version; empty without one.
+            began: when.
+        """
+        sizes = sample.spacepoints
+        return cls(
+            events=len(sample),
+            spacepoints_mean=float(sizes.mean()),
+            spacepoints_min=int(sizes.min()),
+            spacepoints_max=int(sizes.max()),
+            machine=str(this_machine()),
+            server=server,
+            commit=commit(),
+            began=began.isoformat(timespec="seconds"),
+        )
+
+
 def this_machine() -> Machine:
     return Machine(
         processor=_processor(),
@@ -65,7 +104,18 @@ def this_machine() -> Machine:
     )
 
 
-def commit(root: Path = ROOT, ignore: Sequence[str] = ("out",)) -> str:
+def environment() -> dict[str, str]:
+    """Columns of a stage's row that say where and with what it was measured: machine, versions, commit."""
+    machine = this_machine()
+    versions = {"Python": machine.python, **machine.packages}
+    return {
+        "machine": str(machine),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "commit": commit(),
+    }
+
+
+def commit(root: Path = ROOT, ignore: Sequence[str] = _NOT_SOURCE) -> str:
     """The source's commit, with `+` where tracked files have been changed; "unknown" outside of a clone."""
     try:
         name = _git(root, "rev-parse", "--short=10", "HEAD")

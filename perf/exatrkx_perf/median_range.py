@@ -1,4 +1,4 @@
-"""A figure that was measured several times: its median and its range."""
+"""Median and range of a figure that was measured several times, and the ratio of two such figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class MedianRange:
     """Median, smallest and largest of `number` values."""
 
     median: float
@@ -20,22 +20,22 @@ class Spread:
     number: int
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Spread | None:
-        """The spread of the values that are numbers; None where there is none."""
+    def of(cls, values: Iterable[float]) -> MedianRange | None:
+        """Median and range of the values that are numbers; None where there is none."""
         numbers = [value for value in values if value == value]  # noqa: PLR0124 - all but NaN
         if not numbers:
             return None
         return cls(statistics.median(numbers), min(numbers), max(numbers), len(numbers))
 
     def __format__(self, spec: str) -> str:
-        """`format(spread, ".2f")`: the median, and the range where there is more than one value."""
+        """`format(figure, ".2f")`: the median, and the range where there is more than one value."""
         median = format(self.median, spec)
         if self.number == 1:
             return median
         return f"{median} ({format(self.low, spec)} – {format(self.high, spec)})"
 
 
-def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float], *, paired: bool) -> Spread | None:
+def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float], *, paired: bool) -> MedianRange | None:
     """The ratio of two figures, each keyed by its repeat.
 
     Args:
@@ -49,5 +49,5 @@ def ratio(numerator: Mapping[int, float], denominator: Mapping[int, float], *, p
     """
     common = sorted(numerator.keys() & denominator.keys())
     if paired and common:
-        return Spread.of(numerator[repeat] / denominator[repeat] for repeat in common)
-    return Spread.of(above / below for above in numerator.values() for below in denominator.values())
+        return MedianRange.of(numerator[repeat] / denominator[repeat] for repeat in common)
+    return MedianRange.of(above / below for above in numerator.values() for below in denominator.values())

@@ -1,4 +1,4 @@
-"""The perf_analyzer program: where it is, and the two libraries that the one out of PyPI lacks.
+"""The perf_analyzer program of a Python environment: where it is, the libraries that it lacks, and its launcher.
 
 `tritonclient` 2.50.0 brings the program but not libb64 and libcudart, which it is linked to; `nvidia-pytriton` has
 both, under names of its own. Links with the right names, in a directory of their own, make it run.
@@ -7,13 +7,16 @@ both, under names of its own. Links with the right names, in a directory of thei
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import ToolMissingError
+from exatrkx_perf.events import read_sample, write_input_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +27,16 @@ LIBRARIES: Final[dict[str, str]] = {"libb64.so.0d": "libb64-*.so.0d", "libcudart
 
 _WHEEL_LIBRARIES: Final = "nvidia_pytriton.libs"
 _ELF: Final = b"\x7fELF"
+_PACKAGES: Final = Path(__file__).resolve().parents[1]
+_SCRIPT: Final = """\
+#!/bin/sh
+# perf_analyzer of tritonclient with the libraries that it needs; made by perf/install_perf_analyzer.py, which also
+# makes it again. What it adds to the command line: exatrkx_perf/launcher.py.
+LD_LIBRARY_PATH={libraries}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}
+PYTHONPATH={packages}${{PYTHONPATH:+:$PYTHONPATH}}
+export LD_LIBRARY_PATH PYTHONPATH
+exec {python} -P -m exatrkx_perf.launcher {program} {events} "$@"
+"""
 
 
 def find_program(prefix: Path = Path(sys.prefix)) -> Path:
@@ -120,3 +133,37 @@ def _link(link: Path, target: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target.resolve())
     fresh.replace(link)
+
+
+def install_launcher(prefix: Path = Path(sys.prefix)) -> Path:
+    """Put the launcher into an environment's `bin`; again where a newly installed wheel has replaced it.
+
+    Returns:
+        The launcher's path.
+
+    Raises:
+        ToolMissingError: the environment has no perf_analyzer, or nothing that has its libraries.
+    """
+    launcher, program = prefix / "bin" / PROGRAM, installed_program(prefix)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    if launcher.is_file() and is_elf(launcher):
+        launcher.replace(program)
+    if not program.is_file():
+        raise ToolMissingError(f"no {PROGRAM} in {prefix}: pip install 'tritonclient[grpc,http]==2.50.0'")
+    libraries = program.with_name(f"{PROGRAM}-libraries")
+    if not link_libraries(libraries):
+        raise ToolMissingError(f"nothing has the libraries of {PROGRAM}: pip install nvidia-pytriton==0.7.0")
+    events = prefix / "share" / "exatrkx" / "events.json"
+    write_input_file(read_sample([EVENTS]), events)
+    paths = {
+        "program": program,
+        "libraries": libraries,
+        "events": events,
+        "packages": _PACKAGES,
+        "python": sys.executable,
+    }
+    unfinished = launcher.with_name(f".{PROGRAM}.unfinished")
+    unfinished.write_text(_SCRIPT.format_map({name: shlex.quote(str(path)) for name, path in paths.items()}))
+    unfinished.chmod(0o755)
+    unfinished.replace(launcher)
+    return launcher

@@ -1,15 +1,42 @@
-"""Options that several commands share."""
+"""Command-line options that several commands share, and the exit codes of all of them."""
 
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 from typing import TYPE_CHECKING
 
+from exatrkx import commands
+from exatrkx.errors import ExitCode
+from exatrkx_client.address import Address
+from exatrkx_perf import EVENTS
 from exatrkx_perf.events import Sample, read_sample
-from exatrkx_perf.paths import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+def parser_of(description: str | None, epilog: str | None = None) -> argparse.ArgumentParser:
+    """A parser whose help is a script's docstring as it is written."""
+    form = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=description, formatter_class=form, epilog=epilog)
+
+
+def run_command(
+    script: str, command: Callable[[argparse.Namespace], int], options: argparse.Namespace, *, servers: bool = False
+) -> int:
+    """Exit code of a command: its own, or that of an error, which is reported in one line; see `exatrkx.commands`.
+
+    Args:
+        script: file name in front of an error.
+        command: what is run with the options.
+        options: of the command line.
+        servers: it starts servers, which are stopped on SIGTERM, too.
+    """
+    if servers:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
+    return commands.run_command(script, lambda: ExitCode(command(options)))
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +73,14 @@ def size_range(text: str) -> tuple[int, int]:
     if bounds[0] > bounds[1]:
         raise argparse.ArgumentTypeError(f"the first of {text} must not be larger than the second")
     return bounds
+
+
+def server_address(text: str) -> Address:
+    """A server's address; see `exatrkx_client.address`."""
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def list_of(one: Callable[[str], object], choices: tuple[str, ...] = ()) -> Callable[[str], tuple[object, ...]]:

@@ -1,0 +1,200 @@
+"""Events that the stages are timed on, simulated or stand-ins, with their graphs; and the networks on them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor, nn
+
+from exatrkx.arrays import retain_freed_memory
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
+from exatrkx.networks.mlp import EdgeInput
+from exatrkx.networks.storage import load_network
+from exatrkx.stages.edges import select_edges
+from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.working_point import WorkingPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from exatrkx.events.event import Event
+
+    FloatArray = npt.NDArray[np.float32]
+    IntArray = npt.NDArray[np.int64]
+
+STAND_IN: Final = "stand-in (generated, no real embedding)"
+
+EDGES_OF_STAND_IN: Final = 34.0
+"""For each spacepoint."""
+
+AXES: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
+"""Standard deviations along the axes: as in trained embeddings, most of the variance is in three or four of eight."""
+
+
+NO_CAP: Final = 2**40
+
+_STAND_IN_CUT: Final = 0.5
+_STAND_IN_MEAN: Final = -1.2816
+"""Of normal scores: a tenth of them is above the cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One event as the neighbour search sees it.
+
+    Attributes:
+        source: the file and the event in it, or `STAND_IN`.
+        embedding: [N,D] FP32.
+        radius: in units of the embedding space.
+        features: [N,3] FP32 of a real event; None for a stand-in, on which no network can be timed.
+    """
+
+    source: str
+    embedding: FloatArray
+    radius: float
+    features: FloatArray | None = None
+
+
+def stand_in(spacepoints: int, edges_per_spacepoint: float, seed: int) -> Input:
+    """Tight groups of 3 to 17 points, as tracks make, at the radius that gives this many edges per spacepoint."""
+    generator = np.random.default_rng(seed)
+    widths = np.array(AXES)
+    group = np.repeat(np.arange(spacepoints), generator.integers(3, 18, size=spacepoints))[:spacepoints]
+    centre = generator.normal(size=(spacepoints, len(widths))) * widths
+    points = centre[group] + generator.normal(size=(spacepoints, len(widths))) * (0.03 * widths + 0.005)
+    embedding = generator.permutation(points).astype(np.float32)
+    return Input(STAND_IN, embedding, radius_for(embedding, edges_per_spacepoint))
+
+
+def radius_for(embedding: FloatArray, edges_per_spacepoint: float) -> float:
+    """The radius, to a thousandth, at which the graph has so many edges per spacepoint."""
+    tree = cKDTree(embedding)
+    pairs = len(embedding) * (1 + 2 * edges_per_spacepoint)
+    low, high = 0.0, float(np.ptp(embedding, axis=0).max())
+    while high - low > 1e-3 * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if tree.count_neighbors(tree, middle) > pairs else (middle, high)
+    return high
+
+
+def from_events(
+    paths: Sequence[Path], sizes: Sequence[int], weights: Path, edges_per_spacepoint: float | None = None
+) -> list[Input]:
+    """Of these events the nearest in size to each of `sizes`, each once, in the embedding of `weights`.
+
+    Args:
+        paths: files of events.
+        sizes: numbers of spacepoints.
+        weights: folder of the networks and the working point.
+        edges_per_spacepoint: choose the radius of each event accordingly; None for the working point's radius.
+
+    Raises:
+        ExatrkxError: there are no events, or they or the weights cannot be read.
+    """
+    nearest: dict[int, Event] = {}
+    for event in read_events(paths):
+        for size in sizes:
+            if size not in nearest or abs(len(event) - size) < abs(len(nearest[size]) - size):
+                nearest[size] = event
+    embed = load_network(weights / "embed.safetensors")
+    radius = WorkingPoint.load(weights / "working_point.json").radius
+    names = ", ".join(path.name for path in paths)
+    inputs = []
+    for event in {id(event): event for event in nearest.values()}.values():  # one may be the nearest to two sizes
+        found = features(event)
+        with torch.inference_mode():
+            embedding = embed(torch.from_numpy(found)).numpy()
+        own = radius if edges_per_spacepoint is None else radius_for(embedding, edges_per_spacepoint)
+        inputs.append(Input(f"event {event.event_id} of {names}", embedding, own, found))
+    return inputs
+
+
+class ScoredGraph(NamedTuple):
+    """[2,E] edges, [E] logits, and the cut on them as a probability."""
+
+    edge_index: IntArray
+    scores: FloatArray
+    cut: float
+
+
+class EventGraphs(NamedTuple):
+    """What the filter's cut selects from, and what the tracks are built of."""
+
+    neighbours: ScoredGraph
+    filtered: ScoredGraph
+
+
+def graphs_of(event: Input, weights: Path, threads: int, seed: int) -> EventGraphs:
+    """The event's graphs at the working point of `weights`; for a stand-in, its neighbours with random scores."""
+    cuts = WorkingPoint.load(weights / "working_point.json")
+    neighbours = fixed_radius_edges(
+        event.embedding, radius=event.radius, max_neighbors=cuts.max_neighbors, max_edges=NO_CAP
+    )
+    if event.features is None:
+        random = np.random.default_rng(seed).normal(_STAND_IN_MEAN, 1.0, size=neighbours.shape[1])
+        stand_in = ScoredGraph(neighbours, random.astype(np.float32), _STAND_IN_CUT)
+        return EventGraphs(stand_in, stand_in)
+    scores = run(NetworkCall(weights, "filter", threads), event.features, neighbours)
+    kept = select_edges(neighbours, scores, cut=cuts.filter_cut)
+    logits = run(NetworkCall(weights, "gnn", threads), event.features, kept)
+    return EventGraphs(ScoredGraph(neighbours, scores, cuts.filter_cut), ScoredGraph(kept, logits, cuts.gnn_cut))
+
+
+class ProductsPerEdge(nn.Module):
+    """`EdgeInput` as it is often written: one linear layer on the concatenation of an edge and its two nodes."""
+
+    def __init__(self, split: EdgeInput) -> None:
+        super().__init__()
+        self.split = split
+
+    def forward(self, node: Tensor, edge: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
+        split = self.split
+        weight = torch.cat((split.edge.weight, split.inner.weight, split.outer.weight), dim=1)
+        whole = torch.cat((edge, node.index_select(0, inner), node.index_select(0, outer)), dim=1)
+        result: Tensor = split.activation(nn.functional.linear(whole, weight, split.inner.bias))
+        return result
+
+
+class NetworkCall(NamedTuple):
+    """Which network to run, and how."""
+
+    weights: Path
+    stage: str
+    threads: int
+    per_edge: bool = False
+
+
+def run(call: NetworkCall, features: FloatArray, edge_index: IntArray | None) -> FloatArray:
+    """What the network of a stage makes of an event: [N,D] points or [E] logits."""
+    network = _loaded(call)
+    tensors = [torch.from_numpy(array) for array in (features, edge_index) if array is not None]
+    with torch.inference_mode():
+        answer: FloatArray = network(*tensors).numpy()
+    return answer
+
+
+@functools.cache  # once in the process that measures, and not in the time of a call
+def _loaded(call: NetworkCall) -> Callable[..., Tensor]:
+    retain_freed_memory()
+    torch.set_num_threads(call.threads)
+    network = load_network(call.weights / f"{call.stage}.safetensors")
+    if call.per_edge:
+        _replace(network)
+    return network
+
+
+def _replace(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, EdgeInput):
+            setattr(module, name, ProductsPerEdge(child))
+        else:
+            _replace(child)

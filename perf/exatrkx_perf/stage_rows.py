@@ -1,0 +1,179 @@
+"""Rows of the stages' benchmark: one stage measured by one method on one event, how time grows, and the report.
+
+From the smallest event of a series to another one, time t grows as the power p = ln(t / t₀) / ln(x / x₀) of a size x:
+
+- x = N, the spacepoints: what a user has. At a fixed radius the embedding of a busier event is denser, so the graph has
+  more edges for each point, and even a search that did no more than write its answer would grow faster than N.
+- x = N + E, the points and edges that the stage must read or write: beyond its fixed costs no algorithm grows with less
+  than the power 1. What is above 1 is what the algorithm adds (a search tree its logarithm), and caches that larger
+  events do not fit.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from exatrkx_perf.goals import largest, stage_goals_text
+from exatrkx_perf.results import append_rows, cells_of
+from exatrkx_perf.tables import table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table and of the CSV file.
+
+    Attributes:
+        stage, method, threads: what was measured; the first method of a stage is what the others are compared with.
+        spacepoints, dims, radius: N of the event, and of its embedding the dimensions and the edges' longest distance.
+        edges: E of the graph that the stage makes (`neighbours`) or reads (all that come after it); 0 for `embed`.
+        repeats, wall_ms, cpu_ms, best_ms, peak_mib: see `Measurement`.
+        same_answer: whether the answer is the reference's.
+        speed_up: the reference's wall_ms divided by this one's.
+        n_power, size_power: how time grows from the smallest event; see `with_growth`. NaN for the smallest.
+        input: file and event.
+        machine, versions, commit, load: run metadata; `load` is the 1-minute load average.
+    """
+
+    stage: str
+    method: str
+    threads: int
+    spacepoints: int
+    dims: int
+    radius: float
+    edges: int
+    repeats: int
+    wall_ms: float
+    cpu_ms: float
+    best_ms: float
+    peak_mib: float
+    same_answer: bool
+    speed_up: float
+    n_power: float
+    size_power: float
+    input: str
+    machine: str
+    versions: str
+    commit: str
+    load: float
+
+    @property
+    def series(self) -> tuple[str, str, int]:
+        """What is the same for events of all sizes."""
+        return self.stage, self.method, self.threads
+
+    @property
+    def size(self) -> int:
+        """N + E: points and edges, each of which the stage has to read or to write."""
+        return self.spacepoints + self.edges
+
+
+def show(row: Row) -> str:
+    """One line of what is printed while it is measured."""
+    return (
+        f"{row.stage:11} {row.method:21} {row.threads:7d} {row.spacepoints:11,d} {row.edges:10,d} {row.wall_ms:10.2f} "
+        f"{row.cpu_ms:10.2f} {row.peak_mib:9.1f} {row.speed_up:8.2f} {'yes' if row.same_answer else 'NO':>5}"
+    )
+
+
+HEADER = (
+    f"{'stage':11} {'method':21} {'threads':>7} {'spacepoints':>11} {'edges':>10} {'wall ms':>10} {'cpu ms':>10} "
+    f"{'peak MiB':>9} {'speed-up':>8} {'same':>5}"
+)
+
+
+def write_csv(rows: Iterable[Row], path: Path) -> None:
+    """The rows as a CSV file, with every digit of their rounded numbers."""
+    path.unlink(missing_ok=True)
+    append_rows(path, (cells_of(row, digits="") for row in rows))
+
+
+def with_growth(rows: Sequence[Row]) -> list[Row]:
+    """The rows with `n_power` and `size_power`, each from the smallest event of its series to its own."""
+    smallest: dict[tuple[str, str, int], Row] = {}
+    for row in rows:
+        first = smallest.setdefault(row.series, row)
+        if row.spacepoints < first.spacepoints:
+            smallest[row.series] = row
+    return [
+        replace(
+            row,
+            n_power=power(row.wall_ms, smallest[row.series].wall_ms, row.spacepoints, smallest[row.series].spacepoints),
+            size_power=power(row.wall_ms, smallest[row.series].wall_ms, row.size, smallest[row.series].size),
+        )
+        for row in rows
+    ]
+
+
+def power(much: float, little: float, large: int, small: int) -> float:
+    """The power of the size by which something grows; NaN where the size does not, or something took no time."""
+    if large <= small or small < 1 or min(much, little) <= 0.0:
+        return math.nan
+    return round(math.log(much / little) / math.log(large / small), 3)
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Everything that was measured, for a reader."""
+    stages = dict.fromkeys(row.stage for row in rows)
+    sections = [
+        metadata_text(rows),
+        stage_goals_text(rows),
+        *(stage_text(stage, [row for row in rows if row.stage == stage]) for stage in stages),
+        growth_text(rows),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def metadata_text(rows: Sequence[Row]) -> str:
+    """Where, with what, on what; more than one of a kind is said."""
+    lines = [
+        f"- {label}: {'; '.join(dict.fromkeys(str(getattr(row, name)) for row in rows))}"
+        for name, label in (("machine", "machine"), ("versions", "versions"), ("commit", "commit"), ("input", "events"))
+    ]
+    loads = [row.load for row in rows]
+    lines.append(f"- load average while measuring: {min(loads):.2f} to {max(loads):.2f}")
+    lines.append("- figures: medians of repeated calls, each method in a process of its own")
+    return "\n".join(lines)
+
+
+def stage_text(stage: str, rows: Sequence[Row]) -> str:
+    """Every method of a stage on every event."""
+    cells = [
+        {
+            "spacepoints": f"{row.spacepoints:,}",
+            "method": row.method,
+            "threads": str(row.threads),
+            "edges": f"{row.edges:,}",
+            "ms": f"{row.wall_ms:.2f}",
+            "CPU ms": f"{row.cpu_ms:.2f}",
+            "peak MiB": f"{row.peak_mib:.1f}",
+            "reference / this": f"{row.speed_up:.2f}",
+            "same answer": "yes" if row.same_answer else "NO",
+        }
+        for row in rows
+    ]
+    every = table(list(cells[0]), [list(one.values()) for one in cells])
+    return f"## {stage}\n\nReference: {rows[0].method}.\n\n{every}"
+
+
+def growth_text(rows: Sequence[Row]) -> str:
+    """By which powers time grows, from the smallest event to the largest; empty with events of one size."""
+    cells = [
+        [row.stage, row.method, str(row.threads), f"{row.n_power:.2f}", f"{row.size_power:.2f}"]
+        for row in largest(rows)
+        if row.n_power == row.n_power  # not NaN
+    ]
+    if not cells:
+        return ""
+    few, many = (choose(row.spacepoints for row in rows) for choose in (min, max))
+    text = (
+        f"Time from {few:,} to {many:,} spacepoints grows as these powers of the spacepoints N, and of N + E, the\n"
+        "points and edges that a stage reads or writes. At a fixed radius edges grow faster than N; beyond its fixed\n"
+        "costs no algorithm grows with less than the first power of N + E."
+    )
+    return f"## Growth\n\n{text}\n\n{table(['stage', 'method', 'threads', 'power of N', 'power of N + E'], cells)}"
