@@ -29,15 +29,13 @@ def test_and_does_in_the_background() -> None:
 
 def test_a_signal_that_was_ignored_still_is() -> None:
     script = (
-        "import os, signal\n"
+        "import os, runpy, signal, sys\n"
         "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-        "import conftest\n"
+        "sys.path[:] = sys.argv[2:]\n"
+        "runpy.run_path(sys.argv[1])\n"
         "os.kill(os.getpid(), signal.SIGHUP)\n"
         "print('alive')"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n{script}"],
-        capture_output=True,
-        check=False,
-    )
+    command = [sys.executable, "-c", script, str(Path(__file__).with_name("conftest.py")), *sys.path]
+    done = subprocess.run(command, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, b"alive\n"), done.stderr

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "../backends/exatrkx/engine/processors.hpp"
+#include "../backends/exatrkx/engine/process.hpp"
 
 namespace {
 

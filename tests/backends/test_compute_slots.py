@@ -22,7 +22,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if COMPILER is None:
         pytest.skip("no C++ compiler on PATH")
     path = tmp_path_factory.mktemp("slots") / "slots"
-    sources = [TESTS / "compute_slots.cpp", ENGINE / "compute_slots.cpp", ENGINE / "processors.cpp"]
+    sources = [TESTS / "compute_slots.cpp", ENGINE / "compute_slots.cpp", ENGINE / "process.cpp"]
     build = [str(COMPILER), "-std=c++20", "-pthread", *request.param, *map(str, sources), "-o", str(path)]
     built = subprocess.run(build, capture_output=True, text=True, check=False)
     if built.returncode != 0 and "tsan" in built.stderr:

@@ -20,6 +20,8 @@ import torch
 from serving import Caller
 from tiny_networks import FILTER_LENGTH, TinyEdges, TinyEmbedding, save_scripted
 
+from exatrkx_client.address import Address
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_server import Ports, ServerOptions, ServerStartError, TritonServer, free_ports
 from exatrkx_server import server as server_module
 
@@ -68,6 +70,11 @@ class Serving:
         root = psutil.Process(self.process.pid)
         return [root, *root.children(recursive=True)]
 
+    def server_name(self) -> str:
+        """The name with which the server's shared memory begins, too."""
+        with TritonApi(Address.parse(json.loads(self.ports_file.read_text())["http_url"])) as api:
+            return api.server_name()
+
     def end(self) -> tuple[int, str]:
         """Exit code and what was written to standard error."""
         _, errors = self.process.communicate(timeout=LINE_TIMEOUT_S)
@@ -92,8 +99,9 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not alive
 
 
-def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("exatrkx-*")}
+def shared_memory(server: str) -> set[str]:
+    """Shared memory of the server with this name; other servers of this project may run beside it."""
+    return {path.name for path in Path("/dev/shm").glob(f"{server}-*")}
 
 
 def test_ready_line_ports_file_and_log(serving: Serving) -> None:
@@ -124,16 +132,15 @@ def test_listens_on_this_machine_only(serving: Serving) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_stops_it_cleanly(serving: Serving, number: signal.Signals) -> None:
-    before = shared_memory()
     serving.ready_line()
     family = serving.family()
     assert len(family) == 3  # serve.py, the server, frnn
-    mine = shared_memory() - before
-    assert mine
+    server = serving.server_name()
+    assert shared_memory(server)
     serving.process.send_signal(number)
     assert serving.end() == (0, "")
     assert gone(family)
-    assert not mine & shared_memory()
+    assert not shared_memory(server)
     assert not serving.ports_file.exists()
     assert "successfully unloaded 'frnn'" in serving.log.read_text()
 
@@ -149,13 +156,13 @@ def test_impatient_user(serving: Serving) -> None:
 
 
 def test_killed_serve_takes_the_server_along(serving: Serving) -> None:
-    before = shared_memory()
     serving.ready_line()
     family = serving.family()
-    mine = shared_memory() - before
+    server = serving.server_name()
+    assert shared_memory(server)
     serving.process.kill()
     assert gone(family)
-    assert not mine & shared_memory()
+    assert not shared_memory(server)
 
 
 def test_killed_server_ends_serve_with_the_reason(serving: Serving) -> None:

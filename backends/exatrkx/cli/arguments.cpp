@@ -8,7 +8,7 @@
 
 #include "../engine/errors.hpp"
 #include "../engine/json.hpp"
-#include "../engine/processors.hpp"
+#include "../engine/process.hpp"
 
 namespace exatrkx {
 

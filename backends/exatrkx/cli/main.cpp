@@ -1,5 +1,6 @@
 // exatrkx-engine: the tracks of events in files, without a server.
-#include <charconv>
+#include <ATen/Parallel.h>
+
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -41,7 +42,7 @@ int run(const std::vector<std::string>& words) {
     return 0;
   }
   exatrkx::retain_freed_memory();
-  exatrkx::use_threads(arguments.threads);
+  at::set_num_threads(arguments.threads);
   exatrkx::Engine engine(c10::Device(arguments.device), arguments.networks, arguments.cuts, arguments.threads);
   for (const auto& event : arguments.events) {
     const std::vector<float> features = exatrkx::read_features(event);

@@ -1,6 +1,6 @@
 #include "compute_slots.hpp"
 
-#include "processors.hpp"
+#include "process.hpp"
 
 namespace exatrkx {
 

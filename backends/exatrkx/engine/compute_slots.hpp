@@ -1,8 +1,8 @@
 // Compute slots: a FIFO semaphore that bounds how many networks and stages of a process compute at once on the CPU.
 //
-// Each step of an ensemble has threads of its own, so more of them can be ready than there are processors. The kernel then
-// gives each a few milliseconds at a time, and each finds its layers' results gone from the caches when it goes on. Here a
-// network runs from beginning to end, and those beyond the number of slots wait in order of arrival.
+// Each step of an ensemble has threads of its own, so more of them can be ready than there are processors. The kernel
+// then gives each a few milliseconds at a time, and each finds its layers' results gone from the caches when it goes
+// on. Here a network runs from beginning to end, and those beyond the number of slots wait in order of arrival.
 #pragma once
 
 #include <condition_variable>
@@ -47,9 +47,9 @@ class ComputeSlot {
   ComputeSlots& slots_;
 };
 
-// Those of this process: as many as the environment variable EXATRKX_COMPUTE_SLOTS says, which deploy/serve.py sets; where
-// it is no positive number, one for each usable processor and one more: a processor then has something to do while a slot
-// is handed on, which takes a thread's waking up.
+// Those of this process: as many as the environment variable EXATRKX_COMPUTE_SLOTS says, which deploy/serve.py sets;
+// where it is no positive number, one for each usable processor and one more: a processor then has something to do
+// while a slot is handed on, which takes a thread's waking up.
 [[nodiscard]] ComputeSlots& process_slots();
 
 }  // namespace exatrkx

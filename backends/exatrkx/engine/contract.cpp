@@ -36,7 +36,9 @@ std::string text_of_dims(at::IntArrayRef dims) {
   return text + "]";
 }
 
-std::string TensorSpec::form() const { return std::string(type == at::kFloat ? "FP32 " : "INT64 ") + text_of_dims(dims); }
+std::string TensorSpec::form() const {
+  return (type == at::kFloat ? "FP32 " : "INT64 ") + text_of_dims(dims);
+}
 
 bool TensorSpec::accepts(at::ScalarType found_type, at::IntArrayRef found_dims) const {
   if (found_type != type || found_dims.size() != dims.size()) return false;

@@ -1,4 +1,4 @@
-// The tensors' forms: names and shapes of exatrkx/contract.py, and the checks of exatrkx/checks.py on torch's tensors.
+// Tensor contract: names and shapes of exatrkx/contract.py, and the checks of exatrkx/checks.py on torch's tensors.
 #pragma once
 
 #include <ATen/core/Tensor.h>

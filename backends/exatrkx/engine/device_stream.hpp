@@ -1,5 +1,5 @@
-// Device stream: a device with a stream of its own, so that several engines of a process share a GPU without waiting for
-// each other.
+// Device stream: a device with a stream of its own, so that several engines of a process share a GPU without waiting
+// for each other.
 #pragma once
 
 #include <c10/core/StreamGuard.h>

@@ -1,4 +1,4 @@
-// The whole pipeline on one device, with no server in it: exatrkx/pipeline.py in C++.
+// Pipeline engine: all stages on one device, with no server in it: exatrkx/pipeline.py in C++.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -29,7 +29,7 @@ struct Tracks {
 // Not for several threads at once: each has its own engine.
 class Engine {
  public:
-  // `threads`: for the stages between the networks; those of the networks are the process's (process.hpp).
+  // `threads`: for the stages between the networks; those of the networks are the process's (at::set_num_threads).
   // Throws ContractError: a file is missing or is no TorchScript, or the device cannot be used.
   Engine(c10::Device device, const NetworkFiles& files, const WorkingPoint& cuts, int threads);
   ~Engine();

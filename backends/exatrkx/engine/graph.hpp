@@ -1,5 +1,5 @@
-// The three stages between the networks, on torch's tensors: from points to edges, to fewer edges, to labels. They work
-// on the device of the tensors that they are given, and leave their results there.
+// Graph stages, the three between the networks, on torch's tensors: from points to edges, to fewer edges, to labels.
+// They work on the device of the tensors that they are given, and leave their results there.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
-// JSON documents, read by picojson: one header under a BSD licence, of 34 kB where others have a megabyte, which is enough
-// for the configurations of models, and bounds the nesting. Triton hands them over as JSON alone.
+// JSON documents, read by picojson: one header under a BSD licence, of 34 kB where others have a megabyte, which is
+// enough for the configurations of models, and bounds the nesting. Triton hands them over as JSON alone.
 #pragma once
 
 #define PICOJSON_USE_INT64

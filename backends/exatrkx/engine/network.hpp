@@ -1,4 +1,4 @@
-// A network as it is served: a TorchScript file, read once and run as it is written.
+// TorchScript network as it is served: a file that is read once and run as it is written.
 #pragma once
 
 #include <c10/core/InferenceMode.h>

@@ -1,11 +1,40 @@
 #include "process.hpp"
 
-#include <ATen/Parallel.h>
 #include <malloc.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <thread>
 
 namespace exatrkx {
 
-void use_threads(int threads) { at::set_num_threads(threads); }
+int usable_processors(const char* cpu_max) {
+  cpu_set_t affinity;
+  CPU_ZERO(&affinity);
+  const bool known = sched_getaffinity(0, sizeof(affinity), &affinity) == 0;
+  int processors = known ? CPU_COUNT(&affinity) : static_cast<int>(std::thread::hardware_concurrency());
+  std::ifstream file(cpu_max);
+  double quota = 0.0, period = 0.0;  // µs; the quota is "max" where there is none
+  if (file >> quota >> period && period > 0) {
+    processors = static_cast<int>(std::min<double>(processors, std::ceil(quota / period)));
+  }
+  return std::max(processors, 1);
+}
+
+std::optional<int> positive_number(const char* variable) {
+  const char* text = std::getenv(variable);
+  if (text == nullptr) return std::nullopt;
+  int number = 0;
+  const auto result = std::from_chars(text, text + std::strlen(text), number);
+  const bool whole = *result.ptr == '\0' || *result.ptr == ',';
+  if (result.ec != std::errc() || !whole || number < 1) return std::nullopt;
+  return number;
+}
 
 bool retain_freed_memory() {
 #ifdef __GLIBC__

@@ -34,7 +34,8 @@ void read_whole(const std::string& text, std::int64_t& number) {
   if (read(text, number)) return;
   // A cap beyond INT64, which JSON may write with an exponent, caps nothing, and neither does INT64's largest.
   double wide = 0.0;
-  if (!read(text, wide) || !(std::abs(wide) >= 0x1p63)) throw ContractError("expected a whole number, found '" + text + "'");
+  const bool beyond = read(text, wide) && std::abs(wide) >= 0x1p63;
+  if (!beyond) throw ContractError("expected a whole number, found '" + text + "'");
   number = wide < 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
 }
 

@@ -1,4 +1,4 @@
-// The stages for callers that speak C: exatrkx/stages/native.py through ctypes. No exception passes this border; each
+// C interface of the stages, for exatrkx/stages/native.py through ctypes. No exception passes this border; each
 // function returns a status, and on failure leaves the text in `message`.
 #include <cstdint>
 #include <cstdio>

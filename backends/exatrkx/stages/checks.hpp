@@ -1,4 +1,5 @@
-// Checks of a tensor's entries before a stage runs: what exatrkx/checks.py refuses, and the same tensor and values named.
+// Checks of a tensor's entries before a stage runs: what exatrkx/checks.py refuses, and the same tensor and values
+// named.
 #pragma once
 
 #include <cmath>

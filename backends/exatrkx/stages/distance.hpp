@@ -1,4 +1,4 @@
-// Distances: the exact one that decides, and how far a fast FP32 one can be trusted.
+// Squared distances: the exact FP64 one that decides, and the rounding error of a fast FP32 one.
 #pragma once
 
 #include <limits>

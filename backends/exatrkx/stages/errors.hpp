@@ -1,5 +1,5 @@
-// Errors of the stages, of the same categories as in exatrkx/errors.py: each text names the tensor and the values found, so
-// that a client learns the same whichever implementation served it; tests hold the two together.
+// Errors of the stages, of the same categories as in exatrkx/errors.py: each text names the tensor and the values
+// found, so that a client learns the same whichever implementation served it; tests hold the two together.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// The neighbours that one point keeps: those within the radius, or the nearest of them where there are too many.
+// Neighbourhood of one point: the neighbours that it keeps, those within the radius, or the nearest of them where
+// there are too many.
 #pragma once
 
 #include <algorithm>

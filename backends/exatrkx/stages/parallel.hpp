@@ -1,4 +1,4 @@
-// A loop over independent tasks on a few threads, with no library behind it but the standard one.
+// Parallel for loop over independent tasks on a few threads, with no library behind it but the standard one.
 #pragma once
 
 #include <algorithm>

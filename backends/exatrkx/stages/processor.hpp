@@ -1,4 +1,4 @@
-// Which wide instructions this processor has: asked when the program runs, so that one binary serves all.
+// CPU dispatch: whether this processor has AVX2 is asked when the program runs, so that one binary serves all.
 #pragma once
 
 // Compiled into each function that calls it, for that function's processors.

@@ -1,4 +1,4 @@
-// The scans for processors with AVX2, eight numbers at a time.
+// SIMD scans for processors with AVX2, eight numbers at a time.
 #pragma once
 
 #include "scan_layout.hpp"

@@ -1,4 +1,4 @@
-// How points and boxes lie in memory for the scans, and what a scan finds.
+// Memory layout of points and boxes for the SIMD scans, and what a scan finds.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The scans for any processor.
+// Portable form of the SIMD scans, for any processor.
 #pragma once
 
 #include <algorithm>

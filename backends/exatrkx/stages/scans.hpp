@@ -1,4 +1,4 @@
-// The loops that the neighbour search spends its time in.
+// SIMD scans: the inner loops of the neighbour search.
 #pragma once
 
 #include "scan_avx2.hpp"

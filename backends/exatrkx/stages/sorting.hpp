@@ -1,4 +1,4 @@
-// Sorting a row of the edge index: some tens of different numbers, again and again.
+// Rank sort of a row of the edge index: some tens of different numbers, again and again.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// A balanced k-d tree of points in any number of dimensions, its leaves laid out for wide instructions.
+// Balanced k-d tree of points in any number of dimensions, its leaves laid out for SIMD scans.
 #pragma once
 
 #include <algorithm>

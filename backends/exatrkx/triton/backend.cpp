@@ -1,5 +1,5 @@
-// The functions that Triton calls: when the backend, a model or an instance of a model comes and goes, and with
-// requests. No exception leaves them.
+// Entry points of the backend, which Triton calls: when the backend, a model or an instance of a model comes and goes,
+// and with requests. No exception leaves them.
 #include <memory>
 #include <string>
 

@@ -1,8 +1,8 @@
 // Triton's backend API, as much of it as this backend uses: for a build where Triton's own headers are not installed.
 //
-// Written here because no package brings NVIDIA's headers. Names, types, values and signatures are those of version 1 of
-// the API (Triton 21.02 and later), which the server keeps compatible: tests/test_triton_declarations.py compares them with
-// the server's library, and TRITONBACKEND_Initialize asks the server which version it speaks.
+// Written here because no package brings NVIDIA's headers. Names, types, values and signatures are those of version 1
+// of the API (Triton 21.02 and later), which the server keeps compatible: tests/test_triton_declarations.py compares
+// them with the server's library, and TRITONBACKEND_Initialize asks the server which version it speaks.
 #pragma once
 
 #include <cstddef>

@@ -37,7 +37,8 @@ TRITONSERVER_Error* current_error(const char* who) noexcept {
       const bool refusal = is_refusal(exception);
       const std::string text = std::string(who) + ": " + text_of(exception);
       if (!refusal) log_error(text.c_str());
-      return TRITONSERVER_ErrorNew(refusal ? TRITONSERVER_ERROR_INVALID_ARG : TRITONSERVER_ERROR_INTERNAL, text.c_str());
+      const auto code = refusal ? TRITONSERVER_ERROR_INVALID_ARG : TRITONSERVER_ERROR_INTERNAL;
+      return TRITONSERVER_ErrorNew(code, text.c_str());
     }
   } catch (...) {
     // No memory for the text itself.

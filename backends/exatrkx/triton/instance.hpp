@@ -1,4 +1,4 @@
-// An instance of a model: one runner on one device, and one request at a time.
+// Model instance: one runner on one device, and one request at a time.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Triton's memory as torch's tensors.
+// Memory of Triton's requests and responses as torch's tensors.
 #pragma once
 
 #include <ATen/ops/from_blob.h>

@@ -1,12 +1,13 @@
 #include "model.hpp"
 
+#include <ATen/Parallel.h>
+
 #include <charconv>
 #include <memory>
 
 #include "../engine/errors.hpp"
 #include "../engine/json.hpp"
 #include "../engine/process.hpp"
-#include "../engine/processors.hpp"
 #include "errors.hpp"
 
 namespace exatrkx::triton {
@@ -92,6 +93,14 @@ std::vector<WarmUp> warm_ups_of(const picojson::value& config) {
 
 }  // namespace
 
+void require(const Parameters& parameters, std::span<const char* const> names) {
+  std::string missing;
+  for (const char* name : names) {
+    if (!parameters.contains(name)) missing += (missing.empty() ? "" : ", ") + std::string(name);
+  }
+  if (!missing.empty()) throw ContractError("config.pbtxt has no parameter " + missing);
+}
+
 Model::Model(TRITONBACKEND_Model* model)
     : name_(name_of(model)),
       directory_(directory_of(model)),
@@ -100,7 +109,7 @@ Model::Model(TRITONBACKEND_Model* model)
   parameters_ = parameters_of(config);
   threads_ = threads_of(parameters_);
   warm_ups_ = warm_ups_of(config);
-  use_threads(threads_);
+  at::set_num_threads(threads_);  // of the whole process
 }
 
 }  // namespace exatrkx::triton

@@ -1,9 +1,10 @@
-// A model of the repository that names this backend: what its config.pbtxt says.
+// Model configuration: what config.pbtxt says of a model that names this backend.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,11 @@
 namespace exatrkx::triton {
 
 using Parameters = std::map<std::string, std::string, std::less<>>;
+
+inline constexpr const char* kParametersOfConfig = "parameters of config.pbtxt";
+
+// Throws ContractError: some of `names` are not there; the text lists them.
+void require(const Parameters& parameters, std::span<const char* const> names);
 
 // A sample of the configuration's model_warmup: zeros of these sizes for each input that it names.
 struct WarmUp {

@@ -1,4 +1,4 @@
-// A request: its inputs as tensors, and the outputs that it asks for.
+// Inference request: its inputs as tensors, and the outputs that it asks for.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,4 +1,4 @@
-// The response to a request: outputs, or an error; sent once, whatever happens.
+// Inference response: outputs, or an error; sent once, whatever happens.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,4 +1,5 @@
-// What an instance of a model does with a request. Each backend of this folder is a library with a runner of its own.
+// Runner of a model instance: what it does with a request. Each backend of this folder is a library with a runner of
+// its own.
 #pragma once
 
 #include <ATen/core/Tensor.h>

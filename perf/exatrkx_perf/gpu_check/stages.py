@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import torch
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]  # torch does not list it
 
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import load_pipeline

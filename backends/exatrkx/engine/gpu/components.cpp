@@ -1,4 +1,4 @@
-// Edge selection, and components as exatrkx/stages/cuda.py finds them, with torch's tensors.
+// Edge selection and connected components on a GPU: exatrkx/stages/cuda.py with torch's tensors.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty_like.h>
@@ -42,11 +42,8 @@ at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scor
   const at::Tensor nodes = at::arange(num_nodes, edges.options().dtype(at::kInt));
   const at::Tensor parent = nodes.clone(), root = at::empty_like(nodes), size = at::zeros_like(nodes);
   void* stream = current_stream(edges);
-  join_edges(blocks_for(values.numel()), stream,
-             reinterpret_cast<const long long*>(edges.const_data_ptr<std::int64_t>()), values.const_data_ptr<float>(),
-             values.numel(), threshold, parent.mutable_data_ptr<int>());
-  find_roots(blocks_for(num_nodes), stream, parent.mutable_data_ptr<int>(), static_cast<int>(num_nodes),
-             root.mutable_data_ptr<int>(), size.mutable_data_ptr<int>());
+  join_edges(blocks_for(values.numel()), stream, edges, values, values.numel(), threshold, parent);
+  find_roots(blocks_for(num_nodes), stream, parent, num_nodes, root, size);
   const at::Tensor candidate = root.eq(nodes).logical_and(size.ge(std::min(min_hits, num_nodes + 1)));  // [N] bool
   const at::Tensor label_of_root = at::where(candidate, at::cumsum(candidate, 0, at::kLong).sub(1), kNoise);
   return label_of_root.index_select(0, root);

@@ -1,4 +1,4 @@
-// The kernels, compiled for the GPU, and how the host starts them.
+// CUDA kernel launcher: the kernels compiled for the GPU, and how the host starts them.
 #include "kernels.hpp"
 
 #include <cuda_runtime.h>

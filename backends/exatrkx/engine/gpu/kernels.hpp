@@ -1,7 +1,10 @@
-// The stages' CUDA kernels (../../stages/cuda) as functions of the host.
+// CUDA kernel launches: the stages' kernels (../../stages/cuda) as functions of the host.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <stdexcept>
+#include <type_traits>
 
 namespace exatrkx::gpu {
 
@@ -17,11 +20,28 @@ inline constexpr int kThreads = 128;
 // argument. Throws std::runtime_error where CUDA refuses.
 void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream);
 
+// What a kernel is given for a value: the memory of a tensor, null for nullptr, or a number.
+template <class Argument, class Value>
+Argument argument_of(const Value& value) {
+  if constexpr (std::is_arithmetic_v<Value> || std::is_null_pointer_v<Value>) {
+    return static_cast<Argument>(value);
+  } else {
+    constexpr std::size_t kSize = sizeof(std::remove_pointer_t<Argument>);
+    if (value.element_size() != kSize) throw std::logic_error("a kernel is given a tensor of another type");
+    return static_cast<Argument>(value.data_ptr());
+  }
+}
+
 // A kernel with the types of its arguments, which must be those in the .cu file.
 template <KernelName name, class... Arguments>
 struct Kernel {
-  void operator()(std::int64_t blocks, void* stream, Arguments... arguments) const {
-    if (blocks == 0) return;
+  template <class... Values>
+  void operator()(std::int64_t blocks, void* stream, const Values&... values) const {
+    if (blocks > 0) start(blocks, stream, argument_of<Arguments>(values)...);
+  }
+
+ private:
+  static void start(std::int64_t blocks, void* stream, Arguments... arguments) {
     void* pointers[] = {&arguments...};
     launch(name, blocks, kThreads, pointers, stream);
   }

@@ -1,4 +1,4 @@
-// In place of the kernels where the build has no CUDA: a DeviceStream on a GPU is refused before any is launched.
+// Stub of the kernel launcher where the build has no CUDA: a DeviceStream on a GPU is refused before any is launched.
 #include <stdexcept>
 
 #include "kernels.hpp"

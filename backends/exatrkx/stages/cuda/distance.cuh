@@ -1,4 +1,4 @@
-// Distances on a GPU: those of ../distance.hpp, bit for bit where they decide.
+// Squared distances on a GPU: those of ../distance.hpp, bit for bit where they decide.
 //
 // These files are compiled by nvcc and, through CuPy, by NVRTC, which has no standard headers: so none is included.
 #pragma once

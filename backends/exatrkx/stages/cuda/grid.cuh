@@ -1,4 +1,4 @@
-// Points in the cells of a grid over three of their dimensions, and the walk over the cells near one of them.
+// Uniform grid over three dimensions of the points, and the walk over the cells near one of them.
 #pragma once
 
 constexpr int kAxes = 3;
@@ -24,9 +24,8 @@ struct Grid {
   }
 };
 
-// visit(q) for the positions q, from `first` in steps of `step`, of all points in cells that the radius reaches, until it
-// returns false.
-// Points lie in the order of their cells; those of cell c are at start[c] … start[c + 1] - 1.
+// visit(q) for the positions q, from `first` in steps of `step`, of all points in cells that the radius reaches, until
+// it returns false. Points lie in the order of their cells; those of cell c are at start[c] … start[c + 1] - 1.
 template <class Visit>
 __device__ void for_each_near(const Grid& grid, const long long* start, const float* point, double radius, int first,
                               int step, Visit visit) {

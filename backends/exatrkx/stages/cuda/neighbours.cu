@@ -16,8 +16,9 @@ extern "C" __global__ void find_cells(const float* points, int count, int dims, 
   cell[p] = Grid{dimension, lower, per_unit, cells}.cell_of(points + static_cast<long long>(p) * dims);
 }
 
-// A crowd of points has more edges than memory, and takes forever to look at: `found` counts on the way, so that a graph
-// with more than `max_edges` edges is given up soon. found[0]: edges at their ends, so each up to twice; found[1]: edges.
+// A crowd of points has more edges than memory, and takes forever to look at: `found` counts on the way, so that a
+// graph with more than `max_edges` edges is given up soon. found[0]: edges at their ends, so each up to twice;
+// found[1]: edges.
 __device__ inline bool too_many(const unsigned long long* found, long long max_edges) {
   const volatile unsigned long long* now = found;
   const auto most = static_cast<unsigned long long>(max_edges);
@@ -90,8 +91,9 @@ extern "C" __global__ void find_furthest(const float* points, int dims, const in
   }
 }
 
-// The number of edges in each spacepoint's row, or, with somewhere to put them, the edges as row · count + column. Where the
-// graph is given up, the numbers are those found so far, and their sum is more than `max_edges` all the same.
+// The number of edges in each spacepoint's row, or, with somewhere to put them, the edges as row · count + column.
+// Where the graph is given up, the numbers are those found so far, and their sum is more than `max_edges` all the
+// same.
 extern "C" __global__ void find_edges(const float* points, const int* index, int count, int dims, const int* dimension,
                                       const double* lower, const double* per_unit, const int* cells,
                                       const long long* start, double radius, const double* furthest,

@@ -1,18 +1,19 @@
-// The ensemble's stages between the networks, as models of their own: frnn, applyfilter and wcc. The Python models of
-// the model repository in C++: the same parameters, and the same refusals.
-#include "stage_runner.hpp"
-
+// Runners of the backend `exatrkx`: the whole pipeline, and the ensemble's stages between the networks as models of
+// their own (frnn, applyfilter and wcc), with the parameters and refusals of the Python models of the model
+// repository.
 #include <ATen/ops/full.h>
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
 
+#include "../engine/compute_slots.hpp"
+#include "../engine/engine.hpp"
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
-#include "../engine/compute_slots.hpp"
 #include "../stages/checks.hpp"
-#include "parameters.hpp"
+#include "runner.hpp"
 
 namespace exatrkx::triton {
 
@@ -64,18 +65,18 @@ const std::map<std::string, Stage, std::less<>>& known_stages() {
   return kStages;
 }
 
-// The working point as one stage reads it: other fields mean nothing to it, and have any value that is allowed.
-WorkingPoint cuts_of(const Model& model, const Stage& stage) {
-  require(model.parameters(), stage.parameters);
-  Parameters texts{{"radius", "1"}, {"max_neighbors", "1"}, {"filter_cut", "0.5"}, {"gnn_cut", "0.5"}};
-  for (const char* name : stage.parameters) texts[name] = model.parameters().at(name);
+// The working point as far as these fields go.
+WorkingPoint cuts_of(const Model& model, std::span<const char* const> fields) {
+  require(model.parameters(), fields);
+  Parameters texts;
+  for (const char* name : fields) texts[name] = model.parameters().at(name);
   return WorkingPoint::from_texts(texts, kParametersOfConfig);
 }
 
 class StageRunner final : public Runner {
  public:
   StageRunner(const Model& model, const Stage& stage, c10::Device device)
-      : stage_(stage), cuts_(cuts_of(model, stage)), threads_(model.threads()), stream_(device) {}
+      : stage_(stage), cuts_(cuts_of(model, stage.parameters)), threads_(model.threads()), stream_(device) {}
 
   const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return stage_.inputs; }
@@ -93,12 +94,42 @@ class StageRunner final : public Runner {
   DeviceStream stream_;
 };
 
+NetworkFiles networks_of(const Model& model) {
+  const Parameters& names = model.parameters();
+  require(names, std::array{"embed", "filter", "gnn"});
+  const std::filesystem::path repository = model.directory().parent_path();
+  return {repository / names.at("embed"), repository / names.at("filter"), repository / names.at("gnn")};
+}
+
+class PipelineRunner final : public Runner {
+ public:
+  PipelineRunner(const Model& model, c10::Device device)
+      : cuts_(cuts_of(model, WorkingPoint::kFields)), engine_(device, networks_of(model), cuts_, model.threads()) {}
+
+  const DeviceStream& stream() const noexcept override { return engine_.stream(); }
+  const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
+
+  Outputs run(const std::vector<at::Tensor>& tensors) override {
+    Tracks tracks = engine_.find_tracks(tensors[0]);
+    return {{"LABELS", std::move(tracks.labels)},
+            {"EDGE_INDEX", std::move(tracks.edge_index)},
+            {"EDGE_SCORES", std::move(tracks.edge_scores)}};
+  }
+
+ private:
+  std::vector<TensorSpec> inputs_{features_spec()};
+  WorkingPoint cuts_;
+  Engine engine_;
+};
+
 }  // namespace
 
-bool is_stage(const Model& model) { return known_stages().contains(model.name()); }
+const char* const kBackend = "exatrkx";
 
-std::unique_ptr<Runner> make_stage_runner(const Model& model, c10::Device device) {
-  return std::make_unique<StageRunner>(model, known_stages().at(model.name()), device);
+std::unique_ptr<Runner> make_runner(const Model& model, c10::Device device) {
+  const auto stage = known_stages().find(model.name());
+  if (stage != known_stages().end()) return std::make_unique<StageRunner>(model, stage->second, device);
+  return std::make_unique<PipelineRunner>(model, device);
 }
 
 }  // namespace exatrkx::triton

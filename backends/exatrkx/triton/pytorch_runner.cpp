@@ -1,4 +1,4 @@
-// The backend `pytorch`, where the server brings none: one TorchScript network, `<model>/<version>/model.pt`.
+// Runner of the backend `pytorch`, where the server brings none: one TorchScript network, `<model>/<version>/model.pt`.
 // backends/pytorch/model.py in C++: the same parameters, and the same refusals.
 #include <strings.h>
 
@@ -60,8 +60,8 @@ class NetworkRunner final : public Runner {
  private:
   [[nodiscard]] bool of_edges() const noexcept { return form_.inputs.size() > 1; }
 
-  // The network's output, [E,1] made [E]. Throws std::runtime_error, which is the server's fault, unless it has a row for
-  // each spacepoint or edge.
+  // The network's output, [E,1] made [E]. Throws std::runtime_error, which is the server's fault, unless it has a row
+  // for each spacepoint or edge.
   [[nodiscard]] at::Tensor one_row_each(const at::Tensor& output, std::int64_t rows) const {
     const TensorSpec& spec = form_.output;
     const at::Tensor flat = of_edges() && output.dim() == 2 ? output.reshape({-1}) : output;
