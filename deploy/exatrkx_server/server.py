@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError
-from exatrkx_client.http_connections import HttpConnections
+from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
 from exatrkx_server.command import command_line, environment
@@ -33,7 +33,6 @@ from exatrkx_server.resources import Devices, choose_devices
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from types import TracebackType
 
     from exatrkx_server.installation import TritonInstallation
 
@@ -111,9 +110,7 @@ class TritonServer:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -190,7 +187,7 @@ class TritonServer:
             self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
             # Opened last; Triton serves on without it when the port is taken.
-            with contextlib.closing(HttpConnections(Address.parse(self._address(self.ports.metrics), "http"))) as http:
+            with contextlib.closing(HttpTransport(Address.parse(self.metrics_url.removesuffix("/metrics")))) as http:
                 self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)
         self._check_models()
         self.ready_after_s = time.monotonic() - began
