@@ -96,12 +96,15 @@ def parse_samples(output: str) -> GpuUse | None:
 
 def gpu_names() -> list[str]:
     """The GPUs of this machine, as nvidia-smi calls them."""
+    return nvidia_smi("--query-gpu=name")
+
+
+def nvidia_smi(query: str, form: str = "csv,noheader,nounits") -> list[str]:
+    """The lines of nvidia-smi's answer; none where there is no GPU."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
-    done = subprocess.run(
-        [program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, query, f"--format={form}"], capture_output=True, text=True, check=False)
     return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
 
 

@@ -27,27 +27,27 @@ def plan(python: Path, output: Path, device: str, bundle: Path | None) -> list[P
     crowded = [str(bundle / PILE_UP_EVENTS)] if bundle is not None and (bundle / PILE_UP_EVENTS).is_file() else []
     common = ["--device", device, "--output", str(output), *(["--bundle", str(bundle)] if bundle else [])]
 
-    def own(name: str, limit_s: float, needs: str = "") -> Phase:
-        return Phase(name, (str(python), _CHECK, "--only", name, *common), limit_s, needs=needs)
+    def own(name: str, limit_s: float) -> Phase:
+        return Phase(name, (str(python), _CHECK, "--only", name, *common), limit_s)
 
-    on_gpu = device != "cpu"
-    return [
-        Phase("build", (str(python), _CHECK, "--only", "build", *common), 300.0, background=True),
+    phases = [
         own("versions", 60.0),
         Phase("export", (str(python), "export/trace_models.py"), 90.0),
-        own("answers", 150.0, needs="build"),
+        own("build", 300.0),
+        own("answers", 150.0),
         own("stages", 90.0),
-        own("served", 180.0, needs="build"),
+        own("served", 180.0),
         _sweep(python, output / "small", ("--spacepoints", "1000:1700"), concurrency="1,8,16", instances="1,4,8"),
-        *(
-            [_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
-            if crowded
-            else []
-        ),
-        own("bad", 120.0),
-        *([_gpu_tests(python)] if on_gpu else []),
-        *(_sanitizer(tool, output, device) for tool in (_SANITIZERS if on_gpu else ())),
     ]
+    if crowded:
+        phases.append(_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1"))
+    phases.append(own("bad", 120.0))
+    if device != "cpu":
+        # Other versions of packages than the pinned ones warn of other things.
+        pytest = "-m pytest -m gpu -q --continue-on-collection-errors -p no:cacheprovider -o filterwarnings=default"
+        phases.append(Phase("tests", (str(python), *pytest.split()), 150.0))
+        phases += [_sanitizer(tool, output, device) for tool in _SANITIZERS]
+    return phases
 
 
 def build_commands(python: Path, device: str) -> list[list[str]]:
@@ -62,28 +62,13 @@ def build_commands(python: Path, device: str) -> list[list[str]]:
     ]
 
 
-def _gpu_tests(python: Path) -> Phase:
-    words: tuple[str, ...] = (
-        "-m",
-        "pytest",
-        "-m",
-        "gpu",
-        "-q",
-        "--continue-on-collection-errors",
-        "-p",
-        "no:cacheprovider",
-    )
-    words += ("-o", "filterwarnings=default")  # other versions of packages than the pinned ones warn of other things
-    return Phase("tests", (str(python), *words), 150.0, needs="build")
-
-
 def _sanitizer(tool: str, output: Path, device: str) -> Phase:
     files = {name: _REPOSITORY / name / "1" / "model.pt" for name in ("embed", "filter", "gnn")}
     networks = [word for name, file in files.items() for word in (f"--{name}", str(file))]
     cuts = ROOT / "models_src" / "exatrkx" / "weights" / "working_point.json"
     engine = (str(_ENGINE), *networks, "--working-point", str(cuts), "--device", device, str(output / "small.csv"))
     sanitizer = ("compute-sanitizer", "--tool", tool, "--error-exitcode", "9", "--print-limit", "20")
-    return Phase(tool, (*sanitizer, *engine), 75.0, needs="build")
+    return Phase(tool, (*sanitizer, *engine), 75.0)
 
 
 def _sweep(python: Path, output: Path, events: Sequence[str], *, concurrency: str, instances: str) -> Phase:
