@@ -92,21 +92,17 @@ def balanced_order(sizes: Sequence[int]) -> list[int]:
 def write_input_file(sample: Sample, path: Path) -> None:
     """Write the sample's events, one entry each; a reader sees the whole file or none.
 
-    Numbers are written with the digits that bring back the same FP32 value.
+    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.
 
     Raises:
         ContractError: an event has features that are not finite, for which JSON has no number.
-
-    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.
     """
+    data = []
+    for array in sample.arrays:
+        check_finite(array, INPUT.name)
+        numbers = [float(str(value)) for value in array.ravel()]  # the digits that bring back the same FP32 value
+        data.append({INPUT.name: {"content": numbers, "shape": array.shape}})
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w") as stream:
-        stream.write('{"data": [')
-        for number, array in enumerate(sample.arrays):
-            check_finite(array, INPUT.name)
-            content = ", ".join(map(str, array.ravel()))
-            shape = json.dumps(list(array.shape))
-            stream.write(f'{"," if number else ""}\n{{"{INPUT.name}": {{"content": [{content}], "shape": {shape}}}}}')
-        stream.write("\n]}\n")
+    unfinished.write_text(json.dumps({"data": data}) + "\n")
     unfinished.replace(path)

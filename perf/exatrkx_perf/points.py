@@ -82,6 +82,10 @@ class Point:
         """Whether it is called in the way that models are compared by; without a server, as processes."""
         return self.way == (("grpc", "sync", "none") if self.served else ("none", "processes", "none"))
 
+    def is_single_client(self, threads: int) -> bool:
+        """Whether it is one request at a time and one instance of each model, of so many threads or as found."""
+        return self.concurrency == 1 and self.instances in (0, 1) and self.threads in (0, threads)
+
     def key(self) -> tuple[str, ...]:
         """What tells points apart, as text: the same for a point and for its row in a file."""
         return tuple(map(str, astuple(self)))
@@ -170,11 +174,7 @@ def quick_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     """
     served = _without_direct(models)
     many = min(max(cores, 2), 4)
-    one, instances, threads = (
-        Configuration(),
-        Configuration(instances=many),
-        Configuration(threads=many),
-    )
+    one, instances, threads = Configuration(), Configuration(instances=many), Configuration(threads=many)
     return [
         Grid(models=models, configurations=[one], concurrencies=(1,)),
         Grid(models=served, configurations=[one], concurrencies=(many, 2 * many)),

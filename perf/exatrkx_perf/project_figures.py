@@ -18,7 +18,7 @@ from exatrkx_perf import ROOT
 from exatrkx_perf.direct import DirectRequest, run_direct
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample
-from exatrkx_perf.goals import Goal
+from exatrkx_perf.goals import Goal, measured_goals
 from exatrkx_perf.median_range import MedianRange, ratio
 from exatrkx_perf.tables import counted
 from exatrkx_perf.timing import seconds_of
@@ -72,13 +72,12 @@ class ProjectFigures:
                 ensemble[repeat] = self.ensemble_ms(server)
                 memory.append(resident_bytes(process_tree(psutil.Process(server.pid))) / _GIB)
                 ready.append(server.ready_after_s)
-        found = [
+        return measured_goals(
             (f"direct pipeline, {self._event}", MedianRange.of(direct.values()), 40.0, "ms"),
             (f"ensemble / direct, one client, {self._event}", ratio(ensemble, direct, paired=True), 1.5, ""),
             ("server with all models, resident memory", MedianRange.of(memory), 3.0, "GiB"),
             ("server with all models, ready after", MedianRange.of(ready), 20.0, "s"),
-        ]
-        return [Goal(name, measured, bound, unit) for name, measured, bound, unit in found if measured is not None]
+        )
 
     def crowded_goals(self) -> list[Goal]:
         """The same event through the ensemble of a server that serves nothing else: time, and most memory of it all.
@@ -94,12 +93,11 @@ class ProjectFigures:
             UsageMonitor(server.pid) as monitor,
         ):
             seconds = seconds_of(1 + self.repeats, lambda: client.find_tracks(self.event))
-        measured = MedianRange.of(seconds[1:])
-        assert measured is not None
-        return [
-            Goal(f"ensemble, {self._event}", measured, 10.0, "s"),
-            Goal(f"server's most resident memory, {self._event}", _once(monitor.usage.rss_mib / 1024), 6.0, "GiB"),
-        ]
+        memory = MedianRange.of([monitor.usage.rss_mib / 1024])
+        return measured_goals(
+            (f"ensemble, {self._event}", MedianRange.of(seconds[1:]), 10.0, "s"),
+            (f"server's most resident memory, {self._event}", memory, 6.0, "GiB"),
+        )
 
     def direct_ms(self) -> float:
         """Median time of a call, in a process of its own."""
@@ -142,15 +140,11 @@ def command_goals(root: Path = ROOT, make: str = "make") -> list[Goal]:
         demo = _timed([make, "demo"], clone)
         _timed([make, ".venv/dev.installed"], clone)
         test = _timed([make, "test"], clone)
-    return [
-        Goal("make demo, fresh clone, packages in pip's cache", _once(install_demo + demo), 300.0, "s"),
-        Goal("make demo, after installing", _once(demo), 120.0, "s"),
-        Goal("make test, after installing", _once(test), 600.0, "s"),
-    ]
-
-
-def _once(value: float) -> MedianRange:
-    return MedianRange(value, value, value, 1)
+    return measured_goals(
+        ("make demo, fresh clone, packages in pip's cache", MedianRange.of([install_demo + demo]), 300.0, "s"),
+        ("make demo, after installing", MedianRange.of([demo]), 120.0, "s"),
+        ("make test, after installing", MedianRange.of([test]), 600.0, "s"),
+    )
 
 
 def _timed(command: Sequence[str], folder: Path) -> float:

@@ -70,11 +70,11 @@ class StepTime:
 
     step: str
     requests: int
-    queue_ms: float
-    compute_input_ms: float
-    compute_infer_ms: float
-    compute_output_ms: float
-    total_ms: float
+    queue_ms: float = 0.0
+    compute_input_ms: float = 0.0
+    compute_infer_ms: float = 0.0
+    compute_output_ms: float = 0.0
+    total_ms: float = 0.0
 
     @property
     def parts_ms(self) -> float:

@@ -51,31 +51,25 @@ class Benchmark:
         return sorted({1, self.threads}) if several else [1]
 
 
+@dataclass(slots=True)
 class Comparison:
     """The methods of one stage on one event, each beside the first.
 
-    Args:
+    Attributes:
         event: what they are run on.
         stage: its name.
         same: whether two answers are the same.
         benchmark: how they are measured.
         edges: of the graph that they read; None where their answer is the graph.
+        reference: what the first took and answered.
     """
 
-    def __init__(
-        self,
-        event: Input,
-        stage: str,
-        same: Callable[[Any, Any], bool],
-        benchmark: Benchmark,
-        edges: int | None = None,
-    ) -> None:
-        self.event = event
-        self.stage = stage
-        self.same = same
-        self.benchmark = benchmark
-        self.edges = edges
-        self.reference: tuple[Measurement, Any] | None = None
+    event: Input
+    stage: str
+    same: Callable[[Any, Any], bool]
+    benchmark: Benchmark
+    edges: int | None = None
+    reference: tuple[Measurement, Any] | None = None
 
     def row(self, method: str, threads: int, call: Callable[..., Any], *arguments: object) -> Row:
         """Measure a method; that of the first call becomes the reference."""

@@ -157,6 +157,7 @@ class RunningServer:
     def serve(self, model: str, in_flight: int, sample: Sample, input_file: Path) -> Iterator[ServedPipeline]:
         """One of its models, warm for so many requests in flight."""
         addresses = {str(self.address.protocol): self.address}
-        with contextlib.closing(ServedPipeline(model, addresses, sample, input_file, pid=self.pid)) as pipeline:
+        found = ServedPipeline(model=model, addresses=addresses, sample=sample, input_file=input_file, pid=self.pid)
+        with contextlib.closing(found) as pipeline:
             pipeline.warm_up(in_flight)
             yield pipeline

@@ -15,14 +15,13 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 T = TypeVar("T")
 
 _INTERVAL_S: Final = 0.2
 _MIB: Final = 1 << 20
-_GPU_QUERY: Final = ("--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 _GPU_STOP_S: Final = 5.0
+_GPU_QUERY: Final = ("--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +148,7 @@ class UsageMonitor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         tree = process_tree(self._root)

@@ -23,7 +23,7 @@ from tiny_networks import clumps
 from exatrkx.contract import STEPS
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS, installation
-from exatrkx_perf.analyzer import Request, run_analyzer
+from exatrkx_perf.analyzer import LoadTest, run_analyzer
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import Sample, read_sample, write_input_file
 from exatrkx_perf.goals import project_goals_text
@@ -91,7 +91,7 @@ def test_a_refused_event_is_an_error_and_no_result(server: TritonServer, tmp_pat
     bad = tmp_path / "bad.json"
     content = base64.b64encode(np.full(3, np.nan, np.float32).tobytes()).decode()
     bad.write_text(json.dumps({"data": [{"FEATURES": {"content": {"b64": content}, "shape": [1, 3]}}]}))
-    request = Request(model="exatrkx_custom", address=Address.parse(server.grpc_url), input_file=bad, window=1)
+    request = LoadTest(model="exatrkx_custom", address=Address.parse(server.grpc_url), input_file=bad, window=1)
     with pytest.raises(MeasurementError, match=r"exatrkx_custom: perf_analyzer ended with 99: (.|\n)*must be finite"):
         run_analyzer(request)
 
