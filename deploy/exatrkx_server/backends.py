@@ -89,14 +89,13 @@ def _choose(directory: Path, preference: Preference) -> Backend:
 
 
 def _place(backend: Backend, target: Path, *, copied: bool) -> None:
-    # Triton refuses a library that is itself a link out of its directory; a link to the directory is fine.
-    if backend.path.is_dir() and not copied:
+    if not backend.path.is_dir():
+        target.mkdir()
+        shutil.copy(backend.path, target)
+    elif copied:
+        shutil.copytree(backend.path, target)
+    else:  # Triton refuses a library that is itself a link out of its directory; a link to the directory is fine
         target.symlink_to(backend.path.resolve())
-        return
-    target.mkdir()
-    files = [file for file in backend.path.iterdir() if file.is_file()] if backend.path.is_dir() else [backend.path]
-    for file in files:
-        shutil.copy(file, target)
 
 
 def gpu_libraries(repository: Path, models: Iterable[str], backends: Iterable[Backend]) -> list[str]:

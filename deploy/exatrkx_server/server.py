@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from exatrkx_server.installation import TritonInstallation
-
 _ASK_TIMEOUT_S = 2.0
 _LIST_TIMEOUT_S = 30.0
 _POLL_S = 0.05
@@ -156,8 +154,18 @@ class TritonServer:
             self.ports = self.options.ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
+            command = command_line(
+                installation,
+                repository,
+                backend_directory,
+                options=self.options,
+                ports=self.ports,
+                identity=self._identity,
+                python_backends=[backend.name for backend in self.backends if backend.runs_python],
+                gpus=self.devices.gpus,
+            )
             try:
-                self._run(self._command(installation, repository, backend_directory), variables)
+                self._run(command, variables)
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self._stop_process()
@@ -165,18 +173,6 @@ class TritonServer:
                     raise
             else:
                 return
-
-    def _command(self, installation: TritonInstallation, repository: Path, backend_directory: Path) -> list[str]:
-        return command_line(
-            installation,
-            repository,
-            backend_directory,
-            options=self.options,
-            ports=self.ports,
-            identity=self._identity,
-            python_backends=tuple(backend.name for backend in self.backends if backend.runs_python),
-            gpus=self.devices.gpus,
-        )
 
     def _run(self, command: list[str], variables: dict[str, str]) -> None:
         began = time.monotonic()
@@ -229,4 +225,4 @@ class TritonServer:
     def _address(self, port: int) -> str:
         # A server that listens on every address is asked on this machine's own.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104 - compared
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return Address("http", host, port).target

@@ -34,11 +34,9 @@ class LoadTest:
     """What perf_analyzer is to do.
 
     Attributes:
-        model: served model.
         address: the server's; its protocol is the one that is measured.
         input_file: see `exatrkx_perf.events.write_input_file`.
         window: requests in each of the three windows whose mean is reported: a multiple of the number of events.
-        concurrency: requests in flight at once.
         mode: a thread for each request in flight, or one thread for all of them.
         shared_memory: whether tensors go through memory that client and server share.
         output_bytes: room for the largest output tensor; used with shared memory only.

@@ -41,7 +41,6 @@ class DirectRequest:
     Attributes:
         repository: model repository with the networks and the working point.
         kind: workers are processes with a pipeline each, or Python threads that share one.
-        workers: how many.
         threads: computing threads of each process.
         events: how many events are processed in all: a multiple of the number in the sample.
     """

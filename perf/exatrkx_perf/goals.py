@@ -22,8 +22,6 @@ class Goal:
     """One figure.
 
     Attributes:
-        name: what it is.
-        measured: what was measured.
         bound: what it is to be at most, or at least; None for a figure that is only stated.
         unit: of both.
         at_least: whether the bound is the lower one.

@@ -39,19 +39,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One point, and which time it is measured; the names are columns of the results.
-
-    Attributes:
-        model: `direct`, a served model, or `COMPILED_ENSEMBLE`.
-        backends: which implementation of which backends runs the model.
-        protocol: grpc or http; none without a server.
-        mode: sync or async clients; threads or processes without a server.
-        shared_memory: none or system.
-        concurrency: requests in flight; workers without a server.
-        instances, threads: see `Configuration`.
-        sample: name of the events.
-        repeat: 0, 1, 2, … for the same point measured again.
-    """
+    """One point, and which time it is measured; perf/README.md explains each column."""
 
     model: str
     backends: str

@@ -45,7 +45,6 @@ class ProjectFigures:
 
     Attributes:
         repository: model repository, with networks.
-        event: the event that is sent.
         threads: computing threads of each process.
         repeats: how often everything is measured, in turn.
         log_folder: where the servers' logs go.

@@ -39,9 +39,7 @@ class ServedPipeline:
     """A served model that is measured point after point.
 
     Attributes:
-        model: its name.
         addresses: of its server, by protocol.
-        sample: the events.
         input_file: the same events for perf_analyzer.
         pid: the server's process where it runs on this machine and is ours to watch; else None.
         ready_s: how long it took to start; NaN where it was found running.

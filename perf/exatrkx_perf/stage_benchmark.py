@@ -56,10 +56,7 @@ class Comparison:
     """The methods of one stage on one event, each beside the first.
 
     Attributes:
-        event: what they are run on.
-        stage: its name.
         same: whether two answers are the same.
-        benchmark: how they are measured.
         edges: of the graph that they read; None where their answer is the graph.
         reference: what the first took and answered.
     """

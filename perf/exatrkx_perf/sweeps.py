@@ -45,7 +45,6 @@ class Sweep:
     """What is needed besides the points.
 
     Attributes:
-        sample: the events.
         folder: where results go: `results.csv`, `steps.csv`, `machine.json`, the servers' logs.
         serve: where the servers come from.
         repository: model repository of the direct pipeline.

@@ -35,14 +35,9 @@ def make_environment(target: Path, unpacked: Path) -> Path:
     subprocess.run([_interpreter(unpacked), "-m", "venv", "--without-pip", target], check=True)
     directories = [*(ROOT / name for name in SOURCES), unpacked / PACKAGES, *_own_packages()]
     python = target / "bin" / "python"
-    where = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     lines = [str(directory) for directory in directories if directory.is_dir()]
-    (Path(where) / "exatrkx-check.pth").write_text("\n".join(lines) + "\n")
+    packages = target / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    (packages / "exatrkx-check.pth").write_text("\n".join(lines) + "\n")
     program = unpacked / "bin" / "perf_analyzer"
     if program.is_file():
         shutil.copy(program, target / "bin" / program.name)
