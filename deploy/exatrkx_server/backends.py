@@ -106,14 +106,23 @@ def gpu_libraries(repository: Path, models: Iterable[str], backends: Iterable[Ba
         models: those that are loaded, an ensemble's steps with it; none for all.
         backends: those that will be served.
     """
-    configurations = {path.parent.name: path.read_text() for path in repository.glob("*/config.pbtxt")}
-    loaded = list(models) or list(configurations)
-    for name in loaded:  # grows on the way
-        loaded += [step for step in _STEP.findall(configurations.get(name, "")) if step not in loaded]
-    used = {backend for name in loaded for backend in _BACKEND.findall(configurations.get(name, ""))}
+    used = models_backends(repository, models).values()
     in_python = [backend for backend in backends if backend.runs_python and backend.name in used]
     networks = any(backend.implementation == "python" for backend in in_python)
     return ["cupy"] * bool(in_python) + ["torch"] * networks
+
+
+def models_backends(repository: Path, models: Iterable[str] = ()) -> dict[str, str]:
+    """The backend of each model that is loaded with these, an ensemble's steps too; of all models where none is named.
+
+    An ensemble itself has no backend.
+    """
+    configurations = {path.parent.name: path.read_text() for path in sorted(repository.glob("*/config.pbtxt"))}
+    loaded = list(models) or list(configurations)
+    for name in loaded:  # grows on the way
+        loaded += [step for step in _STEP.findall(configurations.get(name, "")) if step not in loaded]
+    found = ((name, _BACKEND.search(configurations.get(name, ""))) for name in loaded)
+    return {name: backend[1] for name, backend in found if backend}
 
 
 def can_compile_stages(backends: Iterable[Backend]) -> bool:

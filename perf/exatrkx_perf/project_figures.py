@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import subprocess
 import tempfile
@@ -23,10 +22,10 @@ from exatrkx_perf.median_range import MedianRange, ratio
 from exatrkx_perf.tables import counted
 from exatrkx_perf.timing import seconds_of
 from exatrkx_perf.usage import UsageMonitor, process_tree, resident_bytes
-from exatrkx_server import ServerError, ServerOptions, TritonServer
+from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from exatrkx_perf.events import FeatureArray
 
@@ -60,7 +59,8 @@ class ProjectFigures:
         """Direct call, one client of the ensemble, and the memory and start of a server with every model.
 
         Raises:
-            MeasurementError: the pipeline or the server failed.
+            MeasurementError: the pipeline failed.
+            ExatrkxError: the server did not start, or failed.
         """
         direct: dict[int, float] = {}
         ensemble: dict[int, float] = {}
@@ -84,7 +84,7 @@ class ProjectFigures:
         For an event of high pile-up: a call takes seconds, so there is one to warm up and one for each repeat.
 
         Raises:
-            MeasurementError: the server failed.
+            ExatrkxError: the server did not start, or failed.
         """
         with (
             self._server(ENSEMBLE.name) as server,
@@ -115,15 +115,9 @@ class ProjectFigures:
     def _event(self) -> str:
         return f"event of {len(self.event):,} spacepoints, {counted(self.threads, 'thread')}"
 
-    @contextlib.contextmanager
-    def _server(self, *models: str) -> Iterator[TritonServer]:
+    def _server(self, *models: str) -> TritonServer:
         log_file = self.log_folder / f"figures-t{self.threads}.log"
-        options = ServerOptions(models=models, threads=self.threads, log_file=log_file)
-        try:
-            with TritonServer(self.repository, options) as server:
-                yield server
-        except ServerError as error:
-            raise MeasurementError(str(error)) from error
+        return TritonServer(self.repository, ServerOptions(models=models, threads=self.threads, log_file=log_file))
 
 
 def command_goals(root: Path = ROOT, make: str = "make") -> list[Goal]:

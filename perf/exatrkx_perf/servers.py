@@ -17,11 +17,18 @@ from google.protobuf import text_format  # type: ignore[import-untyped]  # its s
 from tritonclient.grpc import model_config_pb2
 
 from exatrkx.contract import ENSEMBLE, STAGES
-from exatrkx_perf.errors import MeasurementError, PerfError
+from exatrkx_perf.errors import PerfError
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
-from exatrkx_server.backends import COMPILED_STAGES, assemble, can_compile_stages, linked_copy, replace_link
+from exatrkx_server import ServerOptions, TritonServer, find_triton
+from exatrkx_server.backends import (
+    COMPILED_STAGES,
+    assemble,
+    can_compile_stages,
+    linked_copy,
+    models_backends,
+    replace_link,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +66,7 @@ def serve(
     """A server for one model, ready and warm; stopped at the end of the `with`.
 
     Raises:
-        MeasurementError: it did not start.
+        ServerError: it did not start.
         ClientError: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch, contextlib.ExitStack() as stack:
@@ -75,10 +82,7 @@ def serve(
             log_file=settings.log_folder / log,
             start_timeout_s=settings.start_timeout_s,
         )
-        try:
-            server = stack.enter_context(TritonServer(repository, options))
-        except ServerError as error:
-            raise MeasurementError(f"{model}: {error}") from error
+        server = stack.enter_context(TritonServer(repository, options))
         pipeline = stack.enter_context(contextlib.closing(ServedPipeline.of(server, name, sample, input_file)))
         pipeline.warm_up(configuration.instances)
         yield pipeline
@@ -89,7 +93,7 @@ def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, st
 
     Raises:
         ServerSetupError: there is no server, or the wanted backend is not built.
-        PerfError: the model repository cannot be read.
+        PerfError: the model repository has no such model.
     """
     known = _backends(settings)
     return {
@@ -110,7 +114,9 @@ def measurable_models(settings: ServerSettings) -> list[str]:
 def describe(model: str, known: Sequence[Backend], repository: Path) -> str:
     """The backends of one served model, by name."""
     name, stages = _served_as(model)
-    needed = models_backends(repository, name)
+    needed = models_backends(repository, [name])
+    if not needed:
+        raise PerfError(f"{repository}: no model {name}")
     if stages == "compiled":
         needed |= {stage.name: COMPILED_STAGES for stage in STAGES}
     by_name = {backend.name: str(backend) for backend in known}
@@ -169,18 +175,3 @@ def set_instances(config: model_config_pb2.ModelConfig, instances: int) -> None:
     groups = config.instance_group or [config.instance_group.add()]
     for group in groups:
         group.count = instances
-
-
-def models_backends(repository: Path, model: str) -> dict[str, str]:
-    """The backend of each model that serving `model` needs: its own, or those of an ensemble's steps.
-
-    Raises:
-        PerfError: a configuration is missing or cannot be read.
-    """
-    config = read_config(repository / model / CONFIG)
-    if not config.HasField("ensemble_scheduling"):
-        return {model: config.backend}
-    found: dict[str, str] = {}
-    for step in config.ensemble_scheduling.step:
-        found |= models_backends(repository, step.model_name)
-    return found

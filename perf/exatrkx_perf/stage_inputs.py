@@ -24,12 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    import numpy.typing as npt
-
-    from exatrkx.events.event import Event
-
-    FloatArray = npt.NDArray[np.float32]
-    IntArray = npt.NDArray[np.int64]
+    from exatrkx.events.event import Event, FloatArray, IntArray
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 

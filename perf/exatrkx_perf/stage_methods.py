@@ -7,15 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from exatrkx.events.event import FloatArray, IntArray
 from exatrkx.stages import native, reference
 from exatrkx.stages.edges import score_threshold
-
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
 
 NO_LIMIT: Final = 2**62
 

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from tqdm import tqdm
 
-from exatrkx_client.errors import ClientError
+from exatrkx.errors import ExatrkxError
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import DirectRequest, Kind, run_direct
-from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.installation import check_program, find_program
 from exatrkx_perf.points import Configuration, Point, group
 from exatrkx_perf.results import Result, ResultsFolder
@@ -90,14 +89,14 @@ class Sweep:
                 progress.set_description(f"starting {model}")
                 try:
                     pipelines[model] = stack.enter_context(self.serve(model, points[0].configuration))
-                except (MeasurementError, ClientError) as error:
-                    problems.append(str(error))
+                except ExatrkxError as error:
+                    problems.append(f"{model}: {error}")
             for point in points:
                 progress.set_description(str(point))
                 if not point.served or point.model in pipelines:
                     try:
                         store.add(*self._measure(point, pipelines.get(point.model)))
-                    except (MeasurementError, ClientError) as error:
+                    except ExatrkxError as error:
                         problems.append(f"{point}: {error}")
                 progress.update()
         return problems

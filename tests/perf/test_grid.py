@@ -13,7 +13,8 @@ from exatrkx.contract import STEPS
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.points import DIRECT, MODELS, Configuration, Grid, full_plan, group, interleaved, quick_plan
-from exatrkx_perf.servers import copy_with_instances, models_backends, read_config, set_instances
+from exatrkx_perf.servers import copy_with_instances, read_config, set_instances
+from exatrkx_server.backends import models_backends
 
 
 def test_a_grid_is_every_combination_once() -> None:
@@ -120,7 +121,7 @@ def test_what_cannot_be_copied_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_backends_of_an_ensemble_are_those_of_its_steps() -> None:
-    found = models_backends(MODEL_REPOSITORY, "exatrkx_ensemble")
+    found = models_backends(MODEL_REPOSITORY, ["exatrkx_ensemble"])
     assert list(found) == [step.name for step in STEPS]
     assert set(found.values()) == {"python", "pytorch"}
-    assert models_backends(MODEL_REPOSITORY, "exatrkx_custom") == {"exatrkx_custom": "exatrkx"}
+    assert models_backends(MODEL_REPOSITORY, ["exatrkx_custom"]) == {"exatrkx_custom": "exatrkx"}
