@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import load_pipeline
+from exatrkx_perf.gpu_check.events import SMALL_EVENT, small_and_large
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from exatrkx.pipeline import Pipeline
     from exatrkx_perf.events import FeatureArray
+    from exatrkx_perf.gpu_check.events import Check
 
 REPEATS: Final = 5
 QUANTILES: Final = (0.5, 0.99, 1.0)
@@ -35,8 +34,8 @@ class Found:
     scores: npt.NDArray[np.float32]
 
 
-def compare_answers(arrays: Sequence[FeatureArray], device: str, output: Path) -> list[dict[str, Any]]:
-    """Run every event on the CPU once and on the device `REPEATS` times; writes the CPU's labels to `output`.
+def compare_answers(check: Check) -> list[dict[str, Any]]:
+    """Run every event on the CPU once and on the device `REPEATS` times; writes the CPU's labels, and a small event.
 
     Returns:
         For each event spacepoints, and tracks on the CPU; whether labels, neighbours and edges were equal each time;
@@ -44,11 +43,13 @@ def compare_answers(arrays: Sequence[FeatureArray], device: str, output: Path) -
         the largest difference between two repeats; how many edges only one of them kept (`filter_changes`), had above
         the GNN's cut (`gnn_crossings`), and how many labels differ, in the worst repeat.
     """
-    on_cpu, on_device = load_pipeline(MODEL_REPOSITORY, "cpu"), load_pipeline(MODEL_REPOSITORY, device)
+    arrays = check.arrays()
+    np.savetxt(check.output / SMALL_EVENT, next(iter(small_and_large(arrays).values())), "%.9g", ",")
+    on_cpu, on_device = load_pipeline(MODEL_REPOSITORY, "cpu"), load_pipeline(MODEL_REPOSITORY, check.device)
     threshold = float(np.log(on_cpu.working_point.gnn_cut / (1 - on_cpu.working_point.gnn_cut)))
     expected = [_run(on_cpu, array) for array in arrays]
     labels: dict[str, Any] = {f"labels{number}": found.labels for number, found in enumerate(expected)}
-    np.savez(output / ANSWERS, **labels)
+    np.savez(check.output / ANSWERS, **labels)
     rows = []
     for array, reference in zip(arrays, expected, strict=True):
         repeats = [_run(on_device, array) for _ in range(REPEATS)]

@@ -17,14 +17,16 @@ from exatrkx_client.address import Address
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.gpu_check.answers import ANSWERS
+from exatrkx_perf.gpu_check.events import small_and_large
 from exatrkx_perf.timing import seconds_of
 from exatrkx_perf.usage import nvidia_smi
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from exatrkx_perf.events import FeatureArray
+    from exatrkx_perf.gpu_check.events import Check
 
 MODES: Final[dict[str, tuple[str, Any, Any]]] = {
     "ensemble": (ENSEMBLE.name, "python", "auto"),
@@ -45,14 +47,15 @@ def _server(log: Path, models: tuple[str, ...], stages: Any, backend: Any) -> Tr
     return TritonServer(MODEL_REPOSITORY, options)
 
 
-def ask_servers(arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], output: Path) -> dict[str, Any]:
+def ask_servers(check: Check) -> dict[str, Any]:
     """Each of `MODES` by itself; one that does not start is reported with its reason, and the others go on."""
+    arrays = check.arrays()
     results: dict[str, Any] = {}
     for number, (name, (model, stages, backend)) in enumerate(MODES.items()):
-        log = output / f"server{number}.log"
+        log = check.output / f"server{number}.log"
         try:
             with _server(log, (model,), stages, backend) as server:
-                results[name] = _ask(server, model, arrays, timed, output)
+                results[name] = _ask(server, model, arrays, np.load(check.output / ANSWERS))
         except Exception as error:
             results[name] = {"error": f"{type(error).__name__}: {error}"}
         if log.is_file():
@@ -60,10 +63,8 @@ def ask_servers(arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], 
     return results
 
 
-def _ask(
-    server: TritonServer, model: str, arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], output: Path
-) -> dict[str, Any]:
-    expected = np.load(output / ANSWERS)
+def _ask(server: TritonServer, model: str, arrays: tuple[FeatureArray, ...], expected: Any) -> dict[str, Any]:
+    timed = small_and_large(arrays)
     result: dict[str, Any] = {"ready_s": server.ready_after_s, "backends": [str(entry) for entry in server.backends]}
     with TrackingClient(server.grpc_url, model, timeout_s=120.0) as client:
         result["idle_memory_mib"] = nvidia_smi(_MEMORY)
@@ -82,14 +83,15 @@ def _ask(
     return result
 
 
-def ask_badly(arrays: Sequence[FeatureArray], output: Path) -> list[dict[str, Any]]:
+def ask_badly(check: Check) -> list[dict[str, Any]]:
     """What servers say to bad, empty and crowded requests, and whether a good event is answered right afterwards."""
     rows = []
+    arrays = check.arrays()
     good = min(range(len(arrays)), key=lambda number: len(arrays[number]))
-    labels = np.load(output / ANSWERS)[f"labels{good}"]
+    labels = np.load(check.output / ANSWERS)[f"labels{good}"]
     for stages in ("python", "compiled"):
         try:
-            with _server(output / f"server-bad-{stages}.log", (), stages, "auto") as server:
+            with _server(check.output / f"server-bad-{stages}.log", (), stages, "auto") as server:
                 for name, ask in bad_requests(server.grpc_url).items():
                     row = {"stages": stages, "request": name, **_outcome(ask)}
                     for model in (ENSEMBLE.name, CUSTOM.name):

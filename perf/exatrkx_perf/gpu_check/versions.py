@@ -14,8 +14,10 @@ from exatrkx_server import find_triton
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from exatrkx_perf.gpu_check.events import Check
 
-def versions() -> dict[str, Any]:
+
+def versions(_check: Check) -> dict[str, Any]:
     """The machine; CUDA as PyTorch and CuPy see it; whether the server would start."""
     driver = nvidia_smi("--query-gpu=name,driver_version,memory.total", "csv,noheader")
     found = asdict(this_machine()) | {
