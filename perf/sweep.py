@@ -16,7 +16,7 @@ from exatrkx_perf import MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
 from exatrkx_perf.events import write_input_file
 from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
-from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models, serve
+from exatrkx_perf.servers import SweepServers, backends_of, measurable_models, serve
 from exatrkx_perf.sweeps import Sweep
 from exatrkx_server.resources import usable_cores
 
@@ -78,7 +78,7 @@ def sweep(options: argparse.Namespace) -> int:
     sample = sample_from(options)
     input_file = options.output / "events.json"
     write_input_file(sample, input_file)
-    servers = ServerSettings(options.model_repository, options.custom_backend, log_folder=options.output)
+    servers = SweepServers(options.model_repository, options.custom_backend, log_folder=options.output)
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)
     points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]

@@ -11,7 +11,7 @@ from exatrkx import commands
 from exatrkx.errors import ExitCode
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS
-from exatrkx_perf.events import Sample, read_sample
+from exatrkx_perf.events import EventSample, read_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spacepoints", type=size_range, metavar="LOW:HIGH", help="only events of this size")
 
 
-def sample_from(options: argparse.Namespace) -> Sample:
+def sample_from(options: argparse.Namespace) -> EventSample:
     """The events that `add_event_arguments` asked for.
 
     Raises:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx.pipeline import Pipeline
-    from exatrkx_perf.events import FeatureArray, Sample
+    from exatrkx_perf.events import EventSample, FeatureArray
 
 Kind = Literal["processes", "threads"]
 
@@ -52,7 +52,7 @@ class DirectRequest:
     events: int
 
 
-def run_direct(sample: Sample, request: DirectRequest) -> tuple[Figures, list[StepTime]]:
+def run_direct(sample: EventSample, request: DirectRequest) -> tuple[Figures, list[StepTime]]:
     """Measure it.
 
     Every worker loads its pipeline and runs every event once; then all start at the same moment and take events in

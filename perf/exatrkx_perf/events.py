@@ -26,7 +26,7 @@ INPUT: Final = ENSEMBLE.inputs[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class EventSample:
     """The events of a measurement as the pipeline takes them.
 
     Attributes:
@@ -50,7 +50,9 @@ class Sample:
         return self.arrays[int(np.argmin(np.abs(self.spacepoints - spacepoints)))]
 
 
-def read_sample(paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None) -> Sample:
+def read_sample(
+    paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None
+) -> EventSample:
     """Read events of any format that `exatrkx.events.readers` knows.
 
     Args:
@@ -71,7 +73,7 @@ def read_sample(paths: Sequence[str | Path], limit: int | None = None, size: tup
             f"{', '.join(map(str, paths))}: no events" + (f" of {low} to {high} spacepoints" if size else "")
         )
     name = "+".join(str(path).rstrip("/").rpartition("/")[2] for path in paths)
-    return Sample(name, tuple(arrays[i] for i in balanced_order([len(array) for array in arrays])))
+    return EventSample(name, tuple(arrays[i] for i in balanced_order([len(array) for array in arrays])))
 
 
 def balanced_order(sizes: Sequence[int]) -> list[int]:
@@ -89,7 +91,7 @@ def balanced_order(sizes: Sequence[int]) -> list[int]:
     return [by_size[rank] for rank in ranks if rank < len(sizes)]
 
 
-def write_input_file(sample: Sample, path: Path) -> None:
+def write_input_file(sample: EventSample, path: Path) -> None:
     """Write the sample's events, one entry each; a reader sees the whole file or none.
 
     Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.

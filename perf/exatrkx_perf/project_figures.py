@@ -16,7 +16,7 @@ from exatrkx_client import TrackingClient
 from exatrkx_perf import ROOT
 from exatrkx_perf.direct import DirectRequest, run_direct
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import Sample
+from exatrkx_perf.events import EventSample
 from exatrkx_perf.goals import Goal, measured_goals
 from exatrkx_perf.median_range import MedianRange, ratio
 from exatrkx_perf.tables import counted
@@ -102,7 +102,7 @@ class ProjectFigures:
         """Median time of a call, in a process of its own."""
         request = DirectRequest(repository=self.repository, threads=self.threads, events=_CALLS)
         # Many times the same event: the first round warms up.
-        figures, _ = run_direct(Sample("one event", (self.event,) * _WARM_CALLS), request)
+        figures, _ = run_direct(EventSample("one event", (self.event,) * _WARM_CALLS), request)
         return figures.p50_ms
 
     def ensemble_ms(self, server: TritonServer) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from exatrkx_perf.events import FeatureArray, Sample
+    from exatrkx_perf.events import EventSample, FeatureArray
     from exatrkx_perf.points import Point
     from exatrkx_perf.usage import Usage
     from exatrkx_server import TritonServer
@@ -51,7 +51,7 @@ class ServedPipeline:
 
     model: str
     addresses: Mapping[str, Address]
-    sample: Sample
+    sample: EventSample
     input_file: Path
     pid: int | None = None
     ready_s: float = math.nan
@@ -62,7 +62,7 @@ class ServedPipeline:
         self._api = TritonApi(self.addresses.get("grpc") or self.addresses["http"], _PATIENCE_S)
 
     @classmethod
-    def of(cls, server: TritonServer, model: str, sample: Sample, input_file: Path) -> ServedPipeline:
+    def of(cls, server: TritonServer, model: str, sample: EventSample, input_file: Path) -> ServedPipeline:
         """A model of a server of ours."""
         addresses = {"grpc": Address.parse(server.grpc_url, "grpc"), "http": Address.parse(server.http_url, "http")}
         return cls(

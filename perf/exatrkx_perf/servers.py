@@ -33,7 +33,7 @@ from exatrkx_server.backends import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import EventSample
     from exatrkx_perf.points import Configuration
     from exatrkx_server.backends import Backend
     from exatrkx_server.options import Preference, Stages
@@ -43,7 +43,7 @@ CONFIG: Final = "config.pbtxt"
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSettings:
+class SweepServers:
     """What all servers of a sweep share.
 
     Attributes:
@@ -61,7 +61,7 @@ class ServerSettings:
 
 @contextlib.contextmanager
 def serve(
-    model: str, configuration: Configuration, settings: ServerSettings, sample: Sample, input_file: Path
+    model: str, configuration: Configuration, settings: SweepServers, sample: EventSample, input_file: Path
 ) -> Iterator[ServedPipeline]:
     """A server for one model, ready and warm; stopped at the end of the `with`.
 
@@ -88,7 +88,7 @@ def serve(
         yield pipeline
 
 
-def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, str]:
+def backends_of(models: Sequence[str], settings: SweepServers) -> dict[str, str]:
     """Which implementation of which backends will serve each model, such as `python (bundled), pytorch (python)`.
 
     Raises:
@@ -101,7 +101,7 @@ def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, st
     }
 
 
-def measurable_models(settings: ServerSettings) -> list[str]:
+def measurable_models(settings: SweepServers) -> list[str]:
     """Those of `MODELS` that can be served here: the compiled ensemble needs the compiled backend.
 
     Raises:
@@ -128,7 +128,7 @@ def _served_as(model: str) -> tuple[str, Stages]:
     return (ENSEMBLE.name, "compiled") if model == COMPILED_ENSEMBLE else (model, "python")
 
 
-def _backends(settings: ServerSettings) -> list[Backend]:
+def _backends(settings: SweepServers) -> list[Backend]:
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
         return assemble(Path(scratch), find_triton(), settings.custom_backend)
 

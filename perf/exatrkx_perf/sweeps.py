@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx_client.address import Address
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import EventSample
     from exatrkx_perf.results import StepTime
 
 WINDOWS: Final = 3
@@ -50,7 +50,7 @@ class Sweep:
         rounds: how often a window goes over all events.
     """
 
-    sample: Sample
+    sample: EventSample
     folder: Path
     serve: Serve
     repository: Path = MODEL_REPOSITORY
@@ -152,7 +152,7 @@ class RunningServer:
         return f"{', '.join(names)} (as found)"
 
     @contextlib.contextmanager
-    def serve(self, model: str, in_flight: int, sample: Sample, input_file: Path) -> Iterator[ServedPipeline]:
+    def serve(self, model: str, in_flight: int, sample: EventSample, input_file: Path) -> Iterator[ServedPipeline]:
         """One of its models, warm for so many requests in flight."""
         addresses = {str(self.address.protocol): self.address}
         found = ServedPipeline(model=model, addresses=addresses, sample=sample, input_file=input_file, pid=self.pid)

@@ -25,13 +25,13 @@ from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS, installation
 from exatrkx_perf.analyzer import LoadTest, run_analyzer
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import Sample, read_sample, write_input_file
+from exatrkx_perf.events import EventSample, read_sample, write_input_file
 from exatrkx_perf.goals import project_goals_text
 from exatrkx_perf.points import COMPILED_ENSEMBLE, MODELS
 from exatrkx_perf.project_figures import ProjectFigures
 from exatrkx_perf.results import UNEXPLAINED, read_results, read_steps
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_perf.servers import ServerSettings, measurable_models
+from exatrkx_perf.servers import SweepServers, measurable_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,12 +45,12 @@ STAGES = [step.name for step in STEPS]
 
 
 @pytest.fixture(scope="module")
-def sample() -> Sample:
+def sample() -> EventSample:
     return read_sample([EVENTS], limit=3)
 
 
 @pytest.fixture(scope="module")
-def input_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def input_file(sample: EventSample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("perf") / "events.json"
     write_input_file(sample, path)
     return path
@@ -58,7 +58,7 @@ def input_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module", params=["exatrkx_ensemble", "exatrkx_custom"])
 def pipeline(
-    request: pytest.FixtureRequest, server: TritonServer, sample: Sample, input_file: Path
+    request: pytest.FixtureRequest, server: TritonServer, sample: EventSample, input_file: Path
 ) -> Iterator[ServedPipeline]:
     served = ServedPipeline.of(server, request.param, sample, input_file)
     yield served
@@ -161,9 +161,9 @@ def test_a_sweep_goes_on_where_it_was(
 def test_the_compiled_ensemble_is_measured_where_it_can_be(tiny_repository: Path, tmp_path: Path) -> None:
     """Beside the one with Python stages, as a model of its own, with one process for all of it."""
     compiled.build()
-    in_python = ServerSettings(tiny_repository, "python")
+    in_python = SweepServers(tiny_repository, "python")
     assert COMPILED_ENSEMBLE not in measurable_models(in_python)
-    assert set(measurable_models(ServerSettings(tiny_repository))) == set(MODELS)
+    assert set(measurable_models(SweepServers(tiny_repository))) == set(MODELS)
     options = ["--limit", "1", "--model-repository", str(tiny_repository), "--output", str(tmp_path), "--repeats", "1"]
     options += ["--instances", "1", "--threads", "1", "--concurrency", "1", "--custom-backend", "compiled"]
     assert sweep.main([*options, "--models", f"exatrkx_ensemble,{COMPILED_ENSEMBLE}"]) == 0
