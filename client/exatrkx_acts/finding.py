@@ -54,14 +54,7 @@ class DirectPipeline:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the events.
-
-    Attributes:
-        served: those whose tracks the server found.
-        fallen_back: those whose tracks the fallback found.
-        skipped: those that failed and were left out.
-        proto_tracks: of all events together.
-    """
+    """Events whose tracks the server found, those of the fallback, those left out; and proto-tracks of all together."""
 
     served: int = 0
     fallen_back: int = 0

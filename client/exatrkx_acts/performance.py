@@ -65,12 +65,7 @@ class Performance:
 
 
 class PerformanceWriters:
-    """ACTS's performance writers and what they need, for one run of a sequencer.
-
-    Args:
-        particles: name of the `SimParticleContainer`.
-        particle_measurements: name of the map from particles to their measurements.
-    """
+    """ACTS's performance writers and what they need, for one run of a sequencer; given the names on its whiteboard."""
 
     def __init__(self, particles: str, particle_measurements: str) -> None:
         self._particles, self._particle_measurements = particles, particle_measurements

@@ -52,11 +52,7 @@ class TritonApi:
     """A connection to one server, for any of its models. May be used from several threads; a context manager.
 
     Every method raises a `ClientError` whose text names the server where it does not answer or refuses, and
-    `ServedModelError` where it has no such model.
-
-    Args:
-        address: of the server.
-        timeout_s: how long one question or request may take.
+    `ServedModelError` where it has no such model. One question or request may take `timeout_s`.
     """
 
     def __init__(self, address: Address, timeout_s: float = 60.0) -> None:

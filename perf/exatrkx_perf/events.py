@@ -53,12 +53,7 @@ class EventSample:
 def read_sample(
     paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None
 ) -> EventSample:
-    """Read events of any format that `exatrkx.events.readers` knows.
-
-    Args:
-        paths: files, folders or patterns.
-        limit: take no more than this many.
-        size: take only events with so many spacepoints, both ends included.
+    """Read events of files, folders or patterns: at most `limit`, of so many spacepoints, both ends of `size` included.
 
     Raises:
         EventFormatError: a file is not one of events.

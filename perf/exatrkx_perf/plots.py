@@ -220,12 +220,7 @@ def _named(configuration: Configuration) -> str:
 
 
 def look(series: Series, every: Sequence[Series]) -> dict[str, Any]:
-    """Colour, marker and label of a series; what a Python backend serves has open markers.
-
-    Args:
-        series: what is drawn.
-        every: all that are drawn, which decides the colours of models that have none of their own.
-    """
+    """Colour, marker and label of one of the drawn series; what a Python backend serves has open markers."""
     others = [one.model for one in every if one.model not in MODEL_COLOURS]
     own = MODEL_COLOURS.get(series.model)
     return {

@@ -104,12 +104,7 @@ class Grid:
     direct_modes: Sequence[str] = ("processes",)
 
     def points(self, backends: Mapping[str, str], sample: str) -> list[Point]:
-        """Its points for one repeat.
-
-        Args:
-            backends: which implementation runs each model; a column of the results.
-            sample: name of the events.
-        """
+        """Its points for one repeat, with the backends of each model and the name of the events."""
         return [
             replace(choice, model=model, backends=backends[model], sample=sample)
             for model in self.models
@@ -156,9 +151,7 @@ def group(point: Point) -> tuple[int, int]:
 def quick_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     """What fits in ten minutes on two cores: one instance and thread, as many instances as cores, as many threads.
 
-    Args:
-        cores: of this machine; more than four are not filled, which would take longer.
-        models: that are compared.
+    More than four cores are not filled, which would take longer.
     """
     served = _without_direct(models)
     many = min(max(cores, 2), 4)

@@ -40,14 +40,7 @@ _PATIENCE_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectFigures:
-    """How the figures of one machine are measured.
-
-    Attributes:
-        repository: model repository, with networks.
-        threads: computing threads of each process.
-        repeats: how often everything is measured, in turn.
-        log_folder: where the servers' logs go.
-    """
+    """How the figures of one machine are measured: with so many threads in each process, repeats in turn."""
 
     repository: Path
     event: FeatureArray

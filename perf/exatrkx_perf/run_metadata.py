@@ -72,13 +72,7 @@ class RunMetadata:
 
     @classmethod
     def of(cls, sample: EventSample, server: str, began: datetime) -> RunMetadata:
-        """The metadata of a measurement on this machine.
-
-        Args:
-            sample: the events.
-            server: its name and version; empty without one.
-            began: when.
-        """
+        """The metadata of a measurement on this machine; `server` is empty without one."""
         sizes = sample.spacepoints
         return cls(
             events=len(sample),

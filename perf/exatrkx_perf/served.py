@@ -142,11 +142,7 @@ def _with_usage(figures: Figures, usage: Usage, client_cpu_s: float, seconds: fl
 
 
 class StepClock:
-    """Reads a server's statistics twice, and gives what one request took in between.
-
-    Args:
-        api: the server.
-        model: the served pipeline; an ensemble's steps are found in its configuration.
+    """Reads the statistics of a served pipeline twice, and gives what one request took in between.
 
     Raises:
         ClientError: the server does not answer, or has no such model.

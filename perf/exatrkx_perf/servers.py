@@ -40,23 +40,16 @@ if TYPE_CHECKING:
 
 
 CONFIG: Final = "config.pbtxt"
+_START_TIMEOUT_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class SweepServers:
-    """What all servers of a sweep share.
-
-    Attributes:
-        repository: the model repository that is copied for each configuration.
-        custom_backend: which implementation of this project's backends to serve.
-        log_folder: where the servers' logs go.
-        start_timeout_s: how long one may take to start.
-    """
+    """What all servers of a sweep share; the model repository is copied for each configuration."""
 
     repository: Path
     custom_backend: Preference = "auto"
     log_folder: Path = Path()
-    start_timeout_s: float = 180.0
 
 
 @contextlib.contextmanager
@@ -80,7 +73,7 @@ def serve(
             threads=configuration.threads,
             custom_backend=settings.custom_backend,
             log_file=settings.log_folder / log,
-            start_timeout_s=settings.start_timeout_s,
+            start_timeout_s=_START_TIMEOUT_S,
         )
         server = stack.enter_context(TritonServer(repository, options))
         pipeline = stack.enter_context(contextlib.closing(ServedPipeline.of(server, name, sample, input_file)))
@@ -134,14 +127,9 @@ def _backends(settings: SweepServers) -> list[Backend]:
 
 
 def copy_with_instances(source: Path, target: Path, instances: int) -> None:
-    """Copy a model repository; every model of it that has instances has so many of each kind.
+    """Copy a model repository to a new folder; every model of it that has instances has so many of each kind.
 
     The networks' files are links, not copies. An ensemble has no instances: its steps have.
-
-    Args:
-        source: a model repository.
-        target: a folder that does not exist yet.
-        instances: at least 1.
 
     Raises:
         PerfError: `source` is no model repository, or a configuration cannot be read; the text says where.

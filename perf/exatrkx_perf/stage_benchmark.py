@@ -28,10 +28,8 @@ class Benchmark:
     """How the stages are measured.
 
     Attributes:
-        weights: folder of the networks and of the working point.
         threads: most threads; what can use several is measured with one, too.
         repeats: most calls of a method.
-        seed: of a stand-in's scores.
         largest_for_others: spacepoints above which scikit-learn and faiss are left out.
         environment: machine, versions and commit, which every row names.
     """

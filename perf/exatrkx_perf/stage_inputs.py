@@ -86,11 +86,7 @@ def from_events(
 ) -> list[Input]:
     """Of these events the nearest in size to each of `sizes`, each once, in the embedding of `weights`.
 
-    Args:
-        paths: files of events.
-        sizes: numbers of spacepoints.
-        weights: folder of the networks and the working point.
-        edges_per_spacepoint: choose the radius of each event accordingly; None for the working point's radius.
+    The radius is the working point's, or for each event the one that gives so many edges per spacepoint.
 
     Raises:
         ExatrkxError: there are no events, or they or the weights cannot be read.

@@ -45,7 +45,6 @@ class Sweep:
 
     Attributes:
         folder: where results go: `results.csv`, `steps.csv`, `machine.json`, the servers' logs.
-        serve: where the servers come from.
         repository: model repository of the direct pipeline.
         rounds: how often a window goes over all events.
     """
@@ -123,9 +122,7 @@ class Sweep:
 class RunningServer:
     """A server that is running already: a user's own backend, or one on another machine.
 
-    Attributes:
-        address: where it is.
-        pid: its process on this machine, whose CPU time and memory are then measured.
+    Of a process `pid` on this machine CPU time and memory are measured.
     """
 
     address: Address

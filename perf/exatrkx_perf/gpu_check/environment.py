@@ -25,12 +25,7 @@ SOURCES: Final = ("models_src", "client", "deploy", "perf")
 
 
 def make_environment(target: Path, unpacked: Path) -> Path:
-    """Make it, and return its Python.
-
-    Args:
-        target: a directory that does not exist yet, or an earlier environment, which is replaced.
-        unpacked: the bundle, unpacked; may lack anything that the machine has.
-    """
+    """Make it in `target`, in place of an earlier one, and return its Python; the bundle may lack what is installed."""
     shutil.rmtree(target, ignore_errors=True)
     subprocess.run([_interpreter(unpacked), "-m", "venv", "--without-pip", target], check=True)
     directories = [*(ROOT / name for name in SOURCES), unpacked / PACKAGES, *_own_packages()]

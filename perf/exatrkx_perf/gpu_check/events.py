@@ -19,13 +19,7 @@ SMALL_EVENT: Final = "small.csv"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One run of the check.
-
-    Attributes:
-        device: cuda:N or cpu.
-        output: folder of the results.
-        bundle: what `bundle.pack` wrote; None where everything is installed.
-    """
+    """The device (cuda:N or cpu), the folder of results, and what `bundle.pack` wrote, where something is missing."""
 
     device: str
     output: Path
