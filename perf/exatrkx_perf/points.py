@@ -166,14 +166,12 @@ def quick_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     ]
 
 
-def full_plan(
-    models: Sequence[str], instances: Sequence[int] = (1, 2, 3, 4, 5), threads: Sequence[int] = (1, 2)
-) -> list[Grid]:
+def full_plan(models: Sequence[str]) -> list[Grid]:
     """Everything against everything where that means something; an hour or two on two cores.
 
     The ways of calling (protocol, mode, shared memory) are compared with one instance and with two.
     """
-    every = [Configuration(instances=count, threads=number) for number in threads for count in instances]
+    every = [Configuration(instances=count, threads=number) for number in (1, 2) for count in range(1, 6)]
     some = [Configuration(), Configuration(instances=2)]
     return [
         Grid(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exatrkx_perf import stage_inputs, stage_methods
-from exatrkx_perf.stage_inputs import NO_CAP, EventGraphs, graphs_of
+from exatrkx_perf.stage_inputs import EventGraphs, graphs_of
 from exatrkx_perf.stage_methods import MIN_HITS
 from exatrkx_perf.stage_rows import Row
 from exatrkx_perf.timing import Measurement, measure
@@ -100,7 +100,7 @@ def neighbour_rows(event: Input, benchmark: Benchmark) -> Iterator[Row]:
         if len(event.embedding) > benchmark.largest_for_others and name in stage_methods.SLOW_SEARCHES:
             continue
         for threads in benchmark.threads_of(several=name in stage_methods.THREADED):
-            yield comparison.row(name, threads, method, event.embedding, event.radius, NO_CAP, threads)
+            yield comparison.row(name, threads, method, event.embedding, event.radius, threads)
 
 
 def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:

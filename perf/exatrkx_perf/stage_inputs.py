@@ -19,6 +19,7 @@ from exatrkx.networks.storage import load_network
 from exatrkx.stages.edges import select_edges
 from exatrkx.stages.neighbours import fixed_radius_edges
 from exatrkx.working_point import WorkingPoint
+from exatrkx_perf.stage_methods import NO_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +35,6 @@ EDGES_OF_STAND_IN: Final = 34.0
 AXES: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
 """Standard deviations along the axes: as in trained embeddings, most of the variance is in three or four of eight."""
 
-
-NO_CAP: Final = 2**40
 
 _STAND_IN_CUT: Final = 0.5
 _STAND_IN_MEAN: Final = -1.2816
