@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
-from exatrkx_perf.direct import DirectRequest, run_direct
+from exatrkx_perf.direct import run_direct
 
 if TYPE_CHECKING:
     import argparse
@@ -41,14 +41,9 @@ def direct(options: argparse.Namespace) -> int:
     print(f"{len(sample)} events of {sample.spacepoints.mean():,.0f} spacepoints on average")
     print(f"{'workers':>18}{'threads':>9}{'events/s':>10}{'mean ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'MiB':>8}")
     for kind, threads, workers in product(options.kind, options.threads, options.workers):
-        request = DirectRequest(
-            repository=options.model_repository,
-            kind=kind,
-            workers=workers,
-            threads=threads,
-            events=options.rounds * len(sample),
-        )
-        found, _ = run_direct(sample, request)
+        events = options.rounds * len(sample)
+        how = {"kind": kind, "workers": workers, "threads": threads}
+        found, _ = run_direct(sample, options.model_repository, events=events, **how)
         print(
             f"{workers:>8} {kind:<9}{threads:>9}{found.events_per_s:>10.1f}{found.mean_ms:>9.1f}"
             f"{found.p99_ms:>9.1f}{found.cpu_ms_per_event:>9.1f}{found.rss_mib:>8.0f}",

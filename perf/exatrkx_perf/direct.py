@@ -34,29 +34,14 @@ _READY_TIMEOUT_S: Final = 300.0
 _MIB: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectRequest:
-    """What is run.
+def run_direct(
+    sample: EventSample, repository: Path, *, events: int, kind: Kind = "processes", workers: int = 1, threads: int = 1
+) -> tuple[Figures, list[StepTime]]:
+    """Measure so many events in all, a multiple of the number in the sample.
 
-    Attributes:
-        repository: model repository with the networks and the working point.
-        kind: workers are processes with a pipeline each, or Python threads that share one.
-        threads: computing threads of each process.
-        events: how many events are processed in all: a multiple of the number in the sample.
-    """
-
-    repository: Path
-    kind: Kind = "processes"
-    workers: int = 1
-    threads: int = 1
-    events: int
-
-
-def run_direct(sample: EventSample, request: DirectRequest) -> tuple[Figures, list[StepTime]]:
-    """Measure it.
-
-    Every worker loads its pipeline and runs every event once; then all start at the same moment and take events in
-    turn until all are done.
+    Workers are processes with a pipeline each, or Python threads that share one; a process has so many computing
+    threads. Every worker loads its pipeline and runs every event once; then all start at the same moment and take
+    events in turn until all are done.
 
     Returns:
         What was measured, and the time of each stage; none of these where threads share a pipeline.
@@ -64,17 +49,17 @@ def run_direct(sample: EventSample, request: DirectRequest) -> tuple[Figures, li
     Raises:
         MeasurementError: a worker failed; the text says why.
     """
-    processes, python_threads = (request.workers, 1) if request.kind == "processes" else (1, request.workers)
+    processes, python_threads = (workers, 1) if kind == "processes" else (1, workers)
     context = multiprocessing.get_context("spawn")
     next_event, start = context.Value("q", 0), context.Barrier(processes)
-    work = (request.repository, sample.arrays, request.events, python_threads, request.threads)
+    work = (repository, sample.arrays, events, python_threads, threads)
     with ProcessPoolExecutor(processes, context, _share, (next_event, start)) as pool:
         try:
-            with _environment(thread_environment(request.threads)):
+            with _environment(thread_environment(threads)):
                 futures = [pool.submit(_work, *work) for _ in range(processes)]
             _, late = wait(futures, _TIMEOUT_S)
         finally:  # whatever came, nobody begins another event
-            next_event.value = request.events
+            next_event.value = events
             start.abort()
     if late:
         raise MeasurementError(f"direct: no result after {_TIMEOUT_S:g} s")
@@ -83,7 +68,7 @@ def run_direct(sample: EventSample, request: DirectRequest) -> tuple[Figures, li
         cause = next((error for error in errors if not isinstance(error, threading.BrokenBarrierError)), errors[0])
         raise MeasurementError(f"direct: {type(cause).__name__}: {cause}") from cause
     reports = [future.result() for future in futures]
-    return summary(reports, request.events), stage_times(reports)
+    return summary(reports, events), stage_times(reports)
 
 
 @dataclass(slots=True)

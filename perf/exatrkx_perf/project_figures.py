@@ -14,7 +14,7 @@ import psutil
 from exatrkx.contract import ENSEMBLE
 from exatrkx_client import TrackingClient
 from exatrkx_perf import ROOT
-from exatrkx_perf.direct import DirectRequest, run_direct
+from exatrkx_perf.direct import run_direct
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import EventSample
 from exatrkx_perf.goals import Goal, measured_goals
@@ -93,9 +93,8 @@ class ProjectFigures:
 
     def direct_ms(self) -> float:
         """Median time of a call, in a process of its own."""
-        request = DirectRequest(repository=self.repository, threads=self.threads, events=_CALLS)
-        # Many times the same event: the first round warms up.
-        figures, _ = run_direct(EventSample("one event", (self.event,) * _WARM_CALLS), request)
+        sample = EventSample("one event", (self.event,) * _WARM_CALLS)  # the first round warms up
+        figures, _ = run_direct(sample, self.repository, events=_CALLS, threads=self.threads)
         return figures.p50_ms
 
     def ensemble_ms(self, server: TritonServer) -> float:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from exatrkx.errors import ExatrkxError
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
-from exatrkx_perf.direct import DirectRequest, Kind, run_direct
+from exatrkx_perf.direct import Kind, run_direct
 from exatrkx_perf.installation import check_program, find_program
 from exatrkx_perf.points import Configuration, Point, group
 from exatrkx_perf.results import Result, ResultsFolder
@@ -104,14 +104,14 @@ class Sweep:
         began = datetime.datetime.now(datetime.UTC)
         window = self.rounds * len(self.sample)
         if pipeline is None:
-            request = DirectRequest(
-                repository=self.repository,
+            figures, steps = run_direct(
+                self.sample,
+                self.repository,
+                events=WINDOWS * window,
                 kind=cast("Kind", point.mode),
                 workers=point.concurrency,
                 threads=point.threads,
-                events=WINDOWS * window,
             )
-            figures, steps = run_direct(self.sample, request)
         else:
             figures, steps = pipeline.measure(point, window)
         server = pipeline.version if pipeline else ""

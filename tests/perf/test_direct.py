@@ -15,7 +15,6 @@ from tiny_networks import clumps
 
 from exatrkx.contract import STEPS
 from exatrkx_perf.direct import (
-    DirectRequest,
     Kind,
     WorkerReport,
     load_pipeline,
@@ -134,8 +133,7 @@ def test_timing_ends_with_an_exception_too(pipeline: Pipeline) -> None:
 def test_every_event_is_processed_once(
     kind: Kind, workers: int, processes: int, tiny_repository: Path, sample: EventSample
 ) -> None:
-    request = DirectRequest(repository=tiny_repository, kind=kind, workers=workers, events=10)
-    found, steps = run_direct(sample, request)
+    found, steps = run_direct(sample, tiny_repository, kind=kind, workers=workers, events=10)
     assert found.requests == 10
     assert found.processes == processes
     assert found.events_per_s > 0.0
@@ -146,7 +144,7 @@ def test_every_event_is_processed_once(
 
 def test_a_worker_that_fails_says_why(tmp_path: Path, sample: EventSample) -> None:
     with pytest.raises(MeasurementError, match=r"direct: .*config\.pbtxt"):
-        run_direct(sample, DirectRequest(repository=tmp_path, workers=2, events=4))
+        run_direct(sample, tmp_path, workers=2, events=4)
 
 
 def test_the_command_prints_a_line_for_each(tiny_repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
