@@ -15,7 +15,7 @@ from exatrkx.performance.selection import TARGET
 from exatrkx.validation.binned import Axis, BinnedRatio
 from exatrkx_acts.distribution import Distribution
 from exatrkx_acts.fitting import PARTICLE_TRACKS, TRACK_PARTICLES, TRACKS
-from exatrkx_acts.parameters import PARAMETERS, Parameter
+from exatrkx_acts.parameters import PARAMETERS, SCALE, Parameter
 
 MAX_PROMPT_R: Final = 0.1
 """Distance in mm from the z axis up to which a particle that residuals and pulls count was produced.
@@ -109,7 +109,7 @@ class PerformanceWriters:
             duplicate_ratio=Ratio(counted["nTotalDuplicateTracks"], tracks),
             efficiency_eta=_binned(found["trackeff_vs_eta"], ETA),
             efficiency_pt=_binned(found["trackeff_vs_pT"], PT),
-            residuals={p.key: _distribution(fitted[f"res_{p.key}"], compared, p.scale) for p in PARAMETERS},
+            residuals={p.key: _distribution(fitted[f"res_{p.key}"], compared, SCALE) for p in PARAMETERS},
             pulls={p.key: _distribution(fitted[f"pull_{p.key}"], compared) for p in PARAMETERS},
         )
 
@@ -144,7 +144,7 @@ def _residual_bins() -> Any:
     bins["Eta"] = acts.Axis.variable(ETA.edges, "η")
     bins["Pull"] = acts.Axis.regular(_BINS, -5.0, 5.0, "pull")
     for parameter in PARAMETERS:
-        reach = parameter.reach / parameter.scale
+        reach = parameter.reach / SCALE
         bins[f"Residual_{parameter.key}"] = acts.Axis.regular(_BINS, -reach, reach, parameter.key)
     config.varBinning = bins
     return config
