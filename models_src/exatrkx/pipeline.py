@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -73,13 +74,18 @@ class Pipeline:
     def from_weights(
         cls, directory: Path = WEIGHTS_DIR, device: str = "cpu", working_point: Path | None = None
     ) -> Pipeline:
-        """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another."""
+        """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another.
+
+        Warns where the networks are known not to belong together, see `exatrkx.networks.storage.mismatches`.
+        """
         # Here, because TorchScript needs none of it and PyG takes some seconds to import.
-        from exatrkx.networks.storage import load_network  # noqa: PLC0415
+        from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415
 
         embed, edge_filter, gnn = (
             load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
         )
+        for text in mismatches(directory):
+            warnings.warn(text, stacklevel=2)
         cuts = WorkingPoint.load(working_point or directory / "working_point.json")
         return cls(embed, edge_filter, gnn, cuts, device)
 
