@@ -151,11 +151,10 @@ class Pipeline:
 
     def _array(self, features: torch.Tensor) -> Any:
         """A user's tensor as NumPy, or CuPy on a GPU, in the same memory: the form that is checked."""
-        places = (torch.device("cpu"), torch.empty(0, device=self.device).device)
-        if features.device not in places:
-            raise ContractError(
-                f"{FEATURES.name}: expected on {' or '.join(map(str, places))}, found on {features.device}"
-            )
+        places = {"cpu", str(torch.empty(0, device=self.device).device)}
+        if str(features.device) not in places:
+            expected = " or ".join(sorted(places))
+            raise ContractError(f"{FEATURES.name}: expected on {expected}, found on {features.device}")
         if features.dtype != torch.float32:  # there are types that NumPy does not know
             raise ContractError(f"{FEATURES.name}: expected {FEATURES.datatype}, found {features.dtype}")
         return _for_stages(features.detach())
