@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from exatrkx import __version__
@@ -11,7 +12,7 @@ from exatrkx.errors import ExatrkxError, ExitCode
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 EXIT_CODES: Final = (
@@ -40,6 +41,19 @@ def run_command(
         print(f"{name}: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     return result if isinstance(result, ExitCode) else ExitCode.DONE
+
+
+@contextmanager
+def needs_extra(name: str) -> Iterator[None]:
+    """Within the `with` modules are imported that an extra of this package installs.
+
+    Raises:
+        ExatrkxError: one is not there; the text says what to install.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise ExatrkxError(f"{missing}: install 'exatrkx[{name}]'") from missing
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:

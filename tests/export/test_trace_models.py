@@ -74,7 +74,9 @@ def test_a_complete_copy(tmp_path: Path, own: list[str], capsys: pytest.CaptureF
     assert "frnn/config.pbtxt, applyfilter/config.pbtxt, wcc/config.pbtxt, exatrkx_custom/config.pbtxt" in said
     assert list(target.parent.iterdir()) == [target], "nothing is left beside it"
     assert target.stat().st_mode == REPOSITORY.stat().st_mode
-    found = Pipeline.from_torchscript(*(target / name for name in NETWORKS), read_working_point(target))
+    found = Pipeline.from_torchscript(
+        target / NETWORKS[0], target / NETWORKS[1], target / NETWORKS[2], read_working_point(target)
+    )
     near = torch.tensor([[0.5, 0.0, 0.0], [0.51, 0.0, 0.0], [0.52, 0.0, 0.0], [0.9, 0.0, 0.0]])
     assert found(near).labels.tolist() == [0, 0, 0, -1]
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import EXIT_CODES, add_version, run_command
-from exatrkx.errors import ExatrkxError
+from exatrkx.commands import EXIT_CODES, add_version, needs_extra, run_command
 from exatrkx.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -51,12 +50,10 @@ def train(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: events or weights are not as they should be; the text gives the reason.
     """
-    try:
-        import torch  # noqa: PLC0415 - `--help` needs none
+    with needs_extra("torch"):  # `--help` needs none
+        import torch  # noqa: PLC0415
 
         from exatrkx.training.run import Training  # noqa: PLC0415
-    except ModuleNotFoundError as missing:
-        raise ExatrkxError(f"{missing}: install 'exatrkx[torch]'") from missing
     if options.threads:
         torch.set_num_threads(options.threads)
     training = Training(options)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from tqdm import tqdm
 
-from exatrkx.commands import run_command
+from exatrkx.commands import needs_extra, run_command
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ExatrkxError
 from exatrkx.events.readers import count_events, read_events
@@ -47,7 +47,8 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
         return nullcontext(None)
     if options.server:
         return served(options.server, options.model or ENSEMBLE.name)
-    from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - evaluating other tracks needs no torch
+    with needs_extra("torch"):  # evaluating other tracks needs none
+        from exatrkx.pipeline import Pipeline  # noqa: PLC0415
 
     networks = options.weights or WEIGHTS_DIR
     return nullcontext(direct(Pipeline.from_weights(networks, options.device or "cpu", options.working_point)))
