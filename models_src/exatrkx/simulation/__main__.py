@@ -33,7 +33,7 @@ def write_simulated(options: argparse.Namespace) -> None:
         ExatrkxError, OSError: simulation or output failed; the text gives the reason.
     """
     with needs_extra("simulate"):  # Pythia 8 and ACTS; `--help` needs none
-        from exatrkx.simulation.workers import simulate  # noqa: PLC0415
+        from exatrkx.simulation.chain import simulate  # noqa: PLC0415
     numbers = event_numbers(options)
     events = simulate(options.settings, numbers, options.workers)
     write_events(options.output, tqdm(events, total=len(numbers), unit="event"))

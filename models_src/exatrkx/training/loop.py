@@ -160,7 +160,8 @@ class _Progress:
         partial = checkpoint.with_suffix(".partial")
         partial.write_text("".join(json.dumps(figures) + "\n" for figures in self.history))
         partial.replace(checkpoint.with_suffix(".jsonl"))
-        torch.save({"run": self.run, **self._parts(), "history": self.history}, partial)
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        torch.save({"run": self.run, **parts, "history": self.history}, partial)
         partial.replace(checkpoint)
 
     def resume(self, checkpoint: Path) -> None:
@@ -168,15 +169,10 @@ class _Progress:
         state = read_checkpoint(checkpoint)
         if state.get("run") != self.run:
             return
-        self.task.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rates.load_state_dict(state["rates"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.history = state["history"]
         tqdm.write(f"going on after epoch {len(self.history)}")
 
     def _parts(self) -> dict[str, Any]:
-        return {
-            "network": self.task.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rates": self.rates.state_dict(),
-        }
+        return {"network": self.task.network, "optimizer": self.optimizer, "rates": self.rates}
