@@ -14,6 +14,7 @@ from exatrkx.events.parquet import count_events, read_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import KINDS, hash_tensors, load_network, mismatches, read_metadata, save_network
 from exatrkx.networks.triplet_network import TripletNetwork
+from exatrkx.reporting.tables import TRACK_ROWS, with_interval
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.events import load_training_events, training_event
 from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
@@ -103,7 +104,8 @@ class Training:
         ]
         cut, figures = choose_gnn_cut(gnn, graph, samples, self._working_point())
         for path, of_sample in zip(self.valid_paths, figures, strict=True):
-            print(f"at the chosen GNN cut {cut}, on {path.name}: {of_sample}")
+            rates = ", ".join(f"{title} {with_interval(getattr(of_sample, name))}" for title, name, _ in TRACK_ROWS)
+            print(f"at the chosen GNN cut {cut}, on {path.name}: {rates}")
         self._note(gnn_cut=cut)
 
     def _new(self, name: str, kind: type[N]) -> N:
