@@ -49,8 +49,11 @@ def working_point_of(model: str, parameters: Mapping[str, str]) -> WorkingPoint:
     return WorkingPoint.from_mapping(values, f"{model}: parameters of config.pbtxt")
 
 
-def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
+def write_working_point(repository: Path, working_point: WorkingPoint) -> list[Path]:
     """Set the parameters in the config.pbtxt of every model of a repository that reads the working point.
+
+    Returns:
+        The files that have changed.
 
     Raises:
         ContractError: a configuration lacks one of its parameters; no file has then been changed.
@@ -63,9 +66,10 @@ def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
         for name in names:
             text = _replace(text, name, str(values[name]), path)
         edited[path] = text
-    for path, text in edited.items():
-        if path.read_text() != text:
-            path.write_text(text)
+    changed = [path for path, text in edited.items() if path.read_text() != text]
+    for path in changed:
+        path.write_text(edited[path])
+    return changed
 
 
 def read_working_point(repository: Path) -> WorkingPoint:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.commands import add_version, program
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.validation.evaluation import Sample
 from exatrkx.validation.finders import NETWORKS
@@ -19,7 +20,8 @@ NO_FILE: Final = "-"
 
 def parse(description: str, arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; what contradicts itself ends the program with a message."""
-    parser = argparse.ArgumentParser(prog="python -m exatrkx.validate", description=description)
+    parser = argparse.ArgumentParser(prog=program("python -m exatrkx.validate"), description=description)
+    add_version(parser)
     add = parser.add_argument
     add("events", nargs="*", help="files of events with truth, in any format that is read")
     add(
