@@ -34,17 +34,14 @@ def default_repository() -> Path:
         return project.model_repository
     repository = cached_repository(project)
     if not repository.is_dir():
-        unfinished = repository.with_name(f"{repository.name}.{os.getpid()}")
         print(f"exporting the committed networks to {repository}", file=sys.stderr)
         # In a process of its own: what starts a server needs no torch.
-        command = [sys.executable, *EXPORT, "--output", str(unfinished)]
-        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            raise ServerSetupError("the networks were not exported; --model-repository names a repository with some")
-        try:
-            unfinished.rename(repository)
-        except OSError:
-            if not repository.is_dir():  # another server may have been faster
-                raise
+        command = [sys.executable, *EXPORT, "--output", str(repository)]
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode != 0 and not repository.is_dir():  # another server may have been faster
+            raise ServerSetupError(
+                "the networks were not exported; --model-repository names a repository that has some"
+            )
     return repository
 
 

@@ -1,7 +1,8 @@
-"""Command-line conventions that all commands share: names, exit codes, one line for an error, `--version`."""
+"""Command-line conventions that all commands share: names, exit codes, one line for an error, `--version`, files."""
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,8 @@ from exatrkx.errors import ExatrkxError, ExitCode
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 failed, 2 the command line or a file that it names is at fault, "
@@ -68,6 +70,23 @@ def run_command(
         print(f"{name}: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     return result if isinstance(result, ExitCode) else ExitCode.DONE
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write several files, all of them or none: each beside its place first, then every one renamed.
+
+    Raises:
+        OSError: one cannot be written; every file is as it was then.
+    """
+    unfinished = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in contents}
+    try:
+        for path, content in contents.items():
+            unfinished[path].write_bytes(content)
+        for path, whole in unfinished.items():
+            whole.replace(path)
+    finally:
+        for partial in unfinished.values():
+            partial.unlink(missing_ok=True)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:

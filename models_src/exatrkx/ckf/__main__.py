@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.commands import add_version, program, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
@@ -21,6 +21,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks with the combinatorial Kalman filter of ACTS, and evaluate them as `exatrkx.validate` does.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=EXIT_CODES,
     )
     add_event_arguments(parser)
     add_version(parser)
@@ -41,7 +42,7 @@ def find(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: simulation or output failed; the text gives the reason.
     """
-    from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415 - `--help` needs neither Pythia 8 nor ACTS
+    from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
     from exatrkx.ckf.reconstruction import reconstruct  # noqa: PLC0415
 
     numbers = event_numbers(options)
@@ -62,6 +63,7 @@ def find(options: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     options = parse(arguments)
     return run_command("ckf", lambda: find(options))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -125,12 +126,11 @@ def served_form(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
     return network if isinstance(network, torch.jit.ScriptModule) else trace(kind, network)
 
 
-def save(script: torch.jit.ScriptModule, path: Path) -> None:
-    """Write the TorchScript file; a server that reads at that moment sees the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.jit.save(script, str(partial))
-    partial.replace(path)
+def to_bytes(script: torch.jit.ScriptModule) -> bytes:
+    """The content of the network's TorchScript file."""
+    buffer = io.BytesIO()
+    torch.jit.save(script, buffer)
+    return buffer.getvalue()
 
 
 def _inputs(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
