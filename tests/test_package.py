@@ -113,7 +113,7 @@ class Environment:
         return self.folder / "venv" / "bin"
 
     def install(self, *what: str) -> None:
-        run(self.bin / "python", "-m", "pip", "install", "--quiet", *what, folder=self.folder)
+        run(self.bin / "python", "-m", "pip", "install", "--quiet", "--no-compile", *what, folder=self.folder)
 
     def exatrkx(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         return run(self.bin / "exatrkx", *arguments, folder=self.folder, check=check)
@@ -250,19 +250,25 @@ def test_export_from_the_wheel(service: Environment) -> None:
     assert (service.folder / "mine" / "model_repository" / "embed" / "1" / "model.pt").is_file()
 
 
+@pytest.fixture(scope="module")
+def resolver(tmp_path_factory: pytest.TempPathFactory, distributions: Distributions) -> Environment:  # noqa: ARG001
+    """An environment with the newest pip, which knows how to read no more of a wheel than its metadata."""
+    environment = Environment.make(THIS, tmp_path_factory.mktemp("resolver"))
+    environment.install("--upgrade", "pip")
+    return environment
+
+
 @pytest.mark.parametrize(("extra", "cupy", "nvrtc"), [
     ("gpu-cu12", "cupy-cuda12x", "nvidia-cuda-nvrtc-cu12"),
     ("gpu-cu13", "cupy-cuda13x", "nvidia-cuda-nvrtc"),
 ])  # fmt: skip
 def test_extras_of_gpus_resolve_beside_their_torch(
-    distributions: Distributions, tmp_path: Path, extra: str, cupy: str, nvrtc: str
+    distributions: Distributions, resolver: Environment, extra: str, cupy: str, nvrtc: str
 ) -> None:
     """By metadata alone: of a wheel without metadata of its own in the index pip reads the part that has it."""
-    environment = Environment.make(THIS, tmp_path)
-    environment.install("--upgrade", "pip")
     dry = ["--dry-run", "--ignore-installed", "--use-feature=fast-deps", "--report", "report.json"]
-    environment.install(*dry, f"exatrkx[{extra}] @ file://{distributions.wheel}")
-    report = json.loads((tmp_path / "report.json").read_text())
+    resolver.install(*dry, f"exatrkx[{extra}] @ file://{distributions.wheel}")
+    report = json.loads((resolver.folder / "report.json").read_text())
     found = {one["metadata"]["name"].lower(): one["metadata"]["version"] for one in report["install"]}
     assert {"torch", "torch-geometric", cupy, nvrtc} <= set(found)
     assert found[nvrtc].partition(".")[0] == cupy[len("cupy-cuda") : -1], "NVRTC of the CUDA that CuPy is for"
