@@ -14,9 +14,10 @@ from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import KINDS, save_network
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.pipeline import Pipeline
+from exatrkx.project_files import project_files
+from exatrkx.serving.export import main
 from exatrkx.serving.model_config import read_working_point
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
-from export.trace_models import REPOSITORY, main
 
 OWN: Final = """
 from tiny_networks import FILTER_LENGTH, GNN_LENGTH, TinyEdges, TinyEmbedding
@@ -34,6 +35,7 @@ class Probability(TinyEdges):
     def forward(self, features, edge_index):
         return super().forward(features, edge_index).sigmoid()
 """
+REPOSITORY: Final = project_files().model_repository
 POINT: Final = WorkingPoint(radius=0.1, max_neighbors=16, filter_cut=0.5, gnn_cut=0.25, max_edges=1000)
 NETWORKS: Final = tuple(f"{kind}/1/model.pt" for kind in KINDS)
 
@@ -70,7 +72,7 @@ def test_a_complete_copy(tmp_path: Path, own: list[str], capsys: pytest.CaptureF
     assert contents(REPOSITORY) == tracked
     assert read_working_point(target) == POINT
     said = capsys.readouterr().out
-    assert f"deploy/serve.py --model-repository {target}" in said
+    assert f"exatrkx serve --model-repository {target}" in said
     assert "frnn/config.pbtxt, applyfilter/config.pbtxt, wcc/config.pbtxt, exatrkx_custom/config.pbtxt" in said
     assert list(target.parent.iterdir()) == [target], "nothing is left beside it"
     assert target.stat().st_mode == REPOSITORY.stat().st_mode

@@ -10,14 +10,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.commands import EXIT_CODES, add_version, needs_extra, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx.ckf",
+        prog=program("python -m exatrkx.ckf"),
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks with the combinatorial Kalman filter of ACTS, and evaluate them as `exatrkx.validate` does.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -42,9 +42,9 @@ def find(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: simulation or output failed; the text gives the reason.
     """
-    with needs_extra("simulate"):  # Pythia 8 and ACTS; `--help` needs none
-        from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415
-        from exatrkx.ckf.reconstruction import reconstruct  # noqa: PLC0415
+    from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
+    from exatrkx.ckf.reconstruction import reconstruct  # noqa: PLC0415
+
     numbers = event_numbers(options)
     figures = CkfFigures()
     events = reconstruct(options.settings, SETTINGS[options.ckf], numbers, options.workers)

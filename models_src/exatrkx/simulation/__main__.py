@@ -8,14 +8,14 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from exatrkx.commands import EXIT_CODES, add_version, needs_extra, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.events.parquet import write_events
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx.simulation",
+        prog=program("python -m exatrkx.simulation"),
         description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         epilog=EXIT_CODES,
@@ -32,8 +32,8 @@ def write_simulated(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: simulation or output failed; the text gives the reason.
     """
-    with needs_extra("simulate"):  # Pythia 8 and ACTS; `--help` needs none
-        from exatrkx.simulation.chain import simulate  # noqa: PLC0415
+    from exatrkx.simulation.chain import simulate  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
+
     numbers = event_numbers(options)
     events = simulate(options.settings, numbers, options.workers)
     write_events(options.output, tqdm(events, total=len(numbers), unit="event"))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import EXIT_CODES, add_version, needs_extra, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ CHOOSE: Final = "choose"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m exatrkx.training", description=__doc__, epilog=EXIT_CODES)
+    parser = argparse.ArgumentParser(prog=program("python -m exatrkx.training"), description=__doc__, epilog=EXIT_CODES)
     add_version(parser)
     parser.add_argument(
         "stage",
@@ -50,10 +50,10 @@ def train(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: events or weights are not as they should be; the text gives the reason.
     """
-    with needs_extra("torch"):  # `--help` needs none
-        import torch  # noqa: PLC0415
+    import torch  # noqa: PLC0415 - `--help` needs none
 
-        from exatrkx.training.run import Training  # noqa: PLC0415
+    from exatrkx.training.run import Training  # noqa: PLC0415
+
     if options.threads:
         torch.set_num_threads(options.threads)
     training = Training(options)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from tqdm import tqdm
 
-from exatrkx.commands import EXIT_CODES, add_version, needs_extra, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import ExatrkxError
 from exatrkx.events.readers import count_events, read_events
@@ -46,7 +46,7 @@ READY_S: Final = 10.0
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; what contradicts itself ends the program with a message."""
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx.validate", description=(__doc__ or "").partition("\n")[0], epilog=EXIT_CODES
+        prog=program("python -m exatrkx.validate"), description=(__doc__ or "").partition("\n")[0], epilog=EXIT_CODES
     )
     add_version(parser)
     add = parser.add_argument
@@ -142,8 +142,7 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
         return nullcontext(None)
     if options.server:
         return served(options.server, options.model or ENSEMBLE.name)
-    with needs_extra("torch"):  # evaluating other tracks needs none
-        from exatrkx.pipeline import Pipeline  # noqa: PLC0415
+    from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - evaluating other tracks needs none
 
     networks = options.weights or WEIGHTS_DIR
     return nullcontext(direct(Pipeline.from_weights(networks, options.device or "cpu", options.working_point)))
