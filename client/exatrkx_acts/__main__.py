@@ -8,22 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from exatrkx.commands import EXIT_CODES, add_version, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.reporting.plot_style import settings as plot_settings
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol
-
-try:
-    from exatrkx.simulation.detector import SPACEPOINTS
-    from exatrkx_acts.chain import PROTO_TRACKS, run_chain
-    from exatrkx_acts.finding import ServedTrackFinding
-    from exatrkx_acts.plots import write_plots
-    from exatrkx_acts.report import report
-    from exatrkx_acts.tables import write_tables
-except ModuleNotFoundError as missing:
-    raise SystemExit(f"exatrkx_acts: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
 
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
@@ -41,7 +30,16 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: a step failed, or the folder cannot be written to; the text gives the reason.
     """
+    from exatrkx.simulation.detector import SPACEPOINTS  # noqa: PLC0415 - `--help` needs neither Pythia 8 nor ACTS
+    from exatrkx_acts.chain import PROTO_TRACKS, run_chain  # noqa: PLC0415
+    from exatrkx_acts.finding import ServedTrackFinding  # noqa: PLC0415
+    from exatrkx_acts.report import report  # noqa: PLC0415
+    from exatrkx_acts.tables import write_tables  # noqa: PLC0415
+
     if options.output is not None:
+        from exatrkx.reporting.plot_style import settings as plot_settings  # noqa: PLC0415 - neither does it need matplotlib
+        from exatrkx_acts.plots import write_plots  # noqa: PLC0415
+
         plot_settings()  # that plots cannot be drawn is told before the events are made
         options.output.mkdir(parents=True, exist_ok=True)
     retry = Retry(attempts=options.attempts)
@@ -67,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx_acts",
+        prog=program("python -m exatrkx_acts"),
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks on a server, fit these with the Kalman filter of ACTS, and print efficiency, residuals and pulls as "
         "ACTS counts them.",

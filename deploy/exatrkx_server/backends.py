@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from exatrkx.contract import CUSTOM, STAGES
 from exatrkx.errors import ContractError
+from exatrkx.project_files import project_files
 from exatrkx.serving.model_config import with_backend
 from exatrkx_server.errors import ServerSetupError
-from exatrkx_server.installation import project_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

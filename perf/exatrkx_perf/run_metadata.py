@@ -111,6 +111,8 @@ def environment() -> dict[str, str]:
 
 def commit(root: Path = ROOT, ignore: Sequence[str] = _NOT_SOURCE) -> str:
     """The source's commit, with `+` where tracked files have been changed; "unknown" outside of a clone."""
+    if not (root / ".git").exists():  # not that of a clone which an installed package may lie in
+        return "unknown"
     try:
         name = _git(root, "rev-parse", "--short=10", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{p}" for p in ignore))

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 
-EDGES_OF_STAND_IN: Final = 34.0
-"""For each spacepoint."""
-
 AXES: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
 """Standard deviations along the axes: as in trained embeddings, most of the variance is in three or four of eight."""
 

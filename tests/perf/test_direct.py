@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import direct as direct_command
 import numpy as np
 import pytest
 import torch
 from tiny_networks import clumps
 
 from exatrkx.contract import STEPS
+from exatrkx_perf.commands import direct as direct_command
 from exatrkx_perf.direct import (
     Kind,
     WorkerReport,

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import make_input
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +16,7 @@ from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx_perf import EVENTS
 from exatrkx_perf.command_line import list_of, positive, size_range
+from exatrkx_perf.commands import make_input
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.events import EventSample, balanced_order, read_sample, write_input_file
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import breakdown
 import matplotlib as mpl
 import pytest
 from perf_results import point, result, write_folder
 
 from exatrkx.reporting.plot_style import style
+from exatrkx_perf.commands import breakdown
 from exatrkx_perf.comparison import gather
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.plots import throughput_plot, write_plots

@@ -12,11 +12,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import compare
 import compiled
 import numpy as np
 import pytest
-import sweep
 from perf_results import point
 from tiny_networks import clumps
 
@@ -24,6 +22,7 @@ from exatrkx.contract import STEPS
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS, installation
 from exatrkx_perf.analyzer import LoadTest, run_analyzer
+from exatrkx_perf.commands import compare, sweep
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import EventSample, read_sample, write_input_file
 from exatrkx_perf.goals import project_goals_text

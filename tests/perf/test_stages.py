@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import stages
 
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf import EVENTS, stage_benchmark, stage_inputs, stage_methods
+from exatrkx_perf.commands import stages
 from exatrkx_perf.goals import stage_goals
 from exatrkx_perf.results import columns_of
 from exatrkx_perf.stage_benchmark import same_candidates
