@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx_perf import OUTPUT
-from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
-from exatrkx_perf.events import write_input_file
+from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
+from exatrkx_perf.events import read_sample, write_input_file
 from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
 from exatrkx_server.repository import default_repository
 from exatrkx_server.resources import usable_cores
@@ -78,7 +78,7 @@ def sweep(options: argparse.Namespace) -> int:
     if options.fresh:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
-    sample = sample_from(options)
+    sample = read_sample(options.events, options.limit, options.spacepoints)
     input_file = options.output / "events.json"
     write_input_file(sample, input_file)
     servers = SweepServers(repository, options.custom_backend, log_folder=options.output)
