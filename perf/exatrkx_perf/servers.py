@@ -11,12 +11,12 @@ import contextlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]  # its stubs are a package of their own
-from tritonclient.grpc import model_config_pb2
 
 from exatrkx.contract import ENSEMBLE, STAGES
+from exatrkx.serving.model_config import parse_config
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import ServedPipeline
@@ -132,7 +132,8 @@ def copy_with_instances(source: Path, target: Path, instances: int) -> None:
     The networks' files are links, not copies. An ensemble has no instances: its steps have.
 
     Raises:
-        PerfError: `source` is no model repository, or a configuration cannot be read; the text says where.
+        PerfError: `source` is no model repository.
+        ContractError: a configuration cannot be read; the text says where.
     """
     if instances < 1:
         raise PerfError(f"instances must be at least 1, found {instances}")
@@ -140,25 +141,13 @@ def copy_with_instances(source: Path, target: Path, instances: int) -> None:
         raise PerfError(f"{source}: no model repository")
     linked_copy(source, target)
     for path in sorted(target.glob(f"*/{CONFIG}")):
-        config = read_config(path)
+        config = parse_config(path.read_text(), path)
         if not config.HasField("ensemble_scheduling"):
             set_instances(config, instances)
         replace_link(path, text_format.MessageToString(config))
 
 
-def read_config(path: Path) -> model_config_pb2.ModelConfig:
-    """Parse a model configuration.
-
-    Raises:
-        PerfError: it is not one; the text says where.
-    """
-    try:
-        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
-        raise PerfError(f"{path}: {error}") from error
-
-
-def set_instances(config: model_config_pb2.ModelConfig, instances: int) -> None:
+def set_instances(config: Any, instances: int) -> None:
     """Set the count of every instance group, and make one where the configuration has none."""
     groups = config.instance_group or [config.instance_group.add()]
     for group in groups:
