@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         "events",
         nargs="*",
         default=[str(project_files().events)],
-        help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV (default: the bundled)",
+        help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV; default: the bundled",
     )
     add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
     add(
