@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 SHOW = """
 import signal
 for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):
