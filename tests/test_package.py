@@ -153,8 +153,8 @@ def url(service: Environment) -> Iterator[str]:
     """The address of `exatrkx serve`, which exports the committed networks by itself."""
     ports, log = service.folder / "ports.json", service.folder / "serve.log"
     variables = os.environ | {"XDG_CACHE_HOME": str(service.folder / "cache"), "OMP_NUM_THREADS": "1"}
-    options = ["--free-ports", "--ports-file", ports, "--start-timeout", str(START_S)]
-    command = [service.bin / "exatrkx", "serve", *options]
+    options = ["--free-ports", "--ports-file", str(ports), "--start-timeout", str(START_S)]
+    command = [str(service.bin / "exatrkx"), "serve", *options]
     with (
         log.open("w") as errors,
         subprocess.Popen(
