@@ -1,6 +1,6 @@
 // Compute slots taken by threads that watch each other, and usable processors: says what is not as it should be, and ends
 // with 1. Arguments: the slots that the process is to have, a file with a CPU quota, and the processors usable by that.
-#include "../backends/exatrkx/engine/compute_slots.hpp"
+#include "../../backends/exatrkx/engine/compute_slots.hpp"
 
 #include <atomic>
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "../backends/exatrkx/engine/process.hpp"
+#include "../../backends/exatrkx/engine/process.hpp"
 
 namespace {
 

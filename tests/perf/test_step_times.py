@@ -6,7 +6,7 @@ import pytest
 
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.results import UNEXPLAINED
-from exatrkx_perf.step_times import StepClock, Totals, difference, step_time
+from exatrkx_perf.served import StepClock, Totals, difference, step_time
 
 MS = 1_000_000
 

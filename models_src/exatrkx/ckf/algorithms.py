@@ -132,12 +132,8 @@ class Clock:
     def __init__(self) -> None:
         self._readings: list[tuple[str, float]] = []
 
-    def start(self) -> Any:
-        """An algorithm that begins the first stage."""
-        return _Reading("start", self._readings)
-
     def end_of(self, stage: str) -> Any:
-        """An algorithm that ends this stage and begins the next."""
+        """An algorithm that ends this stage and begins the next; what it ends first of all is none."""
         return _Reading(stage, self._readings)
 
     def take(self) -> dict[str, float]:

@@ -52,7 +52,7 @@ class Reconstruction:
         return Reconstructed(event=event, labels=labels, seconds=self._clock.take())
 
     def _algorithms(self, geometry: Any, field: Any) -> Iterator[Any]:
-        yield self._clock.start()
+        yield self._clock.end_of("what was before")
         yield from seeding(geometry, field, self._ckf)
         yield self._clock.end_of("seeding")
         yield from finding(geometry, field, self._ckf)

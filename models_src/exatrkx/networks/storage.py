@@ -48,13 +48,11 @@ def load_network(path: Path) -> Network:
         ContractError: the file is not a network of this package, or is damaged.
         FileNotFoundError: there is no such file.
     """
+    metadata = read_metadata(path)
     try:
-        metadata = read_metadata(path)
         network = KINDS[metadata["kind"]](**json.loads(metadata["sizes"]))
         network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ContractError(f"{path}: no network of this package: {error}") from error
     return network.eval()
 
@@ -63,11 +61,14 @@ def read_metadata(path: Path) -> dict[str, str]:
     """Kind, sizes and origin of a network in a file.
 
     Raises:
-        SafetensorError: the file is no safetensors file.
+        ContractError: the file is damaged, or is no safetensors file.
         FileNotFoundError: there is no such file.
     """
-    with safe_open(path, framework="pt") as file:
-        return dict(file.metadata() or {})
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise ContractError(f"{path}: no network of this package: {error}") from error
 
 
 def mismatches(folder: Path, kinds: Iterable[str] = tuple(KINDS)) -> list[str]:

@@ -94,7 +94,8 @@ def prove(kind: str, served: nn.Module, eager: nn.Module | None = None) -> Proof
         raise ContractError(f"{kind}: the network ends in a sigmoid or softmax; the contract wants logits")
     largest = 0.0
     width: int | None = None
-    for inputs in _all_probes(kind):
+    for size in PROBES:
+        inputs = _inputs(kind, *size)
         output = _answer(kind, served, inputs)
         _check_output(kind, output, inputs)
         if kind == "embed":
@@ -136,11 +137,6 @@ def to_bytes(script: torch.jit.ScriptModule) -> bytes:
 def _inputs(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
     features, edge_index = probe(num_spacepoints, num_edges)
     return (features, edge_index) if kind in EDGE_NETWORKS else (features,)
-
-
-def _all_probes(kind: str) -> Iterator[tuple[Tensor, ...]]:
-    for size in PROBES:
-        yield _inputs(kind, *size)
 
 
 def _answer(kind: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:

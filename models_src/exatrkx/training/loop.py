@@ -99,14 +99,13 @@ def fit(
         started = time.monotonic()
         loss = progress.epoch(train)
         task.network.eval()
-        figures = {"epoch": len(progress.history), "loss": loss, **task.evaluate(valid)}
-        figures["seconds"] = time.monotonic() - started
+        figures = {"loss": loss, **task.evaluate(valid), "seconds": time.monotonic() - started}
         # Plain numbers: a checkpoint is read back without running any code of its own.
         figures = {name: float(value) for name, value in figures.items()}
-        progress.history.append(figures)
+        progress.history.append({"epoch": len(progress.history), **figures})
         progress.save(checkpoint)
         shown = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", *task.shown))
-        tqdm.write(f"epoch {len(progress.history)} of {schedule.epochs}: {shown}, {figures['seconds']:.0f} s")
+        tqdm.write(f"epoch {len(progress.history)} of {schedule.epochs}: {shown}, {figures['seconds']:.1f} s")
     task.network.eval()
     return progress.history
 
@@ -144,7 +143,8 @@ class _Progress:
         usable = len(order) // schedule.batch * schedule.batch
         network.train()
         total = 0.0
-        for first in tqdm(range(0, usable, schedule.batch), desc=f"epoch {epoch}", leave=False, mininterval=5.0):
+        title = f"epoch {epoch + 1} of {schedule.epochs}"
+        for first in tqdm(range(0, usable, schedule.batch), desc=title, leave=False, mininterval=5.0):
             self.optimizer.zero_grad()
             for index in order[first : first + schedule.batch]:
                 loss = self.task.loss(augment(train[index], generator)) / schedule.batch

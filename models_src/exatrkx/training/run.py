@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
@@ -13,6 +14,7 @@ from exatrkx.events.parquet import count_events, read_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import KINDS, hash_tensors, load_network, mismatches, read_metadata, save_network
 from exatrkx.networks.triplet_network import TripletNetwork
+from exatrkx.reporting.tables import TRACK_ROWS, with_interval
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.events import load_training_events, training_event
 from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
@@ -23,9 +25,9 @@ from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from exatrkx.networks.storage import Network
     from exatrkx.training.loop import Task
     from exatrkx.training.recipes import Schedule
 
@@ -59,26 +61,25 @@ class Training:
 
     def embed(self) -> None:
         """Train the embedding, and choose the radius."""
-        embed = self._new("embed", Embedding, self.recipe.embed_sizes)
-        self._fit("embed", EmbeddingTask(embed), embed, self.recipe.embed_sizes, self.recipe.embed)
+        embed = self._new("embed", Embedding)
+        self._fit("embed", EmbeddingTask(embed))
         self._choose_radius(embed)
 
     def filter(self) -> None:
         """Train the filter on the embedding's graphs, and choose its cut."""
-        edge_filter = self._new("filter", EdgeFilter, self.recipe.filter_sizes)
+        edge_filter = self._new("filter", EdgeFilter)
         graph = self._neighbours()
-        task = EdgeTask(edge_filter, graph)
-        self._fit("filter", task, edge_filter, self.recipe.filter_sizes, self.recipe.filter, graph.embed)
+        self._fit("filter", EdgeTask(edge_filter, graph), graph.settings)
         self._choose_filter_cut(edge_filter, graph)
 
     def gnn(self) -> None:
         """Train the GNN on the filter's graphs, and choose its cut."""
         self._warn_of_mismatches("embed", "filter")
-        gnn = self._new("gnn", TripletNetwork, self.recipe.gnn_sizes)
+        gnn = self._new("gnn", TripletNetwork)
         neighbours, edge_filter = self._neighbours(), self._load("filter", EdgeFilter)
         cut = self._working_point().filter_cut
-        task = TripletTask(gnn, FilteredGraph(neighbours, edge_filter, cut * self.recipe.gnn_training_cut))
-        self._fit("gnn", task, gnn, self.recipe.gnn_sizes, self.recipe.gnn, neighbours.embed, edge_filter)
+        graph = FilteredGraph(neighbours, edge_filter, cut * self.recipe.gnn_training_cut)
+        self._fit("gnn", TripletTask(gnn, graph), graph.settings)
         self._choose_gnn_cut(gnn, FilteredGraph(neighbours, edge_filter, cut))
 
     def choose(self) -> None:
@@ -103,13 +104,14 @@ class Training:
         ]
         cut, figures = choose_gnn_cut(gnn, graph, samples, self._working_point())
         for path, of_sample in zip(self.valid_paths, figures, strict=True):
-            print(f"at the chosen GNN cut {cut}, on {path.name}: {of_sample}")
+            rates = ", ".join(f"{title} {with_interval(getattr(of_sample, name))}" for title, name, _ in TRACK_ROWS)
+            print(f"at the chosen GNN cut {cut}, on {path.name}: {rates}")
         self._note(gnn_cut=cut)
 
-    def _new(self, name: str, kind: type[N], sizes: dict[str, int]) -> N:
+    def _new(self, name: str, kind: type[N]) -> N:
         """An untrained network of one stage, or a copy of the one to start from."""
         torch.manual_seed(self.seed)
-        network = kind(**sizes)
+        network = kind(**getattr(self.recipe, f"{name}_sizes"))
         if self.start is not None:
             network.load_state_dict(load_network(self.start / f"{name}.safetensors").state_dict())
         return network.to(self.device)
@@ -124,16 +126,13 @@ class Training:
         point = self._working_point()
         return NeighbourGraph(self._load("embed", Embedding), point.radius, point.max_neighbors)
 
-    def _fit(
-        self, kind: str, task: Task, network: Network, sizes: dict[str, int], schedule: Schedule, *before: Network
-    ) -> None:
-        """Train a network after those before it, or take the one that this run has made already."""
+    def _fit(self, kind: str, task: Task, graph: Mapping[str, str | float] = MappingProxyType({})) -> None:
+        """Train a network on graphs with these settings, or take the one that this run has made already."""
+        network, sizes = task.network, getattr(self.recipe, f"{kind}_sizes")
         print(f"{kind}: {sum(p.numel() for p in network.parameters()):,} weights, {len(self.train)} events")
-        schedule = replace(schedule, seed=self.seed)
-        origin = {name: hash_tensors(one.state_dict()) for name, one in zip(KINDS, before, strict=False)}
-        settings: dict[str, object] = {"sizes": sizes, **origin, **self._cuts_before(kind)}
-        if self.start is not None:
-            settings["start"] = hash_tensors(network.state_dict())
+        schedule: Schedule = replace(getattr(self.recipe, kind), seed=self.seed)
+        start = hash_tensors(network.state_dict()) if self.start else None
+        settings = {"sizes": sizes, "start": start, **graph}
         run = identify_run(self.train, self.valid, schedule, settings)
         path = self.folder / f"{kind}.safetensors"
         if path.is_file() and read_metadata(path).get("run") == run:
@@ -142,13 +141,8 @@ class Training:
             return
         self._require_free(path, run)
         fit(task, self.train, self.valid, schedule, path.with_suffix(".checkpoint"), settings=settings)
-        save_network(path, kind, sizes, network, {"run": run, **origin})
-
-    def _cuts_before(self, kind: str) -> dict[str, object]:
-        """The numbers of the working point that make the graphs on which a network is trained."""
-        names = {"embed": (), "filter": ("radius", "max_neighbors"), "gnn": ("radius", "max_neighbors", "filter_cut")}
-        cuts: dict[str, object] = {name: getattr(self._working_point(), name) for name in names[kind]}
-        return {**cuts, "gnn_training_cut": self.recipe.gnn_training_cut} if kind == "gnn" else cuts
+        before = {name: str(graph[name]) for name in KINDS if name in graph}
+        save_network(path, kind, sizes, network, {"run": run, **before})
 
     def _require_free(self, weights: Path, run: str) -> None:
         """Refuse to replace what another run has made, unless that was asked for."""

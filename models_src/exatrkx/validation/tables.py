@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from exatrkx.validation.cost import NetworkCost
     from exatrkx.validation.evaluation import Evaluation
 
-    Rows = Sequence[Sequence[str]]
-
 TITLES: Final = {name: title for title, name, _ in TRACK_ROWS}
 SAMPLE_FIGURES: Final = (
     *("efficiency_double_majority", "efficiency_lhc", "efficiency_perfect"),

@@ -35,17 +35,17 @@ def plan(python: Path, output: Path, device: str, bundle: Path | None) -> list[P
         Phase("build", (str(python), _CHECK, "--only", "build", *common), 300.0, background=True),
         own("versions", 60.0),
         Phase("export", (str(python), "export/trace_models.py"), 90.0),
-        *([_gpu_tests(python)] if on_gpu else []),
-        own("answers", 150.0),
+        own("answers", 150.0, needs="build"),
         own("stages", 90.0),
         own("served", 180.0, needs="build"),
-        _sweep(python, output / "small", ("--spacepoints", "1000:1700"), concurrency="1,4,8", instances="1,4"),
+        _sweep(python, output / "small", ("--spacepoints", "1000:1700"), concurrency="1,8,16", instances="1,4,8"),
         *(
             [_sweep(python, output / "large", (*crowded, "--limit", "1"), concurrency="1,2", instances="1")]
             if crowded
             else []
         ),
         own("bad", 120.0),
+        *([_gpu_tests(python)] if on_gpu else []),
         *(_sanitizer(tool, output, device) for tool in (_SANITIZERS if on_gpu else ())),
     ]
 

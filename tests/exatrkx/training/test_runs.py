@@ -119,6 +119,14 @@ def test_weights_of_other_sources_are_kept(tmp_path: Path, capsys: pytest.Captur
     assert weights.read_bytes() == (WEIGHTS_DIR / "embed.safetensors").read_bytes()
 
 
+def test_a_damaged_file_is_kept_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (event,) = files_of_events(tmp_path, 0)
+    (tmp_path / "embed.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00nonsense")
+    assert main(arguments(event, event, tmp_path)) == 1
+    assert "embed.safetensors: no network of this package" in capsys.readouterr().err
+    assert b"nonsense" in (tmp_path / "embed.safetensors").read_bytes()
+
+
 def test_the_log_is_for_machines_and_the_files_are_for_everybody(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +137,7 @@ def test_the_log_is_for_machines_and_the_files_are_for_everybody(
     assert all({"loss", "seconds", "efficiency@1.0"} <= set(figures) for figures in log)
     shown = capsys.readouterr()
     assert "{" not in shown.out.replace("working point: {", "")
-    assert "epoch 0" in shown.err  # the bar
+    assert "epoch 2 of 2: " in shown.err  # the bar
     plain = tmp_path / "plain"
     plain.touch()
     assert len(read_metadata(tmp_path / "embed.safetensors")["run"]) == 64
