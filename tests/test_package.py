@@ -153,8 +153,8 @@ def url(service: Environment) -> Iterator[str]:
     """The address of `exatrkx serve`, which exports the committed networks by itself."""
     ports, log = service.folder / "ports.json", service.folder / "serve.log"
     variables = os.environ | {"XDG_CACHE_HOME": str(service.folder / "cache"), "OMP_NUM_THREADS": "1"}
-    options = ["--free-ports", "--ports-file", ports, "--start-timeout", str(START_S)]
-    command = [service.bin / "exatrkx", "serve", *options]
+    options = ["--free-ports", "--ports-file", str(ports), "--start-timeout", str(START_S)]
+    command = [str(service.bin / "exatrkx"), "serve", *options]
     with (
         log.open("w") as errors,
         subprocess.Popen(
@@ -218,14 +218,16 @@ def test_it_lies_beside_numpy_2_and_pandas_3(client: Environment) -> None:
 
 
 def test_a_client_finds_and_displays(client: Environment, url: str) -> None:
-    printed = client.exatrkx("find", "--url", url, "--limit", str(EVENTS), "--output", "tracks.parquet").stdout
+    bundled = client.exatrkx("events").stdout.strip()
+    assert Path(bundled).is_relative_to(client.folder)
+    printed = client.exatrkx("find", bundled, "--url", url, "--limit", str(EVENTS), "--output", "tracks.parquet").stdout
     assert "efficiency: " in printed
     events = read_events(project_files().events)
     pipeline = Pipeline.from_weights()
     for event, _ in zip(events, range(EVENTS), strict=False):
         expected = pipeline(features(event)).labels
         assert read_labels(client.folder / "tracks.parquet", event).tolist() == expected.tolist()
-    client.exatrkx("display", "tracks.parquet", "--output", "event.png")
+    client.exatrkx("display", bundled, "tracks.parquet", "--output", "event.png")
     assert (client.folder / "event.png").stat().st_size > 10_000
 
 

@@ -16,7 +16,6 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
 from exatrkx.events.readers import read_events
 from exatrkx.events.saved_tracks import read_labels
-from exatrkx.project_files import project_files
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,12 +61,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
     )
     add_version(command)
-    command.add_argument(
-        "events",
-        nargs="*",
-        default=[str(project_files().events)],
-        help="files, folders or patterns of events (default: the bundled tt̄)",
-    )
+    command.add_argument("events", nargs="+", help="files, folders or patterns of events")
     command.add_argument("tracks", type=Path, help="what was found in them, as .parquet or .csv")
     command.add_argument("--event", type=int, help="the event's number (default: the first)")
     command.add_argument(

@@ -22,7 +22,6 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
-from exatrkx.project_files import project_files
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.report import Report
@@ -107,12 +106,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_version(command)
     add = command.add_argument
-    add(
-        "events",
-        nargs="*",
-        default=[str(project_files().events)],
-        help="files, folders, patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV (default: the bundled)",
-    )
+    add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
     add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
     add(
         "--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors"

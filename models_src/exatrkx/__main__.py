@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "export": ("exatrkx.serving.export", "networks as TorchScript in a model repository"),
     "install-server": ("exatrkx_server.install", "a Triton server for this Python environment"),
     "serve": ("exatrkx_server.serve", "a Triton server in the foreground"),
+    "events": ("exatrkx.project_files", "where the bundled events are"),
     "find": ("exatrkx_client.find_tracks", "tracks of events, found by a server"),
     "display": ("exatrkx_client.event_display", "a picture of an event and its tracks"),
     "acts": ("exatrkx_acts.__main__", "a server's tracks within ACTS, fitted and judged there"),

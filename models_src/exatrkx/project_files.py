@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from exatrkx.commands import program, run_command
 from exatrkx.errors import ExatrkxError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 _FOLDERS: Final = ("backends", "model_repository", "data/events")
@@ -49,3 +54,10 @@ def project_files(package: Path = _PACKAGE) -> ProjectFiles:
         f"{package / 'share'}: not found, and {package.parents[1]} is no checkout; exatrkx was installed without the "
         "project's backends and models: use a checkout of the repository, or install its wheel"
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command `exatrkx events`; returns the exit code."""
+    description = "Print the folder of the bundled events: simulated tt̄ with truth."
+    argparse.ArgumentParser(prog=program("events"), description=description).parse_args(arguments)
+    return run_command("events", lambda: print(project_files().events))

@@ -30,6 +30,8 @@ from exatrkx_perf.timing import clock_of, seconds_of, timed_stages
 if TYPE_CHECKING:
     from exatrkx.pipeline import Pipeline
 
+pytestmark = pytest.mark.slow
+
 STAGES = [step.name for step in STEPS]
 
 

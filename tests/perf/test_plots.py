@@ -16,6 +16,8 @@ from exatrkx_perf.plots import throughput_plot, write_plots
 from exatrkx_perf.results import UNEXPLAINED, PointStep, Result, StepTime, results_in, steps_in
 from exatrkx_perf.step_plot import segments_of, step_plot
 
+pytestmark = pytest.mark.slow
+
 PNG = b"\x89PNG"
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     IntArray = npt.NDArray[np.int64]
 
+pytestmark = pytest.mark.slow
+
 OURS = "exatrkx native"
 needs_native = pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")
 

@@ -13,6 +13,8 @@ from exatrkx.networks.triplet_network import Support, TripletNetwork
 from exatrkx.training.events import load_training_events
 from exatrkx.training.tasks import TripletTask
 
+pytestmark = pytest.mark.slow
+
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 
 

@@ -20,6 +20,8 @@ from exatrkx.training.recipes import Schedule
 from exatrkx.training.tasks import EmbeddingTask
 from exatrkx.working_point import WEIGHTS_DIR
 
+pytestmark = pytest.mark.slow
+
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 SCHEDULE = Schedule(epochs=2, batch=1, learning_rate=3e-3, seed=5)
 

@@ -27,6 +27,8 @@ from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+pytestmark = pytest.mark.slow
+
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 SCHEDULE = Schedule(epochs=2, batch=2, learning_rate=3e-3, seed=5)
 
