@@ -4,7 +4,10 @@ PYTHON ?= python3.11
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: help demo test lint models custom-backend perf perf-full clean
+PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
+INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
+
+.PHONY: help demo test check lint models custom-backend perf perf-full clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -16,6 +19,9 @@ demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
 	$(BIN)/python -m pytest
+
+check: lint  ## lint, types, and the tests that need no server, no simulation and no compiler: in a minute
+	$(BIN)/python -m pytest --quiet --numprocesses 2 -m "not (server or simulation or package or slow or gpu)"
 
 lint: $(VENV)/dev.installed  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -43,16 +49,17 @@ clean:  ## what the targets above made, the virtual environment included
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
 
-# What running needs, and what developing needs on top; made again when the pins change.
-$(VENV)/serve.installed: pyproject.toml $(wildcard setup.py) | $(VENV)/bin/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve]'
+# What running needs, and what developing needs on top; made again when the ranges or the pins change.
+$(VENV)/serve.installed: pyproject.toml constraints.txt $(wildcard setup.py) | $(VENV)/bin/python
+	$(INSTALL) '.[serve,display]'
+	@$(PINS) $(BIN)/exatrkx install-server > /dev/null
 	@$(BIN)/python perf/install_perf_analyzer.py > /dev/null || true  # measuring needs it, serving does not
 	@touch $@
 
 $(VENV)/dev.installed: $(VENV)/serve.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve,simulate,dev]'
+	$(INSTALL) '.[serve,simulate,dev]'
 	@touch $@
 
 $(VENV)/perf.installed: $(VENV)/serve.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[torch,serve,perf]'
+	$(INSTALL) '.[serve,perf]'
 	@touch $@

@@ -1,28 +1,31 @@
-"""The compiled part of the package; everything else about it stands in pyproject.toml.
+"""The compiled part of the package and its data files; everything else about it stands in pyproject.toml.
 
 `exatrkx._stages` is a plain shared library that `exatrkx.stages.native` loads through ctypes. It is optional: where
 there is no C++20 compiler the package installs without it, and SciPy does its work.
 """
 
 from pathlib import Path
+from shutil import copytree, ignore_patterns, rmtree
 
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 STAGES = Path("backends/exatrkx/stages")
+SHARED = ("backends", "model_repository", "data/events")
+BUILT = ignore_patterns("__pycache__", "lib", "*.so", "*.pt", "*.partial")
 
 
 class BuildPy(build_py):
-    """Copies the CUDA sources into the package; in an editable installation they are read where they are."""
+    """Copies the data files into `exatrkx/share`; in an editable installation they are read where they are."""
 
     def run(self) -> None:
         super().run()
         if self.editable_mode:
             return
-        target = Path(self.build_lib) / "exatrkx" / "cuda"
-        target.mkdir(parents=True, exist_ok=True)
-        for source in sorted((STAGES / "cuda").iterdir()):
-            self.copy_file(str(source), str(target / source.name))
+        share = Path(self.build_lib) / "exatrkx" / "share"
+        rmtree(share, ignore_errors=True)
+        for folder in SHARED:
+            copytree(folder, share / folder, ignore=BUILT)
 
 
 setup(

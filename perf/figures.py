@@ -1,68 +1,8 @@
-"""The project's own figures, measured on this machine: `python perf/figures.py`.
-
-The direct pipeline and one client of the ensemble on a tt̄ event of about 2,000 spacepoints, memory and start of a
-server with every model; with --commands also `make demo` and `make test` in a fresh clone of the last commit.
-"""
-
-from __future__ import annotations
+"""`exatrkx perf figures` as a script; see `exatrkx_perf.commands.figures`."""
 
 import sys
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from exatrkx.events.event import features
-from exatrkx.events.readers import read_events
-from exatrkx_perf import EVENTS, MODEL_REPOSITORY, OUTPUT
-from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
-from exatrkx_perf.events import read_sample
-from exatrkx_perf.goals import Goal, project_goals_text
-from exatrkx_perf.project_figures import SPACEPOINTS, ProjectFigures, command_goals
-from exatrkx_perf.run_metadata import commit, this_machine
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
-
-def figures(options: argparse.Namespace) -> int:
-    """Measure, print and write the figures; 1 where one is not met."""
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    event = read_sample([EVENTS]).nearest(SPACEPOINTS)
-    goals: list[Goal] = []
-    for threads in options.threads:
-        found = ProjectFigures(
-            repository=options.model_repository,
-            event=event,
-            threads=threads,
-            repeats=options.repeats,
-            log_folder=options.output.parent,
-        )
-        goals += found.goals()
-        if options.crowded:
-            goals += replace(found, event=features(next(iter(read_events(options.crowded))))).crowded_goals()
-    if options.commands:
-        goals += command_goals()
-    where = f"On {this_machine()}, commit {commit()}; median (range) of {options.repeats} repeats."
-    text = f"{project_goals_text(goals)}\n\n{where}"
-    options.output.write_text(f"# Figures\n\n{text}\n")
-    print(text)
-    return 0 if all(goal.met for goal in goals) else 1
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
-    add = parser.add_argument
-    add("--threads", type=list_of(positive), default=(1, 2), help="of each process (default: 1,2)")
-    add("--repeats", type=positive, default=3, help="default: %(default)s")
-    crowded = "file of events of high pile-up, the first of which goes through the ensemble, too"
-    add("--crowded", type=Path, help=crowded)
-    add("--commands", action="store_true", help="time `make demo` and `make test` in a fresh clone, too")
-    add("--model-repository", type=Path, default=MODEL_REPOSITORY)
-    add("--output", type=Path, default=OUTPUT / "figures.md", help="default: %(default)s")
-    return run_command("figures.py", figures, parser.parse_args(arguments), servers=True)
-
+from exatrkx_perf.commands.figures import main
 
 if __name__ == "__main__":
     sys.exit(main())

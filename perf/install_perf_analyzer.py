@@ -1,27 +1,8 @@
-"""Make `perf_analyzer` run as one types it in this Python environment: `python perf/install_perf_analyzer.py`."""
-
-from __future__ import annotations
+"""`exatrkx perf install-analyzer` as a script; see `exatrkx_perf.commands.install_perf_analyzer`."""
 
 import sys
-from typing import TYPE_CHECKING
 
-from exatrkx_perf.command_line import parser_of, run_command
-from exatrkx_perf.installation import install_launcher
-
-if TYPE_CHECKING:
-    import argparse
-
-
-def install(_options: argparse.Namespace) -> int:
-    """Install the launcher, and say where it is."""
-    print(install_launcher())
-    return 0
-
-
-def main() -> int:
-    """The command line; returns the exit code."""
-    return run_command("install_perf_analyzer.py", install, parser_of(__doc__).parse_args())
-
+from exatrkx_perf.commands.install_perf_analyzer import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,36 +1,8 @@
-"""Write events as input for perf_analyzer: `python perf/make_input.py EVENTS… --output events.json`."""
-
-from __future__ import annotations
+"""`exatrkx perf make-input` as a script; see `exatrkx_perf.commands.make_input`."""
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from exatrkx_perf import OUTPUT
-from exatrkx_perf.command_line import add_event_arguments, parser_of, run_command, sample_from
-from exatrkx_perf.events import write_input_file
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
-
-def write(options: argparse.Namespace) -> int:
-    """Write the file, and say what is in it."""
-    sample = sample_from(options)
-    write_input_file(sample, options.output)
-    sizes = sample.spacepoints
-    print(f"{options.output}: {len(sample)} events of {sizes.min():,} to {sizes.max():,} spacepoints")
-    return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
-    add_event_arguments(parser)
-    parser.add_argument("--output", type=Path, default=OUTPUT / "events.json", help="default: %(default)s")
-    return run_command("make_input.py", write, parser.parse_args(arguments))
-
+from exatrkx_perf.commands.make_input import main
 
 if __name__ == "__main__":
     sys.exit(main())

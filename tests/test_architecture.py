@@ -35,7 +35,7 @@ PACKAGES: Final = {
 ROOMS: Final = (
     ("exatrkx.errors",),
     ("exatrkx.commands",),
-    ("exatrkx.contract", "exatrkx.arrays", "exatrkx.working_point"),
+    ("exatrkx.contract", "exatrkx.arrays", "exatrkx.working_point", "exatrkx.project_files"),
     ("exatrkx.checks",),
     ("exatrkx.events",),
     ("exatrkx.stages", "exatrkx.networks"),
@@ -47,7 +47,7 @@ ROOMS: Final = (
     ("exatrkx_client",),
     ("exatrkx_server",),
     ("exatrkx_acts", "exatrkx_perf", "exatrkx.validation.__main__"),
-    ("exatrkx.validate",),
+    ("exatrkx.validate", "exatrkx.__main__"),
 )
 """From the bottom to the top. A module imports from rooms below its own and from its own, not from those beside it.
 

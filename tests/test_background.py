@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 SHOW = """
 import signal
 for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"):

@@ -8,22 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from exatrkx.commands import EXIT_CODES, add_version, run_command
+from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.reporting.plot_style import settings as plot_settings
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol
-
-try:
-    from exatrkx.simulation.detector import SPACEPOINTS
-    from exatrkx_acts.chain import PROTO_TRACKS, run_chain
-    from exatrkx_acts.finding import ServedTrackFinding
-    from exatrkx_acts.plots import write_plots
-    from exatrkx_acts.report import report
-    from exatrkx_acts.tables import write_tables
-except ModuleNotFoundError as missing:
-    raise SystemExit(f"exatrkx_acts: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
 
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
@@ -41,7 +30,16 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: a step failed, or the folder cannot be written to; the text gives the reason.
     """
+    from exatrkx.simulation.detector import SPACEPOINTS  # noqa: PLC0415 - `--help` needs neither Pythia 8 nor ACTS
+    from exatrkx_acts.chain import PROTO_TRACKS, run_chain  # noqa: PLC0415
+    from exatrkx_acts.finding import ServedTrackFinding  # noqa: PLC0415
+    from exatrkx_acts.report import report  # noqa: PLC0415
+    from exatrkx_acts.tables import write_tables  # noqa: PLC0415
+
     if options.output is not None:
+        from exatrkx.reporting.plot_style import settings as plot_settings  # noqa: PLC0415 - neither does it need matplotlib
+        from exatrkx_acts.plots import write_plots  # noqa: PLC0415
+
         plot_settings()  # that plots cannot be drawn is told before the events are made
         options.output.mkdir(parents=True, exist_ok=True)
     retry = Retry(attempts=options.attempts)
@@ -67,7 +65,7 @@ def run(options: argparse.Namespace) -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx_acts",
+        prog=program("python -m exatrkx_acts"),
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks on a server, fit these with the Kalman filter of ACTS, and print efficiency, residuals and pulls as "
         "ACTS counts them.",
@@ -77,12 +75,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_sample_arguments(parser)
     add_version(parser)
     add = parser.add_argument
-    add("--threads", type=_at_least_one, default=1, metavar="T", help="of ACTS; as many events are in flight")
+    add("--threads", type=at_least(int, 1), default=1, metavar="T", help="of ACTS; as many events are in flight")
     add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://…")
     add("--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name}, {CUSTOM.name}, or one with the same tensors")
     add("--protocol", choices=get_args(Protocol), help="by the URL; without a scheme HTTP on port 8000, else gRPC")
     add("--timeout", type=_positive, default=60.0, metavar="S", help="seconds for one event")
-    add("--attempts", type=_at_least_one, default=Retry().attempts, metavar="A", help="for a server that is away")
+    add("--attempts", type=at_least(int, 1), default=Retry().attempts, metavar="A", help="for a server that is away")
     add("--fallback", choices=("direct",), help="what finds the tracks of an event that the server does not")
     add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
     add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
@@ -94,13 +92,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {value}")
-    return value
-
-
 def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
@@ -108,7 +99,7 @@ def _positive(text: str) -> float:
     return value
 
 
-_at_least_one.__name__ = _positive.__name__ = "number"  # what argparse calls a text that is none
+_positive.__name__ = "number"  # what argparse calls a text that is none
 
 
 if __name__ == "__main__":

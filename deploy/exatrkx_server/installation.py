@@ -1,53 +1,24 @@
-"""Installation: where the Triton server lies on this machine and what it needs, and where this project's files lie."""
+"""Installation of the Triton server: where it lies on this machine, and what it needs."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-import exatrkx
 from exatrkx_server.errors import ServerSetupError
 
-WHEEL = "nvidia-pytriton==0.7.0"
-_WHEEL_GLIBC = (2, 35)
-
-
-@dataclass(frozen=True, slots=True)
-class ProjectFiles:
-    """Where the files of this project lie that a server is given.
-
-    Attributes:
-        backends: a directory for each backend, with a `model.py`, a built `libtriton_<name>.so`, or both.
-        model_repository: the models.
-        package: the Python package `exatrkx`, which the Python models import.
-    """
-
-    backends: Path
-    model_repository: Path
-    package: Path
-
-
-def project_files() -> ProjectFiles:
-    """The project's files: those of the checkout in which this package lies.
-
-    Raises:
-        ServerSetupError: this package was installed without them.
-    """
-    root = Path(__file__).resolve().parents[2]
-    found = ProjectFiles(root / "backends", root / "model_repository", Path(exatrkx.__file__).resolve().parent)
-    for directory in (found.backends, found.model_repository):
-        if not directory.is_dir():
-            raise ServerSetupError(
-                f"{directory}: not found; exatrkx_server was installed without the project's backends and models: "
-                "use a checkout of the repository, or pip install --editable it"
-            )
-    return found
+WHEEL: Final = "nvidia-pytriton==0.7.0"
+INSTALL_COMMAND: Final = ("pip", "install", "--no-deps", WHEEL)
+"""Without what it depends on, NumPy 1 among it: of this wheel the server is used, not its Python."""
+_WHEEL_GLIBC: Final = (2, 35)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +77,7 @@ def _wheel_directory() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ServerSetupError(
             f"no Triton server: there is no tritonserver on PATH and {WHEEL} is not installed in {sys.prefix}; "
-            f"pip install {WHEEL}, or use NVIDIA's container"
+            f"exatrkx install-server installs it ({shlex.join(INSTALL_COMMAND)}), or use NVIDIA's container"
         )
     return Path(spec.submodule_search_locations[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -73,13 +74,18 @@ class Pipeline:
     def from_weights(
         cls, directory: Path = WEIGHTS_DIR, device: str = "cpu", working_point: Path | None = None
     ) -> Pipeline:
-        """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another."""
+        """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another.
+
+        Warns where the networks are known not to belong together, see `exatrkx.networks.storage.mismatches`.
+        """
         # Here, because TorchScript needs none of it and PyG takes some seconds to import.
-        from exatrkx.networks.storage import load_network  # noqa: PLC0415
+        from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415
 
         embed, edge_filter, gnn = (
             load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
         )
+        for text in mismatches(directory):
+            warnings.warn(text, stacklevel=2)
         cuts = WorkingPoint.load(working_point or directory / "working_point.json")
         return cls(embed, edge_filter, gnn, cuts, device)
 
@@ -101,23 +107,26 @@ class Pipeline:
         )
 
     @inference()
-    def __call__(self, features: npt.NDArray[np.float32]) -> Tracks:
+    def __call__(self, features: npt.NDArray[np.float32] | torch.Tensor) -> Tracks:
         """Find the tracks of one event.
 
         Args:
-            features: [N,3] FP32, `exatrkx.events.event.features` of the event; N may be 0.
+            features: [N,3] FP32, `exatrkx.events.event.features` of the event; N may be 0. NumPy, CuPy, or a torch
+                tensor on the CPU or on the pipeline's device.
 
         Raises:
-            ContractError: the features have another type or shape, or are not finite.
+            ContractError: the features have another type or shape, are elsewhere, or are not finite.
             GraphTooLargeError: the event has more edges than the working point allows.
         """
+        if isinstance(features, torch.Tensor):
+            features = self._array(features)
         check_tensor(features, FEATURES)
         check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)
         with self.observe(EMBED.name):
             points = self.embed(hits)
-        embedding = self._for_stages(points)
+        embedding = _for_stages(points)
         _check_embedding(embedding, len(hits))
         with self.observe(FRNN.name):
             neighbour_edges = fixed_radius_edges(
@@ -129,32 +138,42 @@ class Pipeline:
         edges = self._on_device(neighbour_edges)
         with self.observe(FILTER.name):
             logits = self.edge_filter(hits, edges)
-        filter_scores = self._for_stages(logits)
+        filter_scores = _for_stages(logits)
         with self.observe(APPLYFILTER.name):
             edge_index = select_edges(neighbour_edges, filter_scores, cut=cuts.filter_cut)
         edges = self._on_device(edge_index)
         with self.observe(GNN.name):
             logits = self.gnn(hits, edges)
-        scores = check_scores_form(self._for_stages(logits), edge_index.shape[1], WCC.input("EDGE_SCORES"))
+        scores = check_scores_form(_for_stages(logits), edge_index.shape[1], WCC.input("EDGE_SCORES"))
         with self.observe(WCC.name):
             labels = label_tracks(edge_index, scores, len(hits), cuts)
         return Tracks(labels, edge_index, scores, neighbour_edges)
+
+    def _array(self, features: torch.Tensor) -> Any:
+        """A user's tensor as NumPy, or CuPy on a GPU, in the same memory: the form that is checked."""
+        places = {"cpu", str(torch.empty(0, device=self.device).device)}
+        if str(features.device) not in places:
+            expected = " or ".join(sorted(places))
+            raise ContractError(f"{FEATURES.name}: expected on {expected}, found on {features.device}")
+        if features.dtype != torch.float32:  # there are types that NumPy does not know
+            raise ContractError(f"{FEATURES.name}: expected {FEATURES.datatype}, found {features.dtype}")
+        return _for_stages(features.detach())
 
     def _on_device(self, array: Any) -> torch.Tensor:
         """The array as a tensor on the pipeline's device; no copy where it is there already."""
         if isinstance(array, np.ndarray):
             return torch.from_numpy(array).to(self.device)
-        if isinstance(array, torch.Tensor):
-            return array.to(self.device)
         tensor: torch.Tensor = torch.utils.dlpack.from_dlpack(array)
         return tensor
 
-    def _for_stages(self, tensor: torch.Tensor) -> Any:  # NumPy on a CPU, CuPy on a GPU
-        if self.device.type == "cpu":
-            return tensor.numpy()
-        import cupy  # noqa: PLC0415 - only where there is a GPU
 
-        return cupy.from_dlpack(tensor)
+def _for_stages(tensor: torch.Tensor) -> Any:
+    """The tensor as NumPy on a CPU, as CuPy on a GPU, in the same memory."""
+    if tensor.device.type == "cpu":
+        return tensor.numpy()
+    import cupy  # noqa: PLC0415 - only where there is a GPU
+
+    return cupy.from_dlpack(tensor)
 
 
 def _check_embedding(embedding: Any, num_nodes: int) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import EventSample
 
 PACKAGES: Final = (
     "torch",
@@ -71,14 +71,8 @@ class RunMetadata:
     began: str
 
     @classmethod
-    def of(cls, sample: Sample, server: str, began: datetime) -> RunMetadata:
-        """The metadata of a measurement on this machine.
-
-        Args:
-            sample: the events.
-            server: its name and version; empty without one.
-            began: when.
-        """
+    def of(cls, sample: EventSample, server: str, began: datetime) -> RunMetadata:
+        """The metadata of a measurement on this machine; `server` is empty without one."""
         sizes = sample.spacepoints
         return cls(
             events=len(sample),
@@ -117,6 +111,8 @@ def environment() -> dict[str, str]:
 
 def commit(root: Path = ROOT, ignore: Sequence[str] = _NOT_SOURCE) -> str:
     """The source's commit, with `+` where tracked files have been changed; "unknown" outside of a clone."""
+    if not (root / ".git").exists():  # not that of a clone which an installed package may lie in
+        return "unknown"
     try:
         name = _git(root, "rev-parse", "--short=10", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{p}" for p in ignore))

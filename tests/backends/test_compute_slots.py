@@ -12,6 +12,8 @@ import pytest
 
 from exatrkx_server.resources import usable_cores
 
+pytestmark = pytest.mark.slow
+
 TESTS: Final = Path(__file__).resolve().parent
 ENGINE: Final = TESTS.parents[1] / "backends" / "exatrkx" / "engine"
 COMPILER: Final = shutil.which(os.environ.get("CXX", "g++"))

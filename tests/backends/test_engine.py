@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 EVENT_FILES: Final = sorted((ROOT / "data" / "events").glob("*.parquet"))
 NETWORKS: Final = ("embed", "filter", "gnn")

@@ -9,7 +9,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
-import event_display
 import handmade
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from matplotlib.image import imread
 from exatrkx.events.event import Event
 from exatrkx.events.parquet import write_events
 from exatrkx.events.tracks import TracksWriter
+from exatrkx_client import event_display, event_figure
 
 SCRIPT: Final = Path(__file__).resolve().parents[2] / "client" / "event_display.py"
 PNG: Final = b"\x89PNG"
@@ -39,7 +39,7 @@ def labels_of(size: int, tracks: int) -> np.ndarray[tuple[int], np.dtype[np.int6
 
 def test_every_spacepoint_and_every_track_is_drawn_in_both_panels() -> None:
     event, labels = spiral(), labels_of(60, 4)
-    figure = event_display.draw(event, labels)
+    figure = event_figure.draw(event, labels)
     across, along = figure.axes
     assert (across.get_xlabel(), across.get_ylabel()) == ("x [mm]", "y [mm]")
     assert (along.get_xlabel(), along.get_ylabel()) == ("z [mm]", "r [mm]")
@@ -57,7 +57,7 @@ def test_every_spacepoint_and_every_track_is_drawn_in_both_panels() -> None:
 def test_any_negative_label_is_of_no_track() -> None:
     labels = labels_of(60, 4)
     labels[labels < 0] = np.arange(-20, 0)
-    across, _ = event_display.draw(spiral(), labels).axes
+    across, _ = event_figure.draw(spiral(), labels).axes
     assert across.get_title(loc="left") == "Event 7: 4 track candidates with 40 of 60 spacepoints"
     noise, _ = (c for c in across.collections if isinstance(c, PathCollection))
     assert len(np.asarray(noise.get_offsets())) == 20
@@ -67,14 +67,14 @@ def test_lines_go_outwards() -> None:
     event = spiral()
     mixed = np.random.default_rng(0).permutation(60)
     shuffled = replace(event, x=event.x[mixed], y=event.y[mixed], z=event.z[mixed])
-    figure = event_display.draw(shuffled, np.zeros(60, dtype=np.int64))
+    figure = event_figure.draw(shuffled, np.zeros(60, dtype=np.int64))
     (lines,) = (c for c in figure.axes[1].collections if isinstance(c, LineCollection))
     z, r = np.asarray(lines.get_segments()[0]).T
     assert (np.diff(np.hypot(z, r)) >= 0).all()
 
 
 def test_colours_of_neighbours_in_number_differ_and_show_on_white() -> None:
-    colours = event_display._colours(200)
+    colours = event_figure._colours(200)
     assert len(np.unique(colours, axis=0)) == 200
     assert all(np.abs(a - b).max() > 0.2 for a, b in combinations(colours[:5], 2))
     assert (colours @ [0.2126, 0.7152, 0.0722] < 0.85).all()  # relative luminance
@@ -83,7 +83,7 @@ def test_colours_of_neighbours_in_number_differ_and_show_on_white() -> None:
 @pytest.mark.parametrize(("size", "tracks"), [(0, 0), (1, 0), (1, 1), (5, 0), (60, 1)])
 @pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
 def test_small_events_are_drawn_too(tmp_path: Path, size: int, tracks: int, suffix: str) -> None:
-    event_display.save(event_display.draw(spiral(size), labels_of(size, tracks)), tmp_path / f"d{suffix}")
+    event_figure.save(event_figure.draw(spiral(size), labels_of(size, tracks)), tmp_path / f"d{suffix}")
     assert (tmp_path / f"d{suffix}").stat().st_size > 1000
 
 
@@ -103,7 +103,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert image.shape[1] > 1500
     colours = np.unique(image[::4, ::4, :3].reshape(-1, 3), axis=0)
     assert len(colours) > 50
-    assert any(np.allclose(colour, to_rgb(event_display._NOISE), atol=0.02) for colour in colours)
+    assert any(np.allclose(colour, to_rgb(event_figure._NOISE), atol=0.02) for colour in colours)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import find_tracks
 import handmade
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +19,7 @@ import pytest
 from exatrkx.events.event import Event, features, positions
 from exatrkx.events.parquet import write_events
 from exatrkx.events.saved_tracks import read_labels
-from exatrkx_client import TrackingClient
+from exatrkx_client import TrackingClient, find_tracks
 
 if TYPE_CHECKING:
     from exatrkx_server import TritonServer

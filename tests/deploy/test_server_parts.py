@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from exatrkx.project_files import ProjectFiles
 from exatrkx_client.triton_api import ModelState
 from exatrkx_server import PortInUseError, ServerOptions, ServerSetupError, TritonInstallation, find_triton, free_ports
 from exatrkx_server import backends as backends_module
-from exatrkx_server import installation as installation_module
 from exatrkx_server.backends import assemble
 from exatrkx_server.command import command_line, environment
-from exatrkx_server.installation import WHEEL, ProjectFiles, project_files
+from exatrkx_server.installation import WHEEL
 from exatrkx_server.options import Ports, check_free
 from exatrkx_server.processes import last_errors, port_was_taken, scratch_directory
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
@@ -68,7 +68,9 @@ class TestInstallation:
 
     def test_no_server_at_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
-        with pytest.raises(ServerSetupError, match=f"pip install {WHEEL}"):
+        with pytest.raises(
+            ServerSetupError, match=rf"exatrkx install-server installs it \(pip install --no-deps {WHEEL}\)"
+        ):
             find_triton()
 
     def test_python_without_shared_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,29 +95,10 @@ class TestInstallation:
             find_triton()
 
 
-class TestProjectFiles:
-    def test_those_of_this_checkout(self) -> None:
-        found = project_files()
-        assert (found.backends / "exatrkx").is_dir()
-        assert (found.model_repository / "exatrkx_ensemble" / "config.pbtxt").is_file()
-        assert (found.package / "contract.py").is_file()
-
-    def test_a_package_that_was_installed_without_them(self, tmp_path: Path) -> None:
-        shutil.copytree(Path(installation_module.__file__).parent, tmp_path / "installed" / "exatrkx_server")
-        code = (
-            f"import sys; sys.path.insert(0, {str(tmp_path / 'installed')!r})\n"
-            "from exatrkx_server import installation, ServerSetupError\n"
-            "try: installation.project_files()\n"
-            "except ServerSetupError as error: print(error)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-        assert done.stdout.startswith(f"{tmp_path / 'backends'}: not found; exatrkx_server was installed without the")
-
-
 def test_starting_a_server_needs_numpy_alone() -> None:
     """As in NVIDIA's container, where nothing of this project is installed, nor what it depends on."""
     absent = ["tritonclient", "grpc", "torch", "scipy", "pyarrow", "tqdm", "matplotlib", "psutil"]
-    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import exatrkx_server, exatrkx.commands"
+    code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import exatrkx_server.serve"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

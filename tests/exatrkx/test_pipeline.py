@@ -86,6 +86,31 @@ def test_bad_features_are_refused(pipeline: Pipeline, array: FloatArray, reason:
         pipeline(array)
 
 
+@pytest.mark.parametrize("size", [0, 1, 400])
+def test_a_torch_tensor_is_as_good(pipeline: Pipeline, hits: FloatArray, size: int) -> None:
+    few = hits[:size]
+    expected, found = pipeline(few), pipeline(torch.from_numpy(few.copy()).requires_grad_())
+    for name in ("labels", "edge_index", "edge_scores", "neighbour_edges"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+        assert type(getattr(found, name)) is np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("tensor", "reason"),
+    [
+        (torch.zeros((4, 3), dtype=torch.float64), r"FEATURES: expected FP32, found torch\.float64"),
+        (torch.zeros((4, 3), dtype=torch.bfloat16), r"FEATURES: expected FP32, found torch\.bfloat16"),
+        (torch.zeros((4, 2)), r"FEATURES.*\[4,2\]"),
+        (torch.zeros(3), r"FEATURES.*\[3\]"),
+        (torch.full((2, 3), torch.nan), "FEATURES.*nan"),
+        (torch.zeros((4, 3), device="meta"), "FEATURES: expected on cpu, found on meta"),
+    ],
+)
+def test_bad_tensors_are_refused(pipeline: Pipeline, tensor: torch.Tensor, reason: str) -> None:
+    with pytest.raises(ContractError, match=reason):
+        pipeline(tensor)
+
+
 def test_a_graph_over_the_limit_is_refused(pipeline: Pipeline, hits: FloatArray) -> None:
     small = Pipeline(pipeline.embed, pipeline.edge_filter, pipeline.gnn, replace(pipeline.working_point, max_edges=10))
     with pytest.raises(GraphTooLargeError, match="10"):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import breakdown
-import compare
 import pytest
 
 from exatrkx_perf import ROOT
+from exatrkx_perf.commands import breakdown, compare
 from exatrkx_perf.results import columns_of, read_rows, read_steps
 from exatrkx_perf.stage_rows import Row, report, write_csv
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import compare
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from perf_results import EVENT_MS, point, result, write_folder
 
+from exatrkx_perf.commands import compare
 from exatrkx_perf.comparison import (
     Repeats,
     all_series,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import figures
 import numpy as np
 import pytest
 from tiny_networks import clumps
@@ -14,6 +13,7 @@ from exatrkx.events.event import features
 from exatrkx.events.parquet import write_events
 from exatrkx.events.readers import read_events
 from exatrkx_perf import EVENTS
+from exatrkx_perf.commands import figures
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.goals import Goal
 from exatrkx_perf.median_range import MedianRange

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import breakdown
 import matplotlib as mpl
 import pytest
 from perf_results import point, result, write_folder
 
 from exatrkx.reporting.plot_style import style
+from exatrkx_perf.commands import breakdown
 from exatrkx_perf.comparison import gather
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.plots import throughput_plot, write_plots
 from exatrkx_perf.results import UNEXPLAINED, PointStep, Result, StepTime, results_in, steps_in
 from exatrkx_perf.step_plot import segments_of, step_plot
+
+pytestmark = pytest.mark.slow
 
 PNG = b"\x89PNG"
 

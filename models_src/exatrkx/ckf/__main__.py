@@ -10,23 +10,18 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.commands import add_version, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.events.tracks import TracksWriter
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
-
-try:
-    from exatrkx.ckf.figures import CkfFigures
-    from exatrkx.ckf.reconstruction import reconstruct
-except ModuleNotFoundError as missing:
-    raise SystemExit(f"ckf: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx.ckf",
+        prog=program("python -m exatrkx.ckf"),
         description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks with the combinatorial Kalman filter of ACTS, and evaluate them as `exatrkx.validate` does.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=EXIT_CODES,
     )
     add_event_arguments(parser)
     add_version(parser)
@@ -47,6 +42,9 @@ def find(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError, OSError: simulation or output failed; the text gives the reason.
     """
+    from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
+    from exatrkx.ckf.reconstruction import reconstruct  # noqa: PLC0415
+
     numbers = event_numbers(options)
     figures = CkfFigures()
     events = reconstruct(options.settings, SETTINGS[options.ckf], numbers, options.workers)
@@ -65,6 +63,7 @@ def find(options: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
     options = parse(arguments)
     return run_command("ckf", lambda: find(options))
 

@@ -1,15 +1,20 @@
-"""Chain of ACTS's algorithms from measurements to tracks: seeding, CKF, ambiguity resolution."""
+"""Chain of ACTS's algorithms from measurements to labels: seeding, CKF, ambiguity resolution, clocks between them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Final
 
 import acts
 import acts.examples as ex
 
+from exatrkx.ckf.labels import label_spacepoints
 from exatrkx.ckf.settings import CkfSettings
-from exatrkx.simulation.detector import FIELD, MEASUREMENTS
+from exatrkx.events.event import IntArray
+from exatrkx.simulation.collect import measurement_indices
+from exatrkx.simulation.detector import FIELD, MEASUREMENTS, SPACEPOINTS
 
 TRACKS: Final = "tracks"
 """Name under which ACTS's whiteboard has the tracks in the end."""
@@ -35,6 +40,7 @@ _MM: Final = acts.UnitConstants.mm
 _GEV: Final = acts.UnitConstants.GeV
 # A seed that leads nowhere is an error to ACTS.
 _LEVEL: Final = acts.logging.FATAL
+_OWN_LEVEL: Final = acts.logging.ERROR
 
 
 def seeding(geometry: Any, field: Any, settings: CkfSettings) -> Iterator[Any]:
@@ -118,3 +124,64 @@ def ambiguity(settings: CkfSettings) -> Iterator[Any]:
         nMeasurementsMin=settings.min_measurements,
         maximumIterations=1_000_000,
     )
+
+
+class Clock:
+    """Reads the CPU time between stages."""
+
+    def __init__(self) -> None:
+        self._readings: list[tuple[str, float]] = []
+
+    def end_of(self, stage: str) -> Any:
+        """An algorithm that ends this stage and begins the next; what it ends first of all is none."""
+        return _Reading(stage, self._readings)
+
+    def take(self) -> dict[str, float]:
+        """Seconds of each stage, once."""
+        readings = list(self._readings)
+        self._readings.clear()
+        return {stage: now - before for (_, before), (stage, now) in pairwise(readings)}
+
+
+class TrackSink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
+    """Makes labels of the tracks that are on the whiteboard at the end of the chain."""
+
+    def __init__(self) -> None:
+        super().__init__("TrackSink", _OWN_LEVEL)
+        self._labels: IntArray | None = None
+        self._tracks = ex.ReadDataHandle(self, ex.ConstTrackContainer, "Tracks")
+        self._tracks.initialize(TRACKS)
+        self._spacepoints = ex.ReadDataHandle(self, acts.SpacePointContainer, "SpacePoints")
+        self._spacepoints.initialize(SPACEPOINTS)
+
+    def execute(self, context: Any) -> Any:
+        measurements = measurement_indices(self._spacepoints(context.eventStore))
+        spacepoint_of = {measurement: spacepoint for spacepoint, measurement in enumerate(measurements)}
+        tracks = [
+            [spacepoint_of[measurement] for measurement in _measurements(track)]
+            for track in self._tracks(context.eventStore)
+        ]
+        self._labels = label_spacepoints(tracks, len(measurements))
+        return ex.ProcessCode.SUCCESS
+
+    def take(self) -> IntArray | None:
+        """[N] the labels, once."""
+        labels, self._labels = self._labels, None
+        return labels
+
+
+class _Reading(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
+    def __init__(self, stage: str, readings: list[tuple[str, float]]) -> None:
+        super().__init__(f"Clock {stage}", _OWN_LEVEL)
+        self._stage, self._readings = stage, readings
+
+    def execute(self, _context: Any) -> Any:
+        self._readings.append((self._stage, time.process_time()))
+        return ex.ProcessCode.SUCCESS
+
+
+def _measurements(track: Any) -> Iterator[int]:
+    """The measurements that the track was fitted to: holes and outliers are none."""
+    for state in track.trackStatesReversed:
+        if state.typeFlags.isMeasurement:
+            yield ex.IndexSourceLink.fromSourceLink(state.uncalibratedSourceLink).index()

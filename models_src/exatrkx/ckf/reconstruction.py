@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from exatrkx.ckf.algorithms import ambiguity, finding, seeding
-from exatrkx.ckf.collect import Clock, TrackSink
+from exatrkx.ckf.algorithms import Clock, TrackSink, ambiguity, finding, seeding
 from exatrkx.ckf.settings import CkfSettings
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event, IntArray
-from exatrkx.simulation.chain import Simulation
+from exatrkx.simulation.chain import Simulation, in_processes
 from exatrkx.simulation.settings import SimulationSettings
-from exatrkx.simulation.workers import in_processes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +52,7 @@ class Reconstruction:
         return Reconstructed(event=event, labels=labels, seconds=self._clock.take())
 
     def _algorithms(self, geometry: Any, field: Any) -> Iterator[Any]:
-        yield self._clock.start()
+        yield self._clock.end_of("what was before")
         yield from seeding(geometry, field, self._ckf)
         yield self._clock.end_of("seeding")
         yield from finding(geometry, field, self._ckf)

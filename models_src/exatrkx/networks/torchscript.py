@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -93,7 +94,8 @@ def prove(kind: str, served: nn.Module, eager: nn.Module | None = None) -> Proof
         raise ContractError(f"{kind}: the network ends in a sigmoid or softmax; the contract wants logits")
     largest = 0.0
     width: int | None = None
-    for inputs in _all_probes(kind):
+    for size in PROBES:
+        inputs = _inputs(kind, *size)
         output = _answer(kind, served, inputs)
         _check_output(kind, output, inputs)
         if kind == "embed":
@@ -125,22 +127,16 @@ def served_form(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
     return network if isinstance(network, torch.jit.ScriptModule) else trace(kind, network)
 
 
-def save(script: torch.jit.ScriptModule, path: Path) -> None:
-    """Write the TorchScript file; a server that reads at that moment sees the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.jit.save(script, str(partial))
-    partial.replace(path)
+def to_bytes(script: torch.jit.ScriptModule) -> bytes:
+    """The content of the network's TorchScript file."""
+    buffer = io.BytesIO()
+    torch.jit.save(script, buffer)
+    return buffer.getvalue()
 
 
 def _inputs(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
     features, edge_index = probe(num_spacepoints, num_edges)
     return (features, edge_index) if kind in EDGE_NETWORKS else (features,)
-
-
-def _all_probes(kind: str) -> Iterator[tuple[Tensor, ...]]:
-    for size in PROBES:
-        yield _inputs(kind, *size)
 
 
 def _answer(kind: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:

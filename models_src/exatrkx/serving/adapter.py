@@ -32,7 +32,7 @@ Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
 
 
-class BrokenModelError(Exception):
+class BrokenModelError(ExatrkxError):
     """A model does not keep the contract in what it returns: the server's fault, not the request's."""
 
 
@@ -165,9 +165,9 @@ class Step(ABC):
             outputs = self._outputs({spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs})
             wanted = set(request.requested_output_names())
             tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
-        except ExatrkxError as error:
-            return _error(f"{self.name}: {error}", pb_utils.TritonError.INVALID_ARG)
         except Exception as error:
+            if isinstance(error, ExatrkxError) and not isinstance(error, BrokenModelError):
+                return _error(f"{self.name}: {error}", pb_utils.TritonError.INVALID_ARG)
             text = f"{self.name}: {type(error).__name__}: {error}"
             pb_utils.Logger.log_error(text)
             return _error(text, pb_utils.TritonError.INTERNAL)

@@ -1,6 +1,7 @@
 """Model configurations (config.pbtxt): the working point, number by number, and the backend of a model.
 
-The files are edited as text, value by value, so that what a person wrote around the values stays.
+The files are read as what they are, protobuf's text format. They are edited as text, value by value, so that what a
+person wrote around the values stays. Reading and editing need protobuf and tritonclient, which a served model does not.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import re
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from exatrkx.commands import write_files
 from exatrkx.errors import ContractError
 from exatrkx.working_point import WorkingPoint
 
@@ -49,23 +51,56 @@ def working_point_of(model: str, parameters: Mapping[str, str]) -> WorkingPoint:
     return WorkingPoint.from_mapping(values, f"{model}: parameters of config.pbtxt")
 
 
-def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
-    """Set the parameters in the config.pbtxt of every model of a repository that reads the working point.
+def parse_config(text: str, path: Path) -> Any:
+    """The `ModelConfig` message of a config.pbtxt's text; `path` is named in errors.
 
     Raises:
-        ContractError: a configuration lacks one of its parameters; no file has then been changed.
+        ContractError: it is none.
+    """
+    # Here, because served models have neither.
+    from google.protobuf import text_format  # type: ignore[import-untyped]  # noqa: PLC0415  # stubs are apart
+    from tritonclient.grpc import model_config_pb2  # noqa: PLC0415
+
+    try:
+        return text_format.Parse(text, model_config_pb2.ModelConfig())
+    except text_format.ParseError as error:
+        raise ContractError(f"{path}: no model configuration: {error}") from error
+
+
+def edited_configs(repository: Path, working_point: WorkingPoint) -> dict[Path, bytes]:
+    """Every config.pbtxt of a repository that another working point changes, with its new content.
+
+    Raises:
+        ContractError: a configuration lacks one of its parameters, or has it in a form that cannot be edited.
     """
     values = asdict(working_point)
     edited = {}
     for model, names in PARAMETERS.items():
         path = repository / model / "config.pbtxt"
-        text = path.read_text()
+        text = before = path.read_text()
+        wanted = parse_config(text, path)
         for name in names:
-            text = _replace(text, name, str(values[name]), path)
-        edited[path] = text
-    for path, text in edited.items():
-        if path.read_text() != text:
-            path.write_text(text)
+            if name not in wanted.parameters:
+                raise ContractError(f"{path}: no parameter {name}")
+            value = str(values[name])
+            if wanted.parameters[name].string_value != value:
+                wanted.parameters[name].string_value = value
+                text = _replace(text, name, value)
+        if parse_config(text, path) != wanted:
+            form = 'key: "…" value { string_value: "…" }'
+            raise ContractError(f"{path}: cannot be edited: expected each parameter once, comments too, as {form}")
+        if text != before:
+            edited[path] = text.encode()
+    return edited
+
+
+def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
+    """Set the parameters in the config.pbtxt of every model of a repository that reads the working point.
+
+    Raises:
+        ContractError: as `edited_configs`; no file has then been changed.
+    """
+    write_files(edited_configs(repository, working_point))
 
 
 def read_working_point(repository: Path) -> WorkingPoint:
@@ -77,9 +112,11 @@ def read_working_point(repository: Path) -> WorkingPoint:
     values: dict[str, object] = {}
     for model, names in PARAMETERS.items():
         path = repository / model / "config.pbtxt"
-        text = path.read_text()
+        parameters = parse_config(path.read_text(), path).parameters
         for name in names:
-            found = _find(text, name, path).group("value")
+            if name not in parameters:
+                raise ContractError(f"{path}: no parameter {name}")
+            found = parameters[name].string_value
             if values.setdefault(name, found) != found:
                 raise ContractError(f"{path}: {name} is {found}, and {values[name]} in another model's config.pbtxt")
     return WorkingPoint.from_mapping(values, str(repository))
@@ -97,15 +134,7 @@ def with_backend(text: str, backend: str, path: Path) -> str:
     return changed
 
 
-def _find(text: str, name: str, path: Path) -> re.Match[str]:
+def _replace(text: str, name: str, value: str) -> str:
     # A parameter as protobuf's text format writes it, with or without the optional colons and commas.
-    entry = rf'key\s*:\s*"{name}"[\s,;]*value\s*:?\s*\{{\s*string_value\s*:\s*"(?P<value>[^"]*)"'
-    match = re.search(entry, text)
-    if match is None:
-        raise ContractError(f"{path}: no parameter {name}")
-    return match
-
-
-def _replace(text: str, name: str, value: str, path: Path) -> str:
-    match = _find(text, name, path)
-    return text[: match.start("value")] + value + text[match.end("value") :]
+    entry = rf'(key\s*:\s*"{name}"[\s,;]*value\s*:?\s*\{{\s*string_value\s*:\s*)"[^"]*"'
+    return re.sub(entry, rf'\g<1>"{value}"', text, count=1)

@@ -8,21 +8,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from exatrkx.commands import add_version, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.events.parquet import write_events
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
-
-try:
-    from exatrkx.simulation.workers import simulate
-except ModuleNotFoundError as missing:
-    raise SystemExit(f"simulation: {missing}: install 'exatrkx[simulate]' (Pythia 8 and ACTS)") from missing
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m exatrkx.simulation",
+        prog=program("python -m exatrkx.simulation"),
         description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=EXIT_CODES,
     )
     parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.events.parquet")
     add_event_arguments(parser)
@@ -30,11 +26,23 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parse_with_settings(parser, arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
+def write_simulated(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError, OSError: simulation or output failed; the text gives the reason.
+    """
+    from exatrkx.simulation.chain import simulate  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
+
     numbers = event_numbers(options)
-    events = tqdm(simulate(options.settings, numbers, options.workers), total=len(numbers), unit="event")
-    return run_command("simulation", lambda: write_events(options.output, events))
+    events = simulate(options.settings, numbers, options.workers)
+    write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = parse(arguments)
+    return run_command("simulation", lambda: write_simulated(options))
 
 
 if __name__ == "__main__":

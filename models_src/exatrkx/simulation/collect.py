@@ -43,7 +43,7 @@ def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spa
         y=spacepoints.y.astype(np.float32),
         z=spacepoints.z.astype(np.float32),
         truth=Truth(
-            particles=_chosen(table, kept),
+            particles=Particles(**{field.name: getattr(table, field.name)[kept] for field in fields(Particles)}),
             spacepoint=spacepoint[along],
             particle=particle[along],
             order=order[along],
@@ -100,7 +100,3 @@ def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray
     ]
     spacepoint, hit = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
     return spacepoint, barcodes[hit], places[hit]
-
-
-def _chosen(table: Particles, kept: npt.NDArray[np.bool_]) -> Particles:
-    return Particles(**{field.name: getattr(table, field.name)[kept] for field in fields(Particles)})

@@ -17,8 +17,8 @@ from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event
 from exatrkx.simulation.collect import collect
 from exatrkx.simulation.generator import MIN_PT, GeneratedParticle
-from exatrkx.simulation.random_streams import detector_seed
 from exatrkx.simulation.resolution import VOLUMES, write_smearing
+from exatrkx.simulation.settings import detector_seed
 
 FIELD: Final = 2.0
 """Magnetic field along z in T."""

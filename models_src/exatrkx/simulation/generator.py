@@ -10,8 +10,7 @@ from typing import Any, Final
 import pythia8mc
 
 from exatrkx.errors import SimulationError
-from exatrkx.simulation.random_streams import event_stream
-from exatrkx.simulation.settings import BEAM_SPOT, PILE_UP, PROCESSES, SimulationSettings
+from exatrkx.simulation.settings import BEAM_SPOT, PILE_UP, PROCESSES, SimulationSettings, event_stream
 
 ENERGY: Final = 14_000.0
 """Centre-of-mass energy of the proton–proton collisions in GeV."""

@@ -1,9 +1,11 @@
-"""Simulation settings: what determines an event, its number apart."""
+"""Simulation settings: what determines an event, its number apart; and the random streams that follow from the seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 PROCESSES: Final = {
     "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
@@ -56,3 +58,18 @@ class SimulationSettings:
             raise ValueError(
                 f"the beam spot's length must be from 0 to {MAX_BEAM_SPOT_Z:g} mm, found {self.beam_spot_z}"
             )
+
+
+# Streams depend on the seed and on what they are for, and on nothing that was drawn before.
+_GENERATOR: Final = 0
+_DETECTOR: Final = 1
+
+
+def event_stream(seed: int, number: int) -> np.random.Generator:
+    """The random numbers with which event `number` is generated."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_GENERATOR, number)))
+
+
+def detector_seed(seed: int) -> int:
+    """64 bits from which ACTS derives a stream for each event and each of its algorithms."""
+    return int(np.random.SeedSequence(seed, spawn_key=(_DETECTOR,)).generate_state(1, np.uint64)[0])

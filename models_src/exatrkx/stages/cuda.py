@@ -25,20 +25,21 @@ Launch: TypeAlias = Callable[..., None]
 THREADS: Final = 128
 """Threads per block, where a kernel has no reason for another number."""
 
-_PACKAGED: Final = Path(__file__).parents[1] / "cuda"
-_IN_REPOSITORY: Final = Path(__file__).parents[3] / "backends" / "exatrkx" / "stages" / "cuda"
+_SOURCES: Final = Path("backends", "exatrkx", "stages", "cuda")
 
 
 def source_directory() -> Path:
-    """Where the .cu files are: inside an installed package, or in the repository that it is run from.
+    """Where the .cu files are: in the checkout, or in the installed package; see `exatrkx.project_files`.
 
     Raises:
         ExatrkxError: in neither place.
     """
-    for directory in (_PACKAGED, _IN_REPOSITORY):
+    package = Path(__file__).resolve().parents[1]
+    places = [root / _SOURCES for root in (package.parents[1], package / "share")]
+    for directory in places:
         if directory.is_dir():
             return directory
-    raise ExatrkxError(f"the CUDA sources are neither in {_PACKAGED} nor in {_IN_REPOSITORY}: install again")
+    raise ExatrkxError(f"the CUDA sources are neither in {places[0]} nor in {places[1]}: install again")
 
 
 def launcher(file: str) -> Launch:

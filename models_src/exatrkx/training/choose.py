@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
 from exatrkx.stages.track_building import label_tracks
-from exatrkx.training.weighting import TARGET_PT
+from exatrkx.training.tasks import TARGET_PT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exatrkx.networks.mlp import EdgeFilter, Embedding
     from exatrkx.networks.triplet_network import TripletNetwork
     from exatrkx.training.events import TrainingEvent
+    from exatrkx.training.recipes import Goals
     from exatrkx.working_point import WorkingPoint
 
 CUT_SCAN: Final = tuple(round(0.05 * step, 2) for step in range(2, 20))
@@ -30,21 +31,6 @@ CUT_SCAN: Final = tuple(round(0.05 * step, 2) for step in range(2, 20))
 EFFICIENCY_WEIGHT: Final = 2.0
 """Of the efficiency beside the rates of fakes and duplicates: what a fit makes nothing of can be dropped after it, a
 track that was not found is lost."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goals:
-    """Efficiency goals: the part of the true edges with pT > 1 GeV that a stage has to keep.
-
-    Attributes:
-        radius: of all true edges, by the neighbour search.
-        filter_cut: of those that the filter sees, by its cut.
-        max_neighbors: cap on the neighbours of one spacepoint.
-    """
-
-    radius: float = 0.995
-    filter_cut: float = 0.998
-    max_neighbors: int = 64
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ import torch
 from exatrkx.events.event import features
 from exatrkx.events.parquet import read_events
 from exatrkx.events.truth import true_edges
+from exatrkx.networks.storage import hash_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,10 +53,15 @@ class TrainingEvent:
         moved = {name: getattr(self, name).to(device) for name in self.__slots__}
         return TrainingEvent(**moved)
 
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all its tensors."""
+        return hash_tensors({name: getattr(self, name) for name in self.__slots__})
+
     def edge_pt(self, edge_index: Tensor) -> Tensor:
         """[E] pT in GeV of the particle of each edge's first spacepoint; 0 where there is none."""
         particle = self.particle[edge_index[0]]
-        known = self.pt[particle.clamp(min=0)] if len(self.pt) else torch.zeros(len(particle))
+        known = self.pt[particle.clamp(min=0)] if len(self.pt) else self.pt.new_zeros(len(particle))
         return torch.where(particle >= 0, known, 0.0)
 
     def gap(self, edge_index: Tensor) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import torch
 
+from exatrkx.networks.storage import hash_tensors
 from exatrkx.stages.neighbours import fixed_radius_edges
 from exatrkx.working_point import logit
 
@@ -30,26 +32,37 @@ def radius_graph(points: Tensor, radius: float, max_neighbors: int) -> Tensor:
     return tensor
 
 
+@dataclass(frozen=True, slots=True)
 class NeighbourGraph:
     """Embedding and neighbours: the graphs that the filter sees."""
 
-    def __init__(self, embed: Embedding, radius: float, max_neighbors: int) -> None:
-        self.embed = embed
-        self.radius = radius
-        self.max_neighbors = max_neighbors
+    embed: Embedding
+    radius: float
+    max_neighbors: int
+
+    @property
+    def settings(self) -> dict[str, str | float]:
+        """What the graphs follow from: hashes of networks, by their kind, and numbers."""
+        weights = hash_tensors(self.embed.state_dict())
+        return {"embed": weights, "radius": self.radius, "max_neighbors": self.max_neighbors}
 
     @torch.no_grad()
     def __call__(self, features: Tensor) -> Tensor:
         return radius_graph(self.embed(features), self.radius, self.max_neighbors)
 
 
+@dataclass(frozen=True, slots=True)
 class FilteredGraph:
     """The same after the filter's cut: the graphs that the GNN sees."""
 
-    def __init__(self, neighbours: NeighbourGraph, edge_filter: EdgeFilter, cut: float) -> None:
-        self.neighbours = neighbours
-        self.edge_filter = edge_filter
-        self.cut = cut
+    neighbours: NeighbourGraph
+    edge_filter: EdgeFilter
+    cut: float
+
+    @property
+    def settings(self) -> dict[str, str | float]:
+        """What the graphs follow from."""
+        return {**self.neighbours.settings, "filter": hash_tensors(self.edge_filter.state_dict()), "cut": self.cut}
 
     @torch.no_grad()
     def __call__(self, features: Tensor) -> Tensor:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
@@ -14,10 +15,12 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.training.events import TrainingEvent, augment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
+
+    from exatrkx.training.recipes import Schedule
 
 
 WARM_UP: Final = 0.1
@@ -34,6 +37,10 @@ class Task(Protocol):
     def network(self) -> nn.Module:
         """The network in training."""
 
+    @property
+    def shown(self) -> Sequence[str]:
+        """The figures, of those on held-out events, that people are shown."""
+
     def loss(self, event: TrainingEvent) -> Tensor:
         """Scalar loss of one event."""
 
@@ -41,64 +48,81 @@ class Task(Protocol):
         """Figures on held-out events."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """Training schedule: how long, and at which learning rate.
+def identify_run(
+    train: Sequence[TrainingEvent],
+    valid: Sequence[TrainingEvent],
+    schedule: Schedule,
+    settings: Mapping[str, object] | None = None,
+) -> str:
+    """Hash by which a run is known: of the contents of all events, of the schedule and of the settings.
 
-    Attributes:
-        epochs: passes over the training events.
-        batch: events whose gradients are added before each step.
-        learning_rate: the highest of the one-cycle schedule.
-        seed: of the initial weights, the order of events and their augmentation.
+    Args:
+        train: events to learn from.
+        valid: held-out events.
+        schedule: epochs, batch, rates, and the seed of the network's first weights.
+        settings: what else decides, such as the networks that make the graphs; whatever JSON can hold.
     """
-
-    epochs: int
-    batch: int = 2
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    seed: int = 1
+    parts = [
+        json.dumps({"schedule": asdict(schedule), **(settings or {})}, sort_keys=True),
+        *("train", *(event.hash for event in train)),
+        *("valid", *(event.hash for event in valid)),
+    ]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
 def fit(
-    task: Task, train: Sequence[TrainingEvent], valid: Sequence[TrainingEvent], schedule: Schedule, checkpoint: Path
+    task: Task,
+    train: Sequence[TrainingEvent],
+    valid: Sequence[TrainingEvent],
+    schedule: Schedule,
+    checkpoint: Path,
+    *,
+    settings: Mapping[str, object] | None = None,
 ) -> list[dict[str, float]]:
-    """Train `task.network` in place; begins where `checkpoint` ends, if it was left by the same schedule.
+    """Train `task.network` in place; begins where `checkpoint` ends, if it was left by the same run.
 
     Args:
         task: loss and figures of one network.
         train: events to learn from, on the network's device.
         valid: held-out events.
         schedule: epochs, batch and rates.
-        checkpoint: file with the state after each epoch; also the log, as JSON lines, beside it.
+        checkpoint: file with the state after each epoch; beside it, as `.jsonl`, the figures of each as JSON lines.
+        settings: what else the run is known by, see `identify_run`.
 
     Returns:
         One dictionary of figures per epoch.
     """
     retain_freed_memory()
-    progress = _Progress(task, len(train), schedule)
+    progress = _Progress(task, len(train), schedule, identify_run(train, valid, schedule, settings))
     progress.resume(checkpoint)
     while len(progress.history) < schedule.epochs:
         started = time.monotonic()
         loss = progress.epoch(train)
         task.network.eval()
-        figures = {"epoch": len(progress.history), "loss": loss, **task.evaluate(valid)}
-        figures["seconds"] = time.monotonic() - started
+        figures = {"loss": loss, **task.evaluate(valid), "seconds": time.monotonic() - started}
         # Plain numbers: a checkpoint is read back without running any code of its own.
         figures = {name: float(value) for name, value in figures.items()}
-        progress.history.append(figures)
+        progress.history.append({"epoch": len(progress.history), **figures})
         progress.save(checkpoint)
-        tqdm.write(json.dumps({name: float(f"{value:.5g}") for name, value in figures.items()}))
+        shown = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", *task.shown))
+        tqdm.write(f"epoch {len(progress.history)} of {schedule.epochs}: {shown}, {figures['seconds']:.1f} s")
     task.network.eval()
     return progress.history
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The state of a training, with its hash as `run`; nothing where there is no file."""
+    state: dict[str, Any] = torch.load(path, weights_only=True) if path.is_file() else {}
+    return state
 
 
 class _Progress:
     """Everything that an interrupted training needs in order to go on as if it had not been."""
 
-    def __init__(self, task: Task, num_events: int, schedule: Schedule) -> None:
+    def __init__(self, task: Task, num_events: int, schedule: Schedule, run: str) -> None:
         self.task = task
         self.schedule = schedule
-        self.num_events = num_events
+        self.run = run
         self.history: list[dict[str, float]] = []
         self.optimizer = torch.optim.AdamW(
             task.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
@@ -119,7 +143,8 @@ class _Progress:
         usable = len(order) // schedule.batch * schedule.batch
         network.train()
         total = 0.0
-        for first in tqdm(range(0, usable, schedule.batch), desc=f"epoch {epoch}", leave=False, mininterval=5.0):
+        title = f"epoch {epoch + 1} of {schedule.epochs}"
+        for first in tqdm(range(0, usable, schedule.batch), desc=title, leave=False, mininterval=5.0):
             self.optimizer.zero_grad()
             for index in order[first : first + schedule.batch]:
                 loss = self.task.loss(augment(train[index], generator)) / schedule.batch
@@ -131,30 +156,23 @@ class _Progress:
         return total / max(1, usable // schedule.batch)
 
     def save(self, checkpoint: Path) -> None:
-        """Write the state after an epoch; an interrupted write leaves the one before it whole."""
+        """Write the state after an epoch, and the log; an interrupted write leaves the one before it whole."""
         partial = checkpoint.with_suffix(".partial")
-        torch.save({**self._identity(), **self._parts(), "history": self.history}, partial)
+        partial.write_text("".join(json.dumps(figures) + "\n" for figures in self.history))
+        partial.replace(checkpoint.with_suffix(".jsonl"))
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        torch.save({"run": self.run, **parts, "history": self.history}, partial)
         partial.replace(checkpoint)
 
     def resume(self, checkpoint: Path) -> None:
-        """Go on from `checkpoint`, if it is there and was left by the same schedule on as many events."""
-        if not checkpoint.is_file():
+        """Go on from `checkpoint`, if it is there and was left by the same run."""
+        state = read_checkpoint(checkpoint)
+        if state.get("run") != self.run:
             return
-        state = torch.load(checkpoint, weights_only=True)
-        if any(state[name] != value for name, value in self._identity().items()):
-            tqdm.write(f"{checkpoint} is of another schedule: starting anew")
-            return
-        self.task.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rates.load_state_dict(state["rates"])
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         self.history = state["history"]
-
-    def _identity(self) -> dict[str, Any]:
-        return {"schedule": asdict(self.schedule), "events": self.num_events}
+        tqdm.write(f"going on after epoch {len(self.history)}")
 
     def _parts(self) -> dict[str, Any]:
-        return {
-            "network": self.task.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rates": self.rates.state_dict(),
-        }
+        return {"network": self.task.network, "optimizer": self.optimizer, "rates": self.rates}

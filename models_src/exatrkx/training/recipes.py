@@ -5,9 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from exatrkx.training.choose import Goals
-from exatrkx.training.loop import Schedule
 from exatrkx.working_point import CONTRACTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Training schedule: how long, and at which learning rate.
+
+    Attributes:
+        epochs: passes over the training events.
+        batch: events whose gradients are added before each step.
+        learning_rate: the highest of the one-cycle schedule.
+        seed: of the initial weights, the order of events and their augmentation.
+    """
+
+    epochs: int
+    batch: int = 2
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goals:
+    """Efficiency goals: the part of the true edges with pT > 1 GeV that a stage has to keep.
+
+    Attributes:
+        radius: of all true edges, by the neighbour search.
+        filter_cut: of those that the filter sees, by its cut.
+        max_neighbors: cap on the neighbours of one spacepoint.
+    """
+
+    radius: float = 0.995
+    filter_cut: float = 0.998
+    max_neighbors: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

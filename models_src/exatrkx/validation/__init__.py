@@ -1,8 +1,7 @@
 """Validation of track finders, called here, served or known by their tracks, on events whose truth is known.
 
-`arguments` are the command's options. `finders` gives the tracks, `evaluation` sums the figures over events, in all, by
-stage and in bins (`binned`); `cost` counts what the networks compute. `report` with its `tables`, and `plots` with its
-`panels`, show them.
+`finders` gives the tracks, `evaluation` sums the figures over events, in all, by stage and in bins (`binned`); `cost`
+counts what the networks compute. `report` with its `tables`, and `plots` with its `panels`, show them.
 """
 
 from exatrkx.validation.evaluation import Validation, validate

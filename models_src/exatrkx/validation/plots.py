@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from exatrkx.reporting.plot_style import headline, new_figure, save_small, style
-from exatrkx.validation.binned import ETA, PT, RADIUS, BinnedRatio, Quantity
+from exatrkx.validation.binned import ETA, BinnedRatio, Quantity
 from exatrkx.validation.evaluation import finders_of, samples_of
 from exatrkx.validation.panels import (
     draw_bins,
@@ -21,7 +21,8 @@ from exatrkx.validation.panels import (
     range_of_intervals,
     range_to_one,
 )
-from exatrkx.validation.report import RATES, SAMPLES
+from exatrkx.validation.report import BINNED_TABLES, RATES, SAMPLES
+from exatrkx.validation.tables import SAMPLE_FIGURES, TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,11 +35,10 @@ if TYPE_CHECKING:
     from exatrkx.validation.evaluation import Evaluation, Sample
 
 BINNED: Final = {
-    "efficiency_pt": (Quantity.EFFICIENCY, PT),
-    "efficiency_eta": (Quantity.EFFICIENCY, ETA),
-    "efficiency_radius": (Quantity.EFFICIENCY, RADIUS),
-    "edge_efficiency_pt": (Quantity.EDGE_EFFICIENCY, PT),
-    "edge_efficiency_eta": (Quantity.EDGE_EFFICIENCY, ETA),
+    plot: (quantities[0], axis)
+    for _, quantities, plots in BINNED_TABLES
+    for axis, plot in plots.items()
+    if plot not in {"", RATES}
 }
 """Plots of several matchings or stages, by the names of their files."""
 
@@ -122,18 +122,20 @@ def _grid(
         axis: in bins of what.
     """
     several, samples = len(finders_of(evaluations)) > 1, samples_of(evaluations)
-    if several and len(samples) > 1:
-        columns = [(sample.name, [one for one in evaluations if one.sample == sample]) for sample in samples]
-        return [
-            [Panel(f"{name}: {title}", quantity, _lines(ones, quantity, kind, axis, several)) for name, ones in columns]
-            for title, quantity, kind in figures
-        ]
-    alone = f"{samples[0].name}: " if len(samples) == 1 else ""
+    apart = len(samples) == 1 or several
+    columns = samples if apart else [None]
+    rows = [[figure] for figure in figures] if several and len(samples) > 1 else [figures]
     return [
         [
-            Panel(f"{alone}{title}", quantity, _lines(evaluations, quantity, kind, axis, several))
-            for title, quantity, kind in figures
+            Panel(
+                f"{sample.name}: {title}" if sample else title,
+                quantity,
+                _lines([one for one in evaluations if sample in {None, one.sample}], quantity, kind, axis, several),
+            )
+            for title, quantity, kind in row
+            for sample in columns
         ]
+        for row in rows
     ]
 
 
@@ -183,14 +185,6 @@ def captions(evaluations: Sequence[Evaluation]) -> Mapping[str, str]:
     return {SAMPLES: f"Efficiencies, rates and time {of_whom} in every sample"} | binned | rates
 
 
-_EFFICIENCIES: Final = {
-    "efficiency_double_majority": "efficiency, double majority",
-    "efficiency_lhc": "efficiency, LHC",
-    "efficiency_perfect": "efficiency, perfect",
-}
-_RATES: Final = {"fake_rate": "fake rate", "duplicate_rate": "duplicate rate"}
-
-
 def samples_plot(evaluations: Sequence[Evaluation]) -> Figure:
     """Efficiency in the three matchings, fake and duplicate rate and time against µ, or for each sample as it comes.
 
@@ -198,12 +192,11 @@ def samples_plot(evaluations: Sequence[Evaluation]) -> Figure:
     """
     places = _places(samples_of(evaluations))
     figure, axes = new_figure(13.0, 7.0, 2, 3)
-    for row, names in ((axes[0], _EFFICIENCIES), (axes[1, :2], _RATES)):
-        for panel, (name, title) in zip(row, names.items(), strict=True):
-            _draw_ratios(panel, evaluations, name, places)
-            panel.set_ylim(range_of_intervals([getattr(one.result.tracks, name) for one in evaluations]))
-            panel.ticklabel_format(axis="y", style="plain")
-            headline(panel, title)
+    for panel, name in zip(axes.flat, SAMPLE_FIGURES, strict=False):
+        _draw_ratios(panel, evaluations, name, places)
+        panel.set_ylim(range_of_intervals([getattr(one.result.tracks, name) for one in evaluations]))
+        panel.ticklabel_format(axis="y", style="plain")
+        headline(panel, TITLES[name])
     time = axes[1, 2]
     _draw_times(time, evaluations, places)
     headline(time, "median time per event / ms")

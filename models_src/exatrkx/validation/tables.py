@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from exatrkx.validation.cost import NetworkCost
     from exatrkx.validation.evaluation import Evaluation
 
-    Rows = Sequence[Sequence[str]]
+TITLES: Final = {name: title for title, name, _ in TRACK_ROWS}
+SAMPLE_FIGURES: Final = (
+    *("efficiency_double_majority", "efficiency_lhc", "efficiency_perfect"),
+    *("fake_rate", "duplicate_rate"),
+)
+"""The figures that are shown against µ."""
 
 COST_COLUMN: Final = ("MACs per spacepoint",)
 
@@ -41,18 +46,16 @@ def summary_table(evaluations: Sequence[Evaluation]) -> list[str]:
 
 def pileup_table(evaluations: Sequence[Evaluation]) -> list[str]:
     """A row for each finder at each µ, by rising µ; nothing unless every sample's name tells it."""
-    names = ("efficiency_double_majority", "efficiency_lhc", "efficiency_perfect", "fake_rate", "duplicate_rate")
-    titles = {name: title for title, name, _ in TRACK_ROWS}
     known = [(one.sample.pileup, one) for one in evaluations if one.sample.pileup is not None]
     if len(known) < len(evaluations):
         return []
     finders = finders_of(evaluations)
     known.sort(key=lambda pair: (finders.index(pair[1].finder.name), pair[0]))
     rows = [
-        (one.finder.name, f"{pileup:g}", *(counted(getattr(one.result.tracks, name)) for name in names))
+        (one.finder.name, f"{pileup:g}", *(counted(getattr(one.result.tracks, name)) for name in SAMPLE_FIGURES))
         for pileup, one in known
     ]
-    return markdown_table(("finder", "µ", *(titles[name] for name in names)), rows)
+    return markdown_table(("finder", "µ", *(TITLES[name] for name in SAMPLE_FIGURES)), rows)
 
 
 def stage_table(evaluations: Sequence[Evaluation]) -> list[str]:

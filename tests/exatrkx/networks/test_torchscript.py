@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from exatrkx.errors import ContractError
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.torchscript import probe, prove, save, served_form, trace
+from exatrkx.networks.torchscript import probe, prove, served_form, to_bytes, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.networks.user_network import load_user_network
 
@@ -82,7 +82,8 @@ def test_networks_that_break_the_contract_are_refused(fault: str, reason: str) -
 
 def test_a_network_with_a_column_of_scores_is_served_as_a_row(tmp_path: Path) -> None:
     network = Scores("column")
-    save(torch.jit.trace(network, probe(9, 4)), tmp_path / "column.pt")  # type: ignore[no-untyped-call]
+    traced = torch.jit.trace(network, probe(9, 4))  # type: ignore[no-untyped-call]
+    (tmp_path / "column.pt").write_bytes(to_bytes(traced))
     for form in (network, load_user_network(str(tmp_path / "column.pt"))):
         served = served_form("gnn", form)
         assert prove("gnn", served, network).largest_difference == 0.0
@@ -115,7 +116,7 @@ def test_an_own_network_from_a_module_with_a_checkpoint(tmp_path: Path) -> None:
 
 def test_an_own_torchscript_file(tmp_path: Path) -> None:
     path = tmp_path / "embed.pt"
-    save(trace("embed", Embedding(dimension=4)), path)
+    path.write_bytes(to_bytes(trace("embed", Embedding(dimension=4))))
     assert prove("embed", load_user_network(str(path))).probes >= 8
 
 

@@ -11,7 +11,9 @@ import torch
 from exatrkx.networks.torchscript import probe
 from exatrkx.networks.triplet_network import Support, TripletNetwork
 from exatrkx.training.events import load_training_events
-from exatrkx.training.triplet_task import TripletTask
+from exatrkx.training.tasks import TripletTask
+
+pytestmark = pytest.mark.slow
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 

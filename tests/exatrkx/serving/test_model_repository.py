@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +15,13 @@ from tritonclient.grpc import model_config_pb2
 
 from exatrkx.contract import ENSEMBLE, MODELS, STEPS, VARIABLE, ModelSpec, TensorSpec
 from exatrkx.errors import ContractError
-from exatrkx.serving.model_config import PARAMETERS, read_working_point, working_point_of, write_working_point
+from exatrkx.serving.model_config import (
+    PARAMETERS,
+    edited_configs,
+    read_working_point,
+    working_point_of,
+    write_working_point,
+)
 from exatrkx.working_point import TRACK_BUILDING, WorkingPoint
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3] / "model_repository"
@@ -219,6 +226,29 @@ class TestWorkingPoint:
         with pytest.raises(ContractError, match=r"wcc/config\.pbtxt: no parameter min_hits"):
             write_working_point(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.7, gnn_cut=0.1))
         assert {file: file.read_text() for file in repository.glob("*/config.pbtxt")} == before
+
+    def test_a_configuration_is_read_as_protobuf_reads_it(self, tmp_path: Path) -> None:
+        """Another spelling of the same, and comments with parameters in them."""
+        repository = copy_configs(tmp_path)
+        path = repository / "applyfilter" / "config.pbtxt"
+        text, _, _ = path.read_text().partition('parameters { key: "filter_cut"')
+        path.write_text(text + '# key: "filter_cut" value { string_value: "0.9" }\n')
+        with pytest.raises(ContractError, match=r"applyfilter/config\.pbtxt: no parameter filter_cut"):
+            read_working_point(repository)
+        value = WorkingPoint.load().filter_cut
+        path.write_text(path.read_text() + f"parameters: [ <value: <string_value: '{value}'> key: 'filter_cut'> ]\n")
+        assert read_working_point(repository) == WorkingPoint.load()
+        assert edited_configs(repository, WorkingPoint.load()) == {}, "nothing is to be changed"
+        before = path.read_text()
+        with pytest.raises(ContractError, match=r"applyfilter/config\.pbtxt: cannot be edited"):
+            write_working_point(repository, replace(WorkingPoint.load(), filter_cut=0.5))
+        assert path.read_text() == before
+
+    def test_what_is_no_configuration_is_refused(self, tmp_path: Path) -> None:
+        repository = copy_configs(tmp_path)
+        (repository / "frnn" / "config.pbtxt").write_text('name: "frnn"\nradius: 1.0\n')
+        with pytest.raises(ContractError, match=r"frnn/config\.pbtxt: no model configuration: 2:1"):
+            read_working_point(repository)
 
     def test_ensemble_and_custom_backend_must_agree(self, tmp_path: Path) -> None:
         repository = copy_configs(tmp_path)

@@ -23,12 +23,11 @@ pytest.importorskip("acts")
 pytest.importorskip("pythia8mc")
 
 from exatrkx.simulation.__main__ import main
-from exatrkx.simulation.chain import Simulation
+from exatrkx.simulation.chain import Simulation, simulate
 from exatrkx.simulation.collect import KEPT_MIN_PT
 from exatrkx.simulation.detector import FIELD, Detector
 from exatrkx.simulation.generator import MAX_ABS_ETA, MIN_PT, GeneratedParticle
 from exatrkx.simulation.resolution import CELLS, write_smearing
-from exatrkx.simulation.workers import simulate
 
 pytestmark = pytest.mark.simulation
 

@@ -24,6 +24,8 @@ from exatrkx.stages.track_building import label_components
 if TYPE_CHECKING:
     from exatrkx.stages.cuda import Launch
 
+pytestmark = pytest.mark.slow
+
 COMPILER: Final = shutil.which(os.environ.get("CXX", "g++"))
 NVCC: Final = shutil.which("nvcc")
 HOST_THREADS: Final = 3

@@ -155,6 +155,7 @@ def test_an_error_on_a_helper_thread_reaches_the_caller() -> None:
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_without_wide_instructions_the_answer_is_the_same(tmp_path: Path, use_library: Callable[[Path], None]) -> None:
     embeddings = [tracks_embedding(4000), np.random.default_rng(3).normal(size=(500, 13)).astype(np.float32)]
 

@@ -87,6 +87,7 @@ def test_brute_force_over_the_range_of_fp32(
 
 @in_each
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.slow
 def test_groups_as_large_as_the_cap(implementation: str, seed: int) -> None:
     generator = np.random.default_rng(seed)
     cap = int(generator.integers(1, 40))
@@ -245,6 +246,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
         ("scipy", 20_000, 10**6, 800e6),
     ],
 )
+@pytest.mark.slow
 def test_a_crowd_is_refused_in_bounded_memory(
     implementation: str, spacepoints: int, max_edges: int, max_bytes: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,17 +15,19 @@ from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import load_network
 from exatrkx.pipeline import Pipeline
 from exatrkx.training.__main__ import main
-from exatrkx.training.choose import Goals, choose_filter_cut, choose_radius
-from exatrkx.training.edge_task import EdgeTask
-from exatrkx.training.embedding_task import EmbeddingTask
+from exatrkx.training.choose import choose_filter_cut, choose_radius
 from exatrkx.training.events import TrainingEvent, augment, load_training_events, sectors
 from exatrkx.training.graphs import NeighbourGraph
-from exatrkx.training.loop import Schedule, fit
+from exatrkx.training.loop import fit
+from exatrkx.training.recipes import Goals, Schedule
+from exatrkx.training.tasks import EdgeTask, EmbeddingTask
 from exatrkx.validation import validate
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+pytestmark = pytest.mark.slow
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 SCHEDULE = Schedule(epochs=2, batch=2, learning_rate=3e-3, seed=5)
@@ -152,9 +154,11 @@ def test_the_command_trains_all_three_and_the_pipeline_takes_them(
     arguments = ["all", "--train", str(EVENTS), "--valid", str(valid), "--output", str(output), "--device", "cpu"]
     assert main([*arguments, "--recipe", "quick", "--limit", "6"]) == 0
     assert "working point" in capsys.readouterr().out
-    for kind in ("embed", "filter", "gnn"):
+    for kind, epochs in (("embed", 2), ("filter", 1), ("gnn", 2)):
         load_network(output / f"{kind}.safetensors")
-        assert json.loads((output / f"{kind}.history.json").read_text())
+        log = [json.loads(line) for line in (output / f"{kind}.jsonl").read_text().splitlines()]
+        assert [figures["epoch"] for figures in log] == list(range(epochs))
+        assert all(figures["seconds"] > 0 for figures in log)
     chosen = WorkingPoint.load(output / "working_point.json")
     choose = ["choose", "--valid", str(valid), "--output", str(output), "--device", "cpu", "--recipe", "quick"]
     assert main(choose) == 0

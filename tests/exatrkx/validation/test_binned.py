@@ -23,6 +23,8 @@ from exatrkx.validation.finders import GRAPHS, Finder, Found
 from exatrkx.validation.panels import range_from_zero, range_of_intervals, range_to_one
 from exatrkx.validation.plots import write_plots
 
+pytestmark = pytest.mark.slow
+
 AXIS = Axis("length", "length", "m", (0.0, 1.0, 2.5))
 ANY = ParticleSelection(min_pt=0.0, max_abs_eta=math.inf, min_spacepoints=1)
 

@@ -199,6 +199,7 @@ def images(report: str) -> list[str]:
     return [unquote(link) for link in re.findall(r"!\[[^]]+\]\(([^)]+)\)", report)]
 
 
+@pytest.mark.slow
 def test_the_report_shows_its_plots(tmp_path: Path, two_samples: list[str]) -> None:
     files = [str(tmp_path / "ta.parquet"), str(tmp_path / "tb.csv")]
     output, plots = tmp_path / "deep" / "r.md", tmp_path / "my plots"
@@ -212,6 +213,7 @@ def test_the_report_shows_its_plots(tmp_path: Path, two_samples: list[str]) -> N
     assert all(path.stat().st_size < 80_000 for path in shown)
 
 
+@pytest.mark.slow
 def test_one_sample_has_each_plot_below_its_table(tmp_path: Path, two_samples: list[str]) -> None:
     output, plots = tmp_path / "r.md", tmp_path / "plots"
     one = ["--tracks", "CKF", str(tmp_path / "ta.parquet"), "--output", str(output), "--plots", str(plots)]

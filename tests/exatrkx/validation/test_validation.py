@@ -141,6 +141,7 @@ def test_an_event_of_nothing_counts_as_an_event() -> None:
     assert all(not ratio.total.denominator for ratio in result.binned.ratios.values())
 
 
+@pytest.mark.slow
 def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, report = tmp_path / "a.parquet", tmp_path / "b.parquet", tmp_path / "report.md"
     write_events(first, read_events(EVENTS, [0]))

@@ -1,0 +1,136 @@
+"""Track finding command: send files of events to a server, write its tracks, and print what was found.
+
+exatrkx find data/event*-hits.csv --url 127.0.0.1:8001 --output tracks.parquet
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from itertools import chain, islice
+from pathlib import Path
+from typing import get_args
+
+from tqdm import tqdm
+
+from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.errors import EventFormatError
+from exatrkx.events.event import Event
+from exatrkx.events.readers import count_events, event_files, read_events
+from exatrkx.events.tracks import Per, TracksWriter, require_suffix
+from exatrkx_client.address import Address, Protocol
+from exatrkx_client.client import TrackingClient
+from exatrkx_client.report import Report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    command = parser()
+    options = command.parse_args(arguments)
+    try:
+        Address.parse(options.url, options.protocol)
+    except ValueError as error:
+        command.error(f"--url: {error}")
+    return run_command("find_tracks.py", lambda: find_tracks(options))
+
+
+def find_tracks(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError: events, output or server are not as they should be; the text gives the reason.
+    """
+    if options.output is not None:
+        require_suffix(options.output)
+    files = event_files(options.events)
+    total = count_events(files)
+    events = islice(read_events(files), options.limit)
+    first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
+    if first is None:
+        raise EventFormatError(f"{', '.join(map(str, files))}: no events")
+    with TrackingClient(options.url, options.model, options.protocol, options.timeout) as client:
+        client.wait_until_ready(options.wait)
+        client.check_contract()
+        run(
+            client,
+            chain([first], events),
+            Report(with_truth=first.truth is not None, in_flight=options.in_flight),
+            output=options.output,
+            per=options.per,
+            in_flight=options.in_flight,
+            total=total if options.limit is None else min(total, options.limit),
+        )
+
+
+def run(
+    client: TrackingClient,
+    events: Iterable[Event],
+    report: Report,
+    *,
+    output: Path | None = None,
+    per: Per = "spacepoint",
+    in_flight: int = 1,
+    total: int | None = None,
+) -> None:
+    """Find the tracks of all events, write them to `output` where one is given, and print the report's table."""
+    print(report.header())
+    seen: set[int] = set()
+    began = time.perf_counter()
+    with (
+        TracksWriter(output, per) if output is not None else nullcontext() as writer,
+        tqdm(total=total, unit="event", disable=None, file=sys.stderr) as progress,
+    ):
+        for event, result in client.find_tracks_many(events, in_flight):
+            if writer is not None:
+                writer.write(event, result.labels)
+            progress.write(report.add(event, result), file=sys.stdout)
+            progress.update()
+            if event.event_id in seen:
+                progress.write(f"event {event.event_id} came twice: its rows are mixed in the output", file=sys.stderr)
+            seen.add(event.event_id)
+    print(report.total(time.perf_counter() - began))
+    if output is not None:
+        print(f"tracks:     {output}, one row for each {per}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
+    command = argparse.ArgumentParser(
+        prog=program("find_tracks.py"),
+        description="Send events to a server, write the tracks that it finds, and print what was found.",
+        epilog=EXIT_CODES,
+    )
+    add_version(command)
+    add = command.add_argument
+    add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
+    add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
+    add(
+        "--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors"
+    )
+    add(
+        "--protocol",
+        choices=get_args(Protocol),
+        help="default: by the URL; without a scheme HTTP on port 8000, else gRPC",
+    )
+    add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
+    add(
+        "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
+    )
+    add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
+    add("--limit", type=at_least(int, 1), help="stop after this many events")
+    add("--timeout", type=at_least(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")
+    add(
+        "--wait",
+        type=at_least(float, 0),
+        default=10.0,
+        help="seconds for the server to be ready (default: %(default)g)",
+    )
+    return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Server command: a Triton server in the foreground, with this project's model repository.
+
+One line on standard output when every model is ready; the server's own output goes to the log file. SIGINT (Ctrl-C)
+and SIGTERM stop it cleanly. The exit code is 0 after such a stop; 1, with the reason on standard error, when the server
+cannot start, a model does not load, or the server ends by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx_server.errors import ServerError, StartCancelledError
+from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages
+from exatrkx_server.repository import default_repository
+from exatrkx_server.server import TritonServer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+_POLL_S = 0.1
+
+
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog=program("serve.py"),
+        description=__doc__.partition("\n")[0] if __doc__ else None,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=f"Arguments after -- go to tritonserver as they are. {EXIT_CODES}",
+    )
+    add_version(parser)
+    ports = Ports()
+    parser.add_argument(
+        "--model-repository",
+        type=Path,
+        default=argparse.SUPPRESS,
+        help="directory of the models (default: that of this checkout; without one, a copy of the installed package's "
+        "with the committed networks)",
+    )
+    parser.add_argument("--models", type=_names, default=(), metavar="A,B", help="load only these (default: all)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 opens it to the network")
+    parser.add_argument("--http-port", type=int, default=ports.http)
+    parser.add_argument("--grpc-port", type=int, default=ports.grpc)
+    parser.add_argument("--metrics-port", type=int, default=ports.metrics)
+    parser.add_argument("--free-ports", action="store_true", help="take three free ports instead")
+    parser.add_argument("--ports-file", type=Path, help="write the server's addresses to this JSON file when ready")
+    parser.add_argument("--log-file", type=Path, default=Path("tritonserver.log"))
+    parser.add_argument("--threads", type=int, help="computing threads of each process (default: the usable cores)")
+    parser.add_argument(
+        "--custom-backend",
+        choices=get_args(Preference),
+        default="auto",
+        help="what serves exatrkx_custom and, where the server has no LibTorch backend, the networks; "
+        "auto: what is compiled, where it is built; compiled: nothing else",
+    )
+    parser.add_argument(
+        "--stages",
+        choices=get_args(Stages),
+        default="python",
+        help="what serves frnn, applyfilter and wcc: the Python models of the repository, or the compiled backend",
+    )
+    parser.add_argument(
+        "--device",
+        choices=get_args(DeviceChoice),
+        default="auto",
+        help="where the models run; auto: on the GPUs, where there are some and CuPy works with them, else on the CPU; "
+        "gpu: there and nowhere else",
+    )
+    parser.add_argument(
+        "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
+    )
+    parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
+    parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
+    return parser.parse_args(arguments)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServer:
+    """The server that the command line asks for, not yet started."""
+    ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
+    options = ServerOptions(
+        host=arguments.host,
+        ports=None if arguments.free_ports else ports,
+        models=arguments.models,
+        threads=arguments.threads,
+        log_file=arguments.log_file,
+        custom_backend=arguments.custom_backend,
+        stages=arguments.stages,
+        device=arguments.device,
+        cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
+        start_timeout_s=arguments.start_timeout,
+        extra_arguments=tuple(arguments.tritonserver_arguments),
+    )
+    repository = getattr(arguments, "model_repository", None) or default_repository()
+    return TritonServer(repository, options, cancelled=lambda: stop.made)
+
+
+def write_ports_file(path: Path, server: TritonServer) -> None:
+    """The server's addresses and process, as JSON; a reader sees the whole file or none."""
+    addresses = {
+        "http_url": server.http_url,
+        "grpc_url": server.grpc_url,
+        "metrics_url": server.metrics_url,
+        "pid": server.pid,
+    }
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(json.dumps(addresses, indent=2) + "\n")
+    unfinished.replace(path)
+
+
+class StopRequest:
+    """Whether SIGINT, SIGTERM or SIGHUP has come.
+
+    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
+                signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.made = True
+
+
+def ready_line(server: TritonServer) -> str:
+    """Everything that a client needs, on one line."""
+    backends = ", ".join(str(backend) for backend in server.backends)
+    return (
+        f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
+        f"metrics {server.metrics_url}; {server.devices}; backends: {backends}; stages: {server.options.stages}; "
+        f"log: {server.log_file}"
+    )
+
+
+def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
+    """Serve until a stop is requested.
+
+    Raises:
+        ServerError: the server could not start, or ended by itself; the text gives the reason.
+    """
+    with contextlib.ExitStack() as cleanup:
+        try:
+            server = cleanup.enter_context(server_from(arguments, stop))
+        except StartCancelledError:
+            return  # as good a time as any other
+        if arguments.ports_file:
+            cleanup.callback(arguments.ports_file.unlink, missing_ok=True)
+            write_ports_file(arguments.ports_file, server)
+        print(ready_line(server), flush=True)
+        while not stop.made:
+            if server.ending:
+                raise ServerError(server.ending)
+            time.sleep(_POLL_S)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal comes. Returns the exit code."""
+    options = parse_arguments(arguments)
+    stop = StopRequest()
+    return run_command("serve.py", lambda: serve(options, stop))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Export command: write the TorchScript files that the server loads, and prove each of them.
+
+    exatrkx export
+
+exports the committed networks. Your own networks take their place with --embed, --filter and --gnn, each either a
+TorchScript file, or a Python module with a factory and a checkpoint:
+
+    exatrkx export --embed my_embedding.pt --working-point my_working_point.json
+    exatrkx export --gnn my_networks.py:build_gnn --gnn-checkpoint gnn.ckpt
+
+A model repository of its own, beside the project's, is written with --output:
+
+    exatrkx export --weights my_weights --output my_repository
+    exatrkx serve --model-repository my_repository
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command, write_files
+from exatrkx.contract import EMBED, FILTER, GNN
+from exatrkx.errors import ExatrkxError
+from exatrkx.project_files import project_files
+from exatrkx.serving.model_config import edited_configs
+from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from torch import nn
+
+    from exatrkx.networks.torchscript import Proof
+
+KINDS: Final = tuple(spec.name for spec in (EMBED, FILTER, GNN))
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog=program("trace_models.py"),
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXIT_CODES,
+    )
+    project = project_files()
+    add_version(parser)
+    parser.add_argument("--weights", type=Path, default=WEIGHTS_DIR, help="folder of trained networks (safetensors)")
+    parser.add_argument(
+        "--repository",
+        type=Path,
+        default=project.model_repository,
+        help="model repository to write to: networks, and cuts in its config.pbtxt files (default: the project's)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write a complete copy of --repository here, and leave that as it is"
+    )
+    parser.add_argument("--working-point", type=Path, help="JSON file of cuts; that of --weights unless given")
+    for kind in KINDS:
+        parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, or module:factory")
+        parser.add_argument(f"--{kind}-checkpoint", type=Path, help="weights for module:factory")
+    options = parser.parse_args(arguments)
+    if not (options.output or project.is_checkout) and options.repository == project.model_repository:
+        parser.error(
+            "--output: a folder for a copy of the model repository; that of an installed package is left as it is"
+        )
+    return options
+
+
+def load_networks(options: argparse.Namespace) -> dict[str, nn.Module]:
+    """The networks that the command line names, by the models that will serve them.
+
+    Raises:
+        ContractError, FileNotFoundError: one of them is not there, or is none.
+    """
+    from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415 - `--help` needs no torch
+    from exatrkx.networks.user_network import load_user_network  # noqa: PLC0415
+
+    trained = [kind for kind in KINDS if not getattr(options, kind)]
+    networks: dict[str, nn.Module] = {
+        kind: load_network(options.weights / f"{kind}.safetensors")
+        if kind in trained
+        else load_user_network(getattr(options, kind), getattr(options, f"{kind}_checkpoint"))
+        for kind in KINDS
+    }
+    for text in mismatches(options.weights, trained):
+        print(f"trace_models: warning: {text}", file=sys.stderr)
+    return networks
+
+
+def export(
+    networks: Mapping[str, nn.Module], point: WorkingPoint, repository: Path
+) -> tuple[dict[str, Proof], list[Path]]:
+    """Write the networks and the working point into a model repository, all or nothing, after the proofs.
+
+    Returns:
+        The proof of each network, and the configurations that have another working point now.
+
+    Raises:
+        ContractError: a network does not keep the contract, or a configuration cannot be edited; nothing is written.
+        OSError: a file cannot be written; the repository is as it was.
+    """
+    from torch.jit import ScriptModule  # noqa: PLC0415 - as above
+
+    from exatrkx.networks.torchscript import prove, served_form, to_bytes  # noqa: PLC0415
+
+    proofs, contents = {}, {}
+    for kind, network in networks.items():
+        served = served_form(kind, network)
+        proofs[kind] = prove(kind, served, None if isinstance(network, ScriptModule) else network)
+        contents[repository / kind / "1" / "model.pt"] = to_bytes(served)
+    configs = edited_configs(repository, point)
+    write_files({**contents, **configs})
+    return proofs, list(configs)
+
+
+@contextmanager
+def complete_copy(repository: Path, target: Path) -> Iterator[Path]:
+    """Within the `with` a copy of a model repository, without networks, which becomes `target` at its end.
+
+    Raises:
+        ExatrkxError: `target` is there already.
+    """
+    if target.exists():
+        raise ExatrkxError(f"{target}: is there already; --repository writes into a repository that exists")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        unused = shutil.ignore_patterns("model.pt", "__pycache__", "*.partial")
+        copy = Path(shutil.copytree(repository, Path(folder) / target.name, ignore=unused))
+        yield copy
+        copy.rename(target)
+
+
+def trace(options: argparse.Namespace) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError, OSError: a network or the working point is not as it should be; the text gives the reason.
+    """
+    import torch  # noqa: PLC0415 - as above
+
+    torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
+    point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
+    target = options.output or options.repository
+    with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
+        proofs, configs = export(load_networks(options), point, repository)
+    for kind, proof in proofs.items():
+        print(
+            f"{kind:8} {target / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, "
+            f"largest difference to the eager network {proof.largest_difference:.1e}"
+        )
+    names = ", ".join(str(path.relative_to(repository)) for path in configs)
+    if options.output:
+        print(f"cuts: {names or 'as they were'}; exatrkx serve --model-repository {target} serves the copy")
+    elif configs:
+        print(
+            f"cuts: {names} of {target} are rewritten with another working point; --output DIR leaves them as they are "
+            "and writes a complete copy"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    options = parse(arguments)
+    return run_command("trace_models", lambda: trace(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Commands of the measurements: `exatrkx perf …`, or the scripts in perf/."""
