@@ -23,13 +23,15 @@ T = TypeVar("T")
 def loops_survive_tracing(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator of a function with loops: compiled to TorchScript where a network is traced, called as it is elsewhere.
 
-    A trace would write a loop down as often as it turned for the example.
+    A trace would write a loop down as often as it turned for the example. Arguments are given by place: by name a trace
+    does not take them.
     """
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
-        if torch.jit.is_tracing():
-            return torch.jit.script(function)(*args, **kwargs)
+        if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # torch's
+            script: Callable[P, T] = torch.jit.script(function)
+            return script(*args, **kwargs)
         return function(*args, **kwargs)
 
     return call

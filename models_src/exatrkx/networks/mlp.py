@@ -107,10 +107,10 @@ class Embedding(nn.Module):
 @loops_survive_tracing
 def _places(nodes: Tensor, weights: list[Tensor], rows: int) -> Tensor:
     rows = block_rows(nodes, rows)
-    found: list[Tensor] = []
-    for begin in range(0, max(1, nodes.size(0)), rows):
-        found.append(perceptron(nodes[begin : begin + rows, : scales.NUM_NODE_FEATURES], weights))
-    return torch.cat(found)
+    found = nodes.new_empty((nodes.size(0), weights[-1].size(0)))
+    for begin in range(0, nodes.size(0), rows):
+        found[begin : begin + rows] = perceptron(nodes[begin : begin + rows, : scales.NUM_NODE_FEATURES], weights)
+    return found
 
 
 class EdgeFilter(nn.Module):
@@ -140,9 +140,9 @@ class EdgeFilter(nn.Module):
 def _edge_scores(nodes: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
     rows = block_rows(nodes, rows)
     distance = nodes[:, scales.DISTANCE].contiguous()
-    found: list[Tensor] = []
-    for begin in range(0, max(1, edge_index.size(1)), rows):
+    found = nodes.new_empty(edge_index.size(1))
+    for begin in range(0, edge_index.size(1), rows):
         ends = outwards(distance, edge_index[:, begin : begin + rows])
         edges = edge_features(nodes.index_select(0, ends[0]).t(), nodes.index_select(0, ends[1]).t())  # [16,B]
-        found.append(perceptron(edges.t(), weights).squeeze(1))
-    return torch.cat(found)
+        found[begin : begin + rows] = perceptron(edges.t(), weights).squeeze(1)
+    return found

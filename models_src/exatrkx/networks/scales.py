@@ -1,4 +1,8 @@
-"""Columns and scales of the networks' features; read as attributes of this module, which TorchScript takes as constants."""
+"""Columns and scales of the networks' features.
+
+They are read as attributes of this module, which TorchScript takes for constants; names in a module's own globals it
+does not know.
+"""
 
 from __future__ import annotations
 

@@ -18,14 +18,15 @@ def encode_edges(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """States of the edges before the first round, and what the triplets are made of.
 
-    Shapes:
+    Args:
         nodes: [N,8] table of nodes.
         edge_index: [2,E].
-        returns: [E,size] states, [E] ranks, [2,E] ends outwards, [E,9] table of segments.
-
-    Args:
-        encoder, rank: parameters of perceptrons on edges and on their states; `rank` is one linear layer.
+        encoder: parameters of a perceptron on the edges.
+        rank: those of a linear layer on their states.
         rows: edges of a block; 0 for what suits the device.
+
+    Returns:
+        [E,size] states, [E] ranks, [2,E] ends outwards, [E,9] table of segments.
     """
     rows = block_rows(nodes, rows)
     distance = nodes[:, scales.DISTANCE].contiguous()
@@ -46,7 +47,7 @@ def encode_edges(
 
 
 @loops_survive_tracing
-def score_triplets(
+def score_triplets(  # noqa: PLR0917 - no keywords in a trace
     nodes: Tensor,
     ends: Tensor,
     helices: Tensor,
@@ -56,16 +57,20 @@ def score_triplets(
     least: float,
     rows: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Triplets with logits above `least`.
-
-    Shapes:
-        nodes: [N,8], of which only the length counts.
-        ends, helices: [2,E], [E,9] of `encode_edges`.
-        rank: [E]; the edges with the highest are the `most` continuations of an edge that are looked at.
-        returns: [T] first edges, [T] second edges, [T] logits.
+    """Triplets, and how likely both of their edges are of one track.
 
     Args:
-        weights: weight and bias of two linear layers, between which ReLU is.
+        nodes: [N,8], of which only the length counts.
+        ends: [2,E] of `encode_edges`.
+        helices: [E,9] table of segments.
+        rank: [E], by which the continuations of an edge are chosen.
+        weights: weight and bias of two linear layers, with ReLU between them.
+        most: continuations of one edge that are looked at.
+        least: logit that the triplets returned are above.
+        rows: edges of a block; 0 for what suits the device.
+
+    Returns:
+        [T] first edges, [T] second edges, [T] logits.
     """
     rows = max(1, block_rows(nodes, rows) // most)
     edges, start, leaving = by_inner_node(ends[0], nodes[:, 0], rank)
@@ -124,4 +129,4 @@ def _in_context(state: Tensor, context: Tensor, weights: list[Tensor]) -> Tensor
     """[B,size], [C,B] -> [B,K]: a perceptron on both; the context moves the first layer's bias."""
     size = state.size(1)
     bias = torch.addmm(weights[1], context.t(), weights[0][:, size:].t())  # [B,hidden]
-    return perceptron(state, [weights[0][:, :size], bias] + weights[2:])
+    return perceptron(state, [weights[0][:, :size], bias] + weights[2:])  # noqa: RUF005 - TorchScript unpacks no list

@@ -8,7 +8,7 @@ inwards, fit and are themselves continued, and what competes with it for its two
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn  # Tensor at run time too: MessagePassing evaluates the annotations
@@ -34,12 +34,14 @@ class LineGraph(NamedTuple):
 
     Attributes:
         links: [2,T] first and second edge of each triplet.
+        backward: [2,T] second and first.
         triplet: [T] logits: are both of one track?
         inner, outer: [E] the spacepoints of each edge.
         nodes: [N], of which only the length counts.
     """
 
     links: Tensor
+    backward: Tensor
     triplet: Tensor
     inner: Tensor
     outer: Tensor
@@ -94,7 +96,7 @@ class Round(nn.Module):
         score, outwards_belief, inwards_belief = beliefs.unbind()  # [E] each
         return torch.stack(
             (
-                self.support(graph.links.flip(0), graph.triplet, outwards_belief),
+                self.support(graph.backward, graph.triplet, outwards_belief),
                 self.support(graph.links, graph.triplet, inwards_belief),
                 _competition(score, graph.inner, graph.nodes),
                 _competition(score, graph.outer, graph.nodes),
@@ -144,25 +146,31 @@ class TripletNetwork(nn.Module):
         """The scores, and of the triplets those with logits above `least`; others than likely ones have no part."""
         rows, nodes = self.block_rows, node_table(features)
         encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
-        states, rank, ends, helices = encode_edges(nodes, edge_index, encoder, list(self.rank.parameters()), rows)
+        states, rank, ends, helices = encode_edges(nodes, edge_index, encoder, _weights(self.rank), rows)
         first, second, triplet = score_triplets(
-            nodes, ends, helices, rank.detach(), list(self.triplet.parameters()), self.most, least, rows
+            nodes, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
         )
         graph = _line_graph(first, second, triplet, ends, nodes[:, 0])
-        heads = [list(one.beliefs.parameters()) for one in self.rounds] + [list(self.score.parameters())]
+        rounds = cast("list[Round]", list(self.rounds))
+        heads = [*(_weights(one.beliefs) for one in rounds), _weights(self.score)]
         found = read_states(states, states.new_zeros((NUM_CONTEXT, states.size(0))), heads[0], rows)
         early = [rank]
-        for one, head in zip(self.rounds, heads[1:], strict=True):
+        for one, head in zip(rounds, heads[1:], strict=True):
             beliefs = found.clamp(-LARGEST, LARGEST)  # [3,E]
             early.append(beliefs[0])
-            states, found = update_states(states, one(beliefs, graph), list(one.update.parameters()), head, rows)
+            states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
         return Evidence(found.squeeze(0), early, first, second, triplet)
+
+
+def _weights(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters()]
 
 
 def _line_graph(first: Tensor, second: Tensor, triplet: Tensor, ends: Tensor, nodes: Tensor) -> LineGraph:
     likely = torch.nonzero(triplet > UNLIKELY).squeeze(1)
     links = torch.stack((first.index_select(0, likely), second.index_select(0, likely)))  # [2,T']
-    return LineGraph(links, triplet.index_select(0, likely).clamp(max=LARGEST), ends[0], ends[1], nodes)
+    triplet = triplet.index_select(0, likely).clamp(max=LARGEST)
+    return LineGraph(links, links.flip(0), triplet, ends[0], ends[1], nodes)
 
 
 def _competition(score: Tensor, end: Tensor, nodes: Tensor) -> Tensor:
