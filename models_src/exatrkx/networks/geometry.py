@@ -42,6 +42,12 @@ def outwards(distance: Tensor, edge_index: Tensor) -> Tensor:
     return torch.stack((torch.where(row_is_inner, row, col), torch.where(row_is_inner, col, row)))
 
 
+def asinh_of_magnitude(x: Tensor) -> Tensor:
+    """Magnitude of asinh x; `torch.asinh` goes number by number on a CPU, these operations work on many at once."""
+    x = x.abs()
+    return torch.log1p(x + x * (x / (torch.hypot(x, torch.ones_like(x[..., :1])) + 1.0)))
+
+
 def edge_features(start: Tensor, end: Tensor) -> Tensor:
     """[8,E], [8,E] columns of the inner and the outer node -> [16,E]: what edge networks see of an edge.
 
@@ -60,8 +66,9 @@ def edge_features(start: Tensor, end: Tensor) -> Tensor:
     torch.sub(dphi, torch.round(dphi / 2.0), alpha=2.0, out=pair[3])  # in units of π: the short way round
     torch.tanh(pair[3] * 10.0, out=pair[4])  # most edges have |Δφ| < 0.1 π: resolve them
     step = torch.where(dr >= 0, dr.clamp(min=scales.SMALLEST_R), dr.clamp(max=-scales.SMALLEST_R))
-    torch.asinh(pair[3] / step * (math.pi / scales.CURVATURE_SCALE), out=pair[5])
-    torch.asinh((found[scales.Z] - found[scales.R] * dz / step) / scales.VERTEX_SCALE, out=pair[6])
+    torch.mul(pair[3] / step, math.pi / scales.CURVATURE_SCALE, out=pair[5])
+    torch.div(found[scales.Z] - found[scales.R] * dz / step, scales.VERTEX_SCALE, out=pair[6])
+    torch.copysign(asinh_of_magnitude(pair[5:7]), pair[5:7], out=pair[5:7])
     torch.sqrt(dr.square() + dz.square(), out=pair[7])
     return found
 
@@ -116,13 +123,14 @@ def triplet_features(first: Tensor, second: Tensor) -> Tensor:
     mean = 0.5 * (first[scales.CURVATURE] + second[scales.CURVATURE])
     # The circle through all three spacepoints knows nothing of the beam line.
     free = 2.0 * (ax * by - ay * bx) / whole
-    torch.div(second[scales.CURVATURE] - first[scales.CURVATURE], scales.CURVATURE_STEP, out=found[0])
-    torch.div(free - mean, scales.CURVATURE_STEP, out=found[1])
-    torch.div(second[scales.POLAR_ANGLE] - first[scales.POLAR_ANGLE], scales.POLAR_STEP, out=found[2])
-    torch.div(second[scales.INTERCEPT] - first[scales.INTERCEPT], scales.INTERCEPT_STEP, out=found[3])
-    found[:4].asinh_()
-    torch.abs(found[:4], out=found[4:8])
-    torch.abs(torch.asinh(mean), out=found[8])
+    torch.div(second[scales.CURVATURE] - first[scales.CURVATURE], scales.CURVATURE_STEP, out=found[4])
+    torch.div(free - mean, scales.CURVATURE_STEP, out=found[5])
+    torch.div(second[scales.POLAR_ANGLE] - first[scales.POLAR_ANGLE], scales.POLAR_STEP, out=found[6])
+    torch.div(second[scales.INTERCEPT] - first[scales.INTERCEPT], scales.INTERCEPT_STEP, out=found[7])
+    found[8] = mean
+    magnitude = asinh_of_magnitude(found[4:9])
+    torch.copysign(magnitude[:4], found[4:8], out=found[:4])
+    found[4:9] = magnitude
     found[9] = first[scales.LOG_CHORD]
     found[10] = second[scales.LOG_CHORD]
     found[11] = first[scales.END_RADIUS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor  # at run time too: TorchScript evaluates the annotations
+from torch import Tensor, constant_pad_nd  # Tensor at run time too: TorchScript evaluates the annotations
 
 from exatrkx.networks import scales
 from exatrkx.networks.blocks import block_rows, loops_survive_tracing, perceptron
@@ -13,37 +13,42 @@ from exatrkx.networks.geometry import by_inner_node, continuations, edge_feature
 
 
 @loops_survive_tracing
-def encode_edges(
-    nodes: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], rows: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def encode_edges(  # noqa: PLR0917 - no keywords in a trace
+    nodes: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], head: list[Tensor], rows: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """States of the edges before the first round, and what the triplets are made of.
 
     Args:
         nodes: [N,8] table of nodes.
         edge_index: [2,E].
-        encoder: parameters of a perceptron on the edges.
-        rank: those of a linear layer on their states.
+        encoder: parameters of a perceptron on the edges, [E,16] -> [E,size].
+        rank: those of a linear layer on their states, [E,size] -> [E,1].
+        head: those of a perceptron on the states and a context, [E,size+C] -> [E,K].
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [E,size] states, [E] ranks, [2,E] ends outwards, [E,9] table of segments.
+        [E,size+C] states with a context of zeros, [K,E] of `head`, [E] ranks, [2,E] ends outwards, [E,9] segments.
     """
     rows = block_rows(nodes, rows)
+    num_edges, size, width = edge_index.size(1), encoder[-1].size(0), head[0].size(1)
     distance = nodes[:, scales.DISTANCE].contiguous()
     ends = torch.empty_like(edge_index)
-    states = nodes.new_empty((edge_index.size(1), encoder[-1].size(0)))
-    ranks = nodes.new_empty(edge_index.size(1))
-    helices = nodes.new_empty((edge_index.size(1), scales.NUM_SEGMENT_COLUMNS))
-    for begin in range(0, edge_index.size(1), rows):
-        end = min(begin + rows, edge_index.size(1))
+    states = nodes.new_empty((num_edges, width))
+    found = nodes.new_empty((head[-1].size(0), num_edges))
+    ranks = nodes.new_empty(num_edges)
+    helices = nodes.new_empty((num_edges, scales.NUM_SEGMENT_COLUMNS))
+    for begin in range(0, num_edges, rows):
+        end = min(begin + rows, num_edges)
         both = outwards(distance, edge_index[:, begin:end])
         inner, outer = nodes.index_select(0, both[0]).t(), nodes.index_select(0, both[1]).t()
         state = perceptron(edge_features(inner, outer).t(), encoder)
+        joined = constant_pad_nd(state, [0, width - size])
         ends[:, begin:end] = both
         helices[begin:end] = segments(inner, outer).t()
-        states[begin:end] = state
+        states[begin:end] = joined
+        found[:, begin:end] = perceptron(joined, head).t()
         ranks[begin:end] = perceptron(state, rank).squeeze(1)
-    return states, ranks, ends, helices
+    return states, found, ranks, ends, helices
 
 
 @loops_survive_tracing
@@ -94,39 +99,34 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
 
 
 @loops_survive_tracing
-def read_states(states: Tensor, context: Tensor, head: list[Tensor], rows: int) -> Tensor:
-    """[E,size], [C,E] -> [K,E]: a perceptron `head` on the states and their context."""
-    rows = block_rows(states, rows)
-    found = states.new_empty((head[-1].size(0), states.size(0)))
-    for begin in range(0, states.size(0), rows):
-        found[:, begin : begin + rows] = _in_context(
-            states[begin : begin + rows], context[:, begin : begin + rows], head
-        ).t()
-    return found
-
-
-@loops_survive_tracing
 def update_states(
     states: Tensor, context: Tensor, update: list[Tensor], head: list[Tensor], rows: int
 ) -> tuple[Tensor, Tensor]:
-    """[E,size], [C,E] -> the states with what a perceptron `update` adds, and [K,E] of another one, `head`, on those.
+    """The step after a round: the states in their new context, and what is read from them.
 
-    Without gradients the states are written over.
+    Args:
+        states: [E,size+C] and their context; written over, unless there are gradients.
+        context: [C,E] that takes the place of theirs.
+        update: parameters of a perceptron, [E,size+C] -> [E,size], whose output is added to the states.
+        head: those of another one, [E,size+C] -> [E,K], on what they are then.
+        rows: edges of a block; 0 for what suits the device.
+
+    Returns:
+        [E,size+C] states and their context, [K,E] of `head`.
     """
     rows = block_rows(states, rows)
+    size = update[-1].size(0)
     after = torch.empty_like(states) if torch.is_grad_enabled() else states
     found = states.new_empty((head[-1].size(0), states.size(0)))
     for begin in range(0, states.size(0), rows):
         end = min(begin + rows, states.size(0))
-        state, around = states[begin:end], context[:, begin:end]
-        state = state + _in_context(state, around, update)
-        after[begin:end] = state
-        found[:, begin:end] = _in_context(state, around, head).t()
+        joined, around = states[begin:end], context[:, begin:end].t()
+        if torch.is_grad_enabled():
+            joined = torch.cat((joined[:, :size], around), dim=1)
+            joined = torch.cat((joined[:, :size] + perceptron(joined, update), around), dim=1)
+            after[begin:end] = joined
+        else:
+            joined[:, size:] = around
+            joined[:, :size] += perceptron(joined, update)
+        found[:, begin:end] = perceptron(joined, head).t()
     return after, found
-
-
-def _in_context(state: Tensor, context: Tensor, weights: list[Tensor]) -> Tensor:
-    """[B,size], [C,B] -> [B,K]: a perceptron on both; the context moves the first layer's bias."""
-    size = state.size(1)
-    bias = torch.addmm(weights[1], context.t(), weights[0][:, size:].t())  # [B,hidden]
-    return perceptron(state, [weights[0][:, :size], bias] + weights[2:])  # noqa: RUF005 - TorchScript unpacks no list

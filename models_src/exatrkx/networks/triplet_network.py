@@ -17,7 +17,7 @@ from torch_geometric.nn import MessagePassing
 from exatrkx.networks import scales
 from exatrkx.networks.geometry import node_table
 from exatrkx.networks.mlp import EdgeInput, mlp
-from exatrkx.networks.triplet_blocks import encode_edges, read_states, score_triplets, update_states
+from exatrkx.networks.triplet_blocks import encode_edges, score_triplets, update_states
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
@@ -146,14 +146,15 @@ class TripletNetwork(nn.Module):
         """The scores, and of the triplets those with logits above `least`; others than likely ones have no part."""
         rows, nodes = self.block_rows, node_table(features)
         encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
-        states, rank, ends, helices = encode_edges(nodes, edge_index, encoder, _weights(self.rank), rows)
+        rounds = cast("list[Round]", list(self.rounds))
+        heads = [*(_weights(one.beliefs) for one in rounds), _weights(self.score)]
+        states, found, rank, ends, helices = encode_edges(
+            nodes, edge_index, encoder, _weights(self.rank), heads[0], rows
+        )
         first, second, triplet = score_triplets(
             nodes, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
         )
         graph = _line_graph(first, second, triplet, ends, nodes[:, 0])
-        rounds = cast("list[Round]", list(self.rounds))
-        heads = [*(_weights(one.beliefs) for one in rounds), _weights(self.score)]
-        found = read_states(states, states.new_zeros((NUM_CONTEXT, states.size(0))), heads[0], rows)
         early = [rank]
         for one, head in zip(rounds, heads[1:], strict=True):
             beliefs = found.clamp(-LARGEST, LARGEST)  # [3,E]

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from exatrkx.networks.geometry import node_table, segments
+from exatrkx.networks.geometry import asinh_of_magnitude, node_table, segments
 from exatrkx.networks.scales import (
     CHORD,
     CURVATURE,
@@ -69,3 +69,8 @@ def test_spacepoints_on_the_axis_or_on_each_other_stay_finite() -> None:
 def test_no_edges_have_no_segments() -> None:
     nothing = torch.zeros(0, dtype=torch.int64)
     assert segments_of(torch.zeros((3, 3)), nothing, nothing).shape == (NUM_SEGMENT_COLUMNS, 0)
+
+
+def test_the_magnitude_of_asinh_at_every_scale() -> None:
+    x = torch.tensor([[0.0, 1e-30, -1e-8, 1e-3, -0.1], [1.0, -2.0, 1e5, -1e20, 1e37]])
+    torch.testing.assert_close(asinh_of_magnitude(x), torch.asinh(x).abs(), rtol=1e-6, atol=0)
