@@ -87,8 +87,8 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
         first, place = continuations(ends[1, begin : begin + rows], start, leaving, most)
         first += begin
         between = triplet_features(helices.index_select(0, first).t(), in_order.index_select(0, place).t())
-        hidden = torch.addmm(weights[1], between.t(), weights[0].t()).relu_()
-        logit = torch.addmm(weights[3], hidden, weights[2].t()).squeeze(1)
+        hidden = torch.mm(weights[0], between).add_(weights[1].unsqueeze(1)).relu_()  # [hidden,T]
+        logit = torch.mm(weights[2], hidden).squeeze(0) + weights[3]
         if least > -math.inf:
             likely = torch.nonzero(logit > least).squeeze(1)
             first, place, logit = first[likely], place[likely], logit[likely]
