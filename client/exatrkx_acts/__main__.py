@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, get_args
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client import Retry, TrackingClient
@@ -75,12 +75,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_sample_arguments(parser)
     add_version(parser)
     add = parser.add_argument
-    add("--threads", type=_at_least_one, default=1, metavar="T", help="of ACTS; as many events are in flight")
+    add("--threads", type=at_least(int, 1), default=1, metavar="T", help="of ACTS; as many events are in flight")
     add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://…")
     add("--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name}, {CUSTOM.name}, or one with the same tensors")
     add("--protocol", choices=get_args(Protocol), help="by the URL; without a scheme HTTP on port 8000, else gRPC")
     add("--timeout", type=_positive, default=60.0, metavar="S", help="seconds for one event")
-    add("--attempts", type=_at_least_one, default=Retry().attempts, metavar="A", help="for a server that is away")
+    add("--attempts", type=at_least(int, 1), default=Retry().attempts, metavar="A", help="for a server that is away")
     add("--fallback", choices=("direct",), help="what finds the tracks of an event that the server does not")
     add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
     add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
@@ -92,13 +92,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def _at_least_one(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {value}")
-    return value
-
-
 def _positive(text: str) -> float:
     value = float(text)
     if not value > 0:
@@ -106,7 +99,7 @@ def _positive(text: str) -> float:
     return value
 
 
-_at_least_one.__name__ = _positive.__name__ = "number"  # what argparse calls a text that is none
+_positive.__name__ = "number"  # what argparse calls a text that is none
 
 
 if __name__ == "__main__":

@@ -27,11 +27,7 @@ def run_chain(
 ) -> Performance:
     """Simulate the events of these numbers, those of `exatrkx.simulation`, and do the rest with them.
 
-    Args:
-        settings: which events.
-        finding: reads `exatrkx.simulation.detector.SPACEPOINTS` and writes `PROTO_TRACKS`.
-        numbers: of the events, one after the other.
-        threads: of ACTS; as many events are on their way to the server at once.
+    `finding` reads `SPACEPOINTS` and writes `PROTO_TRACKS`; as many events as threads are on their way to the server.
 
     Raises:
         SimulationError: a step of the chain failed.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import acts
@@ -15,22 +17,44 @@ from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.events.event import Event, IntArray, features
 from exatrkx.simulation.collect import measurement_indices
-from exatrkx_acts.fallback import DirectPipeline, Finder
 from exatrkx_acts.proto_tracks import proto_tracks
 from exatrkx_client import RequestRejectedError, ServerUnavailableError, TrackingClient
 from exatrkx_client.client import FeatureArray
 
+Fallback = Callable[[FeatureArray], IntArray]
+"""From features [N,3] to labels [N], as a server would; called from several threads where the sequencer has several."""
+
+
+class DirectPipeline:
+    """The pipeline with this project's own networks, in this process and on its CPU; one event at a time.
+
+    torch and the networks are loaded for the first event that needs them. For other networks give a function of your
+    own: `lambda hits: pipeline(hits).labels` with a `exatrkx.pipeline.Pipeline`.
+
+    Raises:
+        ExatrkxError: torch is not installed.
+    """
+
+    def __init__(self) -> None:
+        if find_spec("torch") is None:  # found out now, not in the middle of a run
+            raise ExatrkxError("the direct pipeline needs torch: pip install 'exatrkx[torch]'")
+        self._pipeline: Any = None
+        # Two events at once would need the memory of two, and wait for each other's cores.
+        self._one_at_a_time = threading.Lock()
+
+    def __call__(self, features: FeatureArray) -> IntArray:
+        with self._one_at_a_time:
+            if self._pipeline is None:
+                from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - imports torch
+
+                self._pipeline = Pipeline.from_weights()
+            labels: IntArray = self._pipeline(features).labels
+            return labels
+
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the events.
-
-    Attributes:
-        served: those whose tracks the server found.
-        fallen_back: those whose tracks the fallback found.
-        skipped: those that failed and were left out.
-        proto_tracks: of all events together.
-    """
+    """Events whose tracks the server found, those of the fallback, those left out; and proto-tracks of all together."""
 
     served: int = 0
     fallen_back: int = 0
@@ -77,7 +101,7 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         *,
         inputSpacePoints: str = "spacepoints",
         outputProtoTracks: str = "prototracks",
-        fallback: Literal["direct"] | Finder | None = None,
+        fallback: Literal["direct"] | Fallback | None = None,
         skipFailed: bool = False,
         stripPairs: bool = False,
         level: Any = acts.logging.INFO,
@@ -138,21 +162,20 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         self._count(served=1)
         return labels
 
-    def _fall_back(self, fallback: Finder, event: Event, hits: FeatureArray) -> IntArray:
+    def _fall_back(self, fallback: Fallback, event: Event, hits: FeatureArray) -> IntArray:
+        who = f"event {event.event_id}: the fallback"
         try:
             labels = fallback(hits)
-        except ContractError as error:  # the event's fault, as it is where the server says so
-            raise RequestRejectedError(f"event {event.event_id}: the fallback: {error}") from error
         except ExatrkxError as error:
-            raise type(error)(f"event {event.event_id}: the fallback: {error}") from error
+            # A broken contract is here the event's fault, as it is where the server says so.
+            kind = RequestRejectedError if isinstance(error, ContractError) else type(error)
+            raise kind(f"{who}: {error}") from error
         try:
             check_tensor(labels, ENSEMBLE.output("LABELS"))
         except ContractError as error:
-            raise ContractError(f"event {event.event_id}: the fallback: {error}") from error
+            raise ContractError(f"{who}: {error}") from error
         if len(labels) != len(event):
-            raise ContractError(
-                f"event {event.event_id}: the fallback: {len(labels)} labels for {len(event)} spacepoints"
-            )
+            raise ContractError(f"{who}: {len(labels)} labels for {len(event)} spacepoints")
         return labels
 
     def _named(self, event: Event, error: ExatrkxError) -> ExatrkxError:

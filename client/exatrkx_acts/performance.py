@@ -12,9 +12,10 @@ import numpy as np
 
 from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.selection import TARGET
+from exatrkx.validation.binned import Axis, BinnedRatio
 from exatrkx_acts.distribution import Distribution
 from exatrkx_acts.fitting import PARTICLE_TRACKS, TRACK_PARTICLES, TRACKS
-from exatrkx_acts.parameters import PARAMETERS
+from exatrkx_acts.parameters import PARAMETERS, SCALE, Parameter
 
 MAX_PROMPT_R: Final = 0.1
 """Distance in mm from the z axis up to which a particle that residuals and pulls count was produced.
@@ -23,27 +24,14 @@ ACTS takes the truth from the production vertex to the perigee on a straight lin
 in each mm of its way, half of the resolution in φ.
 """
 
-ETA_EDGES: Final = tuple(np.linspace(-3.0, 3.0, 13).tolist())
-PT_EDGES: Final = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
-"""Bins of the efficiency; pT in GeV."""
+ETA: Final = Axis("eta", "η of the particle", "", tuple(np.linspace(-3.0, 3.0, 13).tolist()))
+PT: Final = Axis("pt", "pT of the particle", "GeV", (1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0))
+"""Bins of the efficiency."""
 
 _BINS: Final = 200
 _SELECTED: Final = "particles_to_find"
 _PROMPT: Final = "prompt_particles_to_find"
 _LEVEL: Final = acts.logging.ERROR
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Binned:
-    """A ratio in bins.
-
-    Attributes:
-        edges: of the B bins.
-        ratios: B of them.
-    """
-
-    edges: tuple[float, ...]
-    ratios: tuple[Ratio, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,19 +52,20 @@ class Performance:
     efficiency: Ratio
     fake_ratio: Ratio
     duplicate_ratio: Ratio
-    efficiency_eta: Binned
-    efficiency_pt: Binned
+    efficiency_eta: BinnedRatio
+    efficiency_pt: BinnedRatio
     residuals: dict[str, Distribution]
     pulls: dict[str, Distribution]
 
+    def distributions(self) -> Iterator[tuple[Parameter, str, str, Distribution]]:
+        """Parameter, "residual" or "pull", its unit, and its values."""
+        for p in PARAMETERS:
+            yield p, "residual", p.unit, self.residuals[p.key]
+            yield p, "pull", "", self.pulls[p.key]
+
 
 class PerformanceWriters:
-    """ACTS's performance writers and what they need, for one run of a sequencer.
-
-    Args:
-        particles: name of the `SimParticleContainer`.
-        particle_measurements: name of the map from particles to their measurements.
-    """
+    """ACTS's performance writers and what they need, for one run of a sequencer; given the names on its whiteboard."""
 
     def __init__(self, particles: str, particle_measurements: str) -> None:
         self._particles, self._particle_measurements = particles, particle_measurements
@@ -118,9 +107,9 @@ class PerformanceWriters:
             efficiency=Ratio(counted["nTotalMatchedParticles"], counted["nTotalParticles"]),
             fake_ratio=Ratio(counted["nTotalFakeTracks"], tracks),
             duplicate_ratio=Ratio(counted["nTotalDuplicateTracks"], tracks),
-            efficiency_eta=_binned(found["trackeff_vs_eta"]),
-            efficiency_pt=_binned(found["trackeff_vs_pT"]),
-            residuals={p.key: _distribution(fitted[f"res_{p.key}"], compared, p.scale) for p in PARAMETERS},
+            efficiency_eta=_binned(found["trackeff_vs_eta"], ETA),
+            efficiency_pt=_binned(found["trackeff_vs_pT"], PT),
+            residuals={p.key: _distribution(fitted[f"res_{p.key}"], compared, SCALE) for p in PARAMETERS},
             pulls={p.key: _distribution(fitted[f"pull_{p.key}"], compared) for p in PARAMETERS},
         )
 
@@ -143,8 +132,8 @@ class PerformanceWriters:
 def _efficiency_bins() -> Any:
     config = ex.EffPlotToolConfig()
     bins = config.varBinning
-    bins["Eta"] = acts.Axis.variable(ETA_EDGES, "η")
-    bins["Pt"] = acts.Axis.variable(PT_EDGES, "pT [GeV]")
+    bins["Eta"] = acts.Axis.variable(ETA.edges, "η")
+    bins["Pt"] = acts.Axis.variable(PT.edges, "pT [GeV]")
     config.varBinning = bins
     return config
 
@@ -152,10 +141,10 @@ def _efficiency_bins() -> Any:
 def _residual_bins() -> Any:
     config = ex.ResPlotToolConfig()
     bins = config.varBinning
-    bins["Eta"] = acts.Axis.variable(ETA_EDGES, "η")
+    bins["Eta"] = acts.Axis.variable(ETA.edges, "η")
     bins["Pull"] = acts.Axis.regular(_BINS, -5.0, 5.0, "pull")
     for parameter in PARAMETERS:
-        reach = parameter.reach / parameter.scale
+        reach = parameter.reach / SCALE
         bins[f"Residual_{parameter.key}"] = acts.Axis.regular(_BINS, -reach, reach, parameter.key)
     config.varBinning = bins
     return config
@@ -166,7 +155,6 @@ def _distribution(histogram: Any, total: int, scale: float = 1.0) -> Distributio
     return Distribution(edges=edges, counts=np.asarray(histogram.histogram.values()), total=total)
 
 
-def _binned(efficiency: Any) -> Binned:
+def _binned(efficiency: Any, axis: Axis) -> BinnedRatio:
     counts = (efficiency.accepted.values().tolist(), efficiency.total.values().tolist())
-    ratios = tuple(Ratio(round(accepted), round(total)) for accepted, total in zip(*counts, strict=True))
-    return Binned(edges=tuple(efficiency.total.axis(0).edges), ratios=ratios)
+    return BinnedRatio(axis, tuple(Ratio(round(part), round(whole)) for part, whole in zip(*counts, strict=True)))

@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from exatrkx.performance.selection import TARGET
 from exatrkx.reporting.plot_style import COLOURS, FAINT, INK, headline, new_figure, save, style
-from exatrkx.validation.panels import draw_points
+from exatrkx.validation.panels import draw_bins
 from exatrkx_acts.parameters import PARAMETERS
 
 if TYPE_CHECKING:
@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
+    from exatrkx.validation.binned import BinnedRatio
     from exatrkx_acts.distribution import Distribution
-    from exatrkx_acts.performance import Binned, Performance
+    from exatrkx_acts.performance import Performance
 
 _SHOWN_BINS: Final = 40
 _RESIDUAL_WIDTHS: Final = 5.0
 """A residual is drawn up to this many of its widths."""
-
-_PT_TICKS: Final = (1, 2, 5, 10, 20, 50, 100)
 
 
 def write_plots(performance: Performance, folder: Path, title: str) -> list[Path]:
@@ -39,15 +38,9 @@ def write_plots(performance: Performance, folder: Path, title: str) -> list[Path
     with style():
         figure, axes = new_figure(11.0, 4.4, 1, 2, sharey=True)
         _efficiency(axes[0, 0], performance.efficiency_eta)
-        axes[0, 0].set_xlabel("η of the particle")
         axes[0, 0].set_ylabel("efficiency, fitted tracks")
         headline(axes[0, 0], title)
         _efficiency(axes[0, 1], performance.efficiency_pt)
-        axes[0, 1].set_xscale("log")
-        axes[0, 1].set_xlabel("pT of the particle [GeV]")
-        axes[0, 1].xaxis.set_major_locator(FixedLocator(_PT_TICKS))
-        axes[0, 1].xaxis.set_minor_locator(NullLocator())
-        axes[0, 1].xaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{place:g}"))
         headline(axes[0, 1], str(TARGET))
         save(figure, efficiency)
 
@@ -68,19 +61,13 @@ def write_plots(performance: Performance, folder: Path, title: str) -> list[Path
     return [efficiency, parameters]
 
 
-def _efficiency(panel: Axes, binned: Binned) -> None:
-    logarithmic = binned.edges[0] > 0
-    points = []
-    for low, high, ratio in zip(binned.edges, binned.edges[1:], binned.ratios, strict=False):
-        middle = math.sqrt(low * high) if logarithmic else (low + high) / 2.0
-        points.append((middle, middle - low, high - middle, ratio))
-    draw_points(panel, points, color=COLOURS[0], marker="o", linestyle="")
+def _efficiency(panel: Axes, binned: BinnedRatio) -> None:
+    draw_bins(panel, {"": binned}, binned.axis)
     # Not the intervals' ends: a bin of a few particles would set the scale.
     lowest = min((ratio.value for ratio in binned.ratios if ratio.denominator), default=1.0)
-    panel.set_xlim(binned.edges[0], binned.edges[-1])
+    panel.set_xlim(binned.axis.edges[0], binned.axis.edges[-1])
     panel.set_ylim(max(0.0, min(0.9, lowest - 0.05)), 1.01)
     panel.axhline(1.0, color=FAINT, linewidth=0.8, zorder=0)
-    panel.grid(axis="y")
 
 
 def _histogram(

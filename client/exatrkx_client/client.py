@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar, overload
 
 import numpy as np
@@ -20,7 +19,7 @@ from exatrkx_client.address import Address, Protocol
 from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError
 from exatrkx_client.retry import RetriedRequest, Retry
-from exatrkx_client.transport import Request
+from exatrkx_client.transport import InferenceRequest
 from exatrkx_client.triton_api import connect, model_spec
 
 FeatureArray = npt.NDArray[np.float32]
@@ -82,9 +81,7 @@ class TrackingClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -191,7 +188,7 @@ class TrackingClient:
         check_tensor(array, _FEATURES)
         wanted = (_LABELS, *_EDGES) if with_edges else (_LABELS,)
         names = tuple(tensor.name for tensor in wanted)
-        request = Request(self.model, {_FEATURES.name: array}, names, self.timeout_s)
+        request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)
         return RetriedRequest(self._transport, request, self.retry)
 
 

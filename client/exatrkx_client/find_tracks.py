@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import get_args
 
 from tqdm import tqdm
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
@@ -120,26 +120,16 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
     )
-    add("--in-flight", type=_number(int, 1), default=1, help="most requests at once (default: %(default)s)")
-    add("--limit", type=_number(int, 1), help="stop after this many events")
-    add("--timeout", type=_number(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")
+    add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
+    add("--limit", type=at_least(int, 1), help="stop after this many events")
+    add("--timeout", type=at_least(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")
     add(
-        "--wait", type=_number(float, 0), default=10.0, help="seconds for the server to be ready (default: %(default)g)"
+        "--wait",
+        type=at_least(float, 0),
+        default=10.0,
+        help="seconds for the server to be ready (default: %(default)g)",
     )
     return command
-
-
-def _number(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
-    """A reader of numbers, not below `least`, for the command line."""
-
-    def read(text: str) -> float:
-        value = kind(text)
-        if not value >= least:
-            raise argparse.ArgumentTypeError(f"must be at least {least:g}, found {text}")
-        return value
-
-    read.__name__ = "number"  # what argparse calls it when it is none
-    return read
 
 
 if __name__ == "__main__":

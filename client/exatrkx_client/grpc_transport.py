@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, tri
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import Question, Reply, Request, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
 
 _NO_LIMIT: Final = -1
 
@@ -74,18 +74,19 @@ class GrpcTransport:
             raise self._translated(error) from error
         return answer.get(part, []) if part else answer  # gRPC's JSON leaves an empty list out
 
-    def submit(self, request: Request) -> _Call:
+    def submit(self, request: InferenceRequest) -> Future[Reply]:
         """Start sending a request."""
         began = time.perf_counter()
         inputs = []
         for name, array in request.inputs.items():
-            tensor = triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype))
-            tensor.set_data_from_numpy(array)
-            inputs.append(tensor)
+            inputs.append(triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
+            inputs[-1].set_data_from_numpy(array)
         answer: Future[Reply] = Future()
 
         def arrived(result: Any, error: InferenceServerException | None) -> None:
             """Runs on a thread of gRPC, which would lose an exception."""
+            if not answer.set_running_or_notify_cancel():
+                return
             if error is not None:
                 answer.set_exception(self._translated(error))
                 return
@@ -111,7 +112,8 @@ class GrpcTransport:
             )
         except ValueError as error:
             raise self._translated(error) from error
-        return _Call(answer, context)
+        answer.add_done_callback(lambda given: context.cancel() if given.cancelled() else None)
+        return answer
 
     def close(self) -> None:
         """Give up what is on its way, and the channel."""
@@ -123,17 +125,3 @@ class GrpcTransport:
         status, reason = str(error.status()), error.message()
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
         return kind(f"{self._address}: {reason}", status=status, reason=reason)
-
-
-class _Call:
-    """A request on its way, and how to give it up."""
-
-    def __init__(self, answer: Future[Reply], context: Any) -> None:
-        self._answer = answer
-        self._context = context
-
-    def result(self) -> Reply:
-        return self._answer.result()
-
-    def cancel(self) -> None:
-        self._context.cancel()

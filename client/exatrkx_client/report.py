@@ -42,11 +42,7 @@ class Report:
         return self._line(str(event.event_id), len(event), tracks, metrics, result.seconds)
 
     def total(self, elapsed_s: float) -> str:
-        """The last line, and below it what its figures mean.
-
-        Args:
-            elapsed_s: from the first event to the last answer, reading included.
-        """
+        """The last line, and below it what its figures mean; `elapsed_s` is from the first event to the last answer."""
         mean = self._seconds / max(self._events, 1)
         lines = [self._line("total", self._spacepoints, self._tracks, self._metrics, mean), ""]
         if self._with_truth:

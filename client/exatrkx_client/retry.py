@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exatrkx_client.errors import ServerUnavailableError
-from exatrkx_client.transport import Pending, Reply, Request, Transport
+from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Retry:
 class RetriedRequest:
     """A request on its way, which is sent again when the server turns out to be unavailable."""
 
-    def __init__(self, transport: Transport, request: Request, retry: Retry) -> None:
+    def __init__(self, transport: Transport, request: InferenceRequest, retry: Retry) -> None:
         self._transport = transport
         self._request = request
         self._delays = retry.delays()

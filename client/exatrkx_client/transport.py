@@ -18,7 +18,7 @@ metadata, its configuration and its inference statistics."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class InferenceRequest:
     """One inference: the tensors that go to a model, the names of those wanted back, and the time it may take.
 
     No names ask for every output.
@@ -48,8 +48,8 @@ class Pending(Protocol):
         """Give the request up, if it has not been answered."""
 
 
-class Connection(Protocol):
-    """A connection to one server for questions. Its methods may be called from several threads."""
+class Transport(Protocol):
+    """A connection to one server. Its methods may be called from several threads."""
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server and the model take requests; raises ServerUnavailableError if nobody answers."""
@@ -57,15 +57,11 @@ class Connection(Protocol):
     def ask(self, question: Question, model: str, timeout_s: float) -> Any:
         """The answer, in the JSON form of the KServe protocol; raises ServedModelError if there is no such model."""
 
+    def submit(self, request: InferenceRequest) -> Pending:
+        """Start sending a request, without waiting for its answer."""
+
     def close(self) -> None:
         """Give up what is on its way, and the connection."""
-
-
-class Transport(Connection, Protocol):
-    """A connection that takes inference requests, too."""
-
-    def submit(self, request: Request) -> Pending:
-        """Start sending a request, without waiting for its answer."""
 
 
 def missing_model(reason: str) -> type[ClientError]:

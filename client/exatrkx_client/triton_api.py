@@ -7,16 +7,14 @@ that it starts. Questions over HTTP need neither NumPy arrays nor tritonclient.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from exatrkx.contract import ModelSpec, TensorSpec
 from exatrkx_client.address import Address
-from exatrkx_client.http_connections import HttpConnections
-from exatrkx_client.transport import Array, Connection, Reply, Request, Transport
+from exatrkx_client.http_transport import HttpTransport
+from exatrkx_client.transport import Array, InferenceRequest, Reply, Transport
 
 
 def connect(address: Address) -> Transport:
@@ -25,7 +23,7 @@ def connect(address: Address) -> Transport:
         from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415 - HTTP needs no gRPC
 
         return GrpcTransport(address)
-    from exatrkx_client.http_transport import HttpTransport  # noqa: PLC0415 - gRPC needs no HTTP library
+    import tritonclient.http  # noqa: F401, PLC0415 - now, and not with the first event
 
     return HttpTransport(address)
 
@@ -54,33 +52,23 @@ class TritonApi:
     """A connection to one server, for any of its models. May be used from several threads; a context manager.
 
     Every method raises a `ClientError` whose text names the server where it does not answer or refuses, and
-    `ServedModelError` where it has no such model.
-
-    Args:
-        address: of the server.
-        timeout_s: how long one question or request may take.
+    `ServedModelError` where it has no such model. One question or request may take `timeout_s`.
     """
 
     def __init__(self, address: Address, timeout_s: float = 60.0) -> None:
         self.address = address
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._transport = connect(address) if address.protocol == "grpc" else None
-        self._questions: Connection = self._transport or HttpConnections(address)
+        self._transport = connect(address) if address.protocol == "grpc" else HttpTransport(address)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Give up what is on its way, and the connection."""
-        self._questions.close()
-        if self._transport is not None:
-            self._transport.close()
+        self._transport.close()
 
     def server_name(self) -> str:
         """What the server was started with as `--id`."""
@@ -98,7 +86,7 @@ class TritonApi:
 
     def is_ready(self, model: str) -> bool:
         """Whether server and model take requests."""
-        return self._questions.is_ready(model, self._timeout_s)
+        return self._transport.is_ready(model, self._timeout_s)
 
     def describe(self, model: str) -> ModelSpec:
         """The model's tensors as the server has them."""
@@ -129,13 +117,10 @@ class TritonApi:
 
     def infer(self, model: str, inputs: Mapping[str, Array], outputs: tuple[str, ...] = ()) -> Reply:
         """One request: the model's outputs of these names, or all."""
-        with self._lock:
-            if self._transport is None:
-                self._transport = connect(self.address)
-        return self._transport.submit(Request(model, inputs, outputs, self._timeout_s)).result()
+        return self._transport.submit(InferenceRequest(model, inputs, outputs, self._timeout_s)).result()
 
     def _ask(self, question: Any, model: str = "") -> Any:
-        return self._questions.ask(question, model, self._timeout_s)
+        return self._transport.ask(question, model, self._timeout_s)
 
 
 def model_spec(metadata: Mapping[str, Any]) -> ModelSpec:

@@ -51,11 +51,6 @@ def assemble(target: Path, installation: TritonInstallation, custom: Preference 
 
     A backend that the server brings is preferred to the project's stand-in of the same name.
 
-    Args:
-        target: an existing, empty directory.
-        installation: the server.
-        custom: which implementation of the project's backends to take.
-
     Raises:
         ServerSetupError: `custom` is "compiled" and one that is taken of the project's is not built.
     """
@@ -89,32 +84,34 @@ def _choose(directory: Path, preference: Preference) -> Backend:
 
 
 def _place(backend: Backend, target: Path, *, copied: bool) -> None:
-    # Triton refuses a library that is itself a link out of its directory; a link to the directory is fine.
-    if backend.path.is_dir() and not copied:
+    if not backend.path.is_dir():
+        target.mkdir()
+        shutil.copy(backend.path, target)
+    elif copied:
+        shutil.copytree(backend.path, target)
+    else:  # Triton refuses a library that is itself a link out of its directory; a link to the directory is fine
         target.symlink_to(backend.path.resolve())
-        return
-    target.mkdir()
-    files = [file for file in backend.path.iterdir() if file.is_file()] if backend.path.is_dir() else [backend.path]
-    for file in files:
-        shutil.copy(file, target)
 
 
 def gpu_libraries(repository: Path, models: Iterable[str], backends: Iterable[Backend]) -> list[str]:
-    """Python libraries that models need where they are placed on a GPU: none where everything is compiled.
-
-    Args:
-        repository: of the models, as it is served.
-        models: those that are loaded, an ensemble's steps with it; none for all.
-        backends: those that will be served.
-    """
-    configurations = {path.parent.name: path.read_text() for path in repository.glob("*/config.pbtxt")}
-    loaded = list(models) or list(configurations)
-    for name in loaded:  # grows on the way
-        loaded += [step for step in _STEP.findall(configurations.get(name, "")) if step not in loaded]
-    used = {backend for name in loaded for backend in _BACKEND.findall(configurations.get(name, ""))}
+    """Python libraries that these models, or all, need where they are placed on a GPU: none where all is compiled."""
+    used = models_backends(repository, models).values()
     in_python = [backend for backend in backends if backend.runs_python and backend.name in used]
     networks = any(backend.implementation == "python" for backend in in_python)
     return ["cupy"] * bool(in_python) + ["torch"] * networks
+
+
+def models_backends(repository: Path, models: Iterable[str] = ()) -> dict[str, str]:
+    """The backend of each model that is loaded with these, an ensemble's steps too; of all models where none is named.
+
+    An ensemble itself has no backend.
+    """
+    configurations = {path.parent.name: path.read_text() for path in sorted(repository.glob("*/config.pbtxt"))}
+    loaded = list(models) or list(configurations)
+    for name in loaded:  # grows on the way
+        loaded += [step for step in _STEP.findall(configurations.get(name, "")) if step not in loaded]
+    found = ((name, _BACKEND.search(configurations.get(name, ""))) for name in loaded)
+    return {name: backend[1] for name, backend in found if backend}
 
 
 def can_compile_stages(backends: Iterable[Backend]) -> bool:
@@ -124,11 +121,6 @@ def can_compile_stages(backends: Iterable[Backend]) -> bool:
 
 def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) -> None:
     """Make a `linked_copy` of a model repository, with another backend for each stage that it has.
-
-    Args:
-        repository: an existing directory.
-        target: a directory that does not exist yet.
-        backends: those that will be served.
 
     Raises:
         ServerSetupError: the backend is not compiled, or a stage's configuration names no backend.
@@ -150,13 +142,9 @@ def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) 
 
 
 def linked_copy(repository: Path, target: Path) -> None:
-    """Copy a model repository; each file of the copy is a link to the original.
+    """Copy a model repository to a new directory; each file of the copy is a link to the original.
 
     What is written anew in `repository` is found through the links; files that are added to it later are not.
-
-    Args:
-        repository: an existing directory.
-        target: a directory that does not exist yet.
     """
     shutil.copytree(repository, target, copy_function=_link, ignore=shutil.ignore_patterns("__pycache__"))
 

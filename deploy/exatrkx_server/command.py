@@ -11,6 +11,8 @@ from exatrkx.arrays import MALLOC_ENVIRONMENT
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from exatrkx_server.installation import TritonInstallation
     from exatrkx_server.options import Ports, ServerOptions
 
@@ -26,21 +28,10 @@ def command_line(
     options: ServerOptions,
     ports: Ports,
     identity: str,
-    python_backends: tuple[str, ...],
+    python_backends: Sequence[str],
     gpus: int,
 ) -> list[str]:
-    """Program and arguments.
-
-    Args:
-        installation: the server.
-        model_repository: its models.
-        backend_directory: its backends, and
-        python_backends: the names of those that run Python.
-        options: what the user asked for.
-        ports: where to listen.
-        identity: the name by which the server will answer, and with which its shared memory's names begin.
-        gpus: on how many GPUs models will run.
-    """
+    """Program and arguments; `identity` is the server's name, with which its shared memory's names begin, too."""
     arguments = {
         "id": identity,
         "model-repository": model_repository.resolve(),

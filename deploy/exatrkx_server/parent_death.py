@@ -21,7 +21,7 @@ def main() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != int(parent):  # it died before we asked
         sys.exit(1)
-    os.execv(program, [program, *arguments])  # noqa: S606 - no shell is wanted
+    os.execvp(program, [program, *arguments])  # noqa: S606 - no shell is wanted
 
 
 if __name__ == "__main__":

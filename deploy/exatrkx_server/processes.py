@@ -32,7 +32,9 @@ _PORT_TAKEN: Final = re.compile(r"already in use|failed to (?:bind|listen)", re.
 _HARMLESS: Final = re.compile(r"CudaDriverHelper|unable to create stream for|CUDA driver version is insufficient")
 
 
-def start_process(command: Sequence[str], variables: Mapping[str, str], log_file: Path) -> subprocess.Popen[bytes]:
+def start_process(
+    command: Sequence[str], variables: Mapping[str, str], log_file: Path, folder: Path | None = None
+) -> subprocess.Popen[bytes]:
     """A process in a session of its own, which the kernel ends by SIGTERM when the thread that started it ends.
 
     Its output goes to `log_file`. Ctrl-C in a terminal does not reach it.
@@ -41,6 +43,7 @@ def start_process(command: Sequence[str], variables: Mapping[str, str], log_file
     with log_file.open("wb") as output:
         return subprocess.Popen(
             [*parent_death, *command],
+            cwd=folder,
             env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,

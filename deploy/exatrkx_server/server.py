@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError
-from exatrkx_client.http_connections import HttpConnections
+from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
 from exatrkx_server.command import command_line, environment
@@ -33,9 +33,6 @@ from exatrkx_server.resources import Devices, choose_devices
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
-    from types import TracebackType
-
-    from exatrkx_server.installation import TritonInstallation
 
 _ASK_TIMEOUT_S = 2.0
 _LIST_TIMEOUT_S = 30.0
@@ -111,9 +108,7 @@ class TritonServer:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -159,8 +154,18 @@ class TritonServer:
             self.ports = self.options.ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
+            command = command_line(
+                installation,
+                repository,
+                backend_directory,
+                options=self.options,
+                ports=self.ports,
+                identity=self._identity,
+                python_backends=[backend.name for backend in self.backends if backend.runs_python],
+                gpus=self.devices.gpus,
+            )
             try:
-                self._run(self._command(installation, repository, backend_directory), variables)
+                self._run(command, variables)
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self._stop_process()
@@ -168,18 +173,6 @@ class TritonServer:
                     raise
             else:
                 return
-
-    def _command(self, installation: TritonInstallation, repository: Path, backend_directory: Path) -> list[str]:
-        return command_line(
-            installation,
-            repository,
-            backend_directory,
-            options=self.options,
-            ports=self.ports,
-            identity=self._identity,
-            python_backends=tuple(backend.name for backend in self.backends if backend.runs_python),
-            gpus=self.devices.gpus,
-        )
 
     def _run(self, command: list[str], variables: dict[str, str]) -> None:
         began = time.monotonic()
@@ -190,7 +183,7 @@ class TritonServer:
             self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
             # Opened last; Triton serves on without it when the port is taken.
-            with contextlib.closing(HttpConnections(Address.parse(self._address(self.ports.metrics), "http"))) as http:
+            with contextlib.closing(HttpTransport(Address.parse(self.metrics_url.removesuffix("/metrics")))) as http:
                 self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)
         self._check_models()
         self.ready_after_s = time.monotonic() - began
@@ -232,4 +225,4 @@ class TritonServer:
     def _address(self, port: int) -> str:
         # A server that listens on every address is asked on this machine's own.
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104 - compared
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return Address("http", host, port).target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,6 @@ from exatrkx import __version__
 from exatrkx.errors import ExatrkxError, ExitCode
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
@@ -92,3 +92,16 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
 def add_version(parser: argparse.ArgumentParser) -> None:
     """Add the option `--version`."""
     parser.add_argument("--version", action="version", version=f"exatrkx {__version__}")
+
+
+def at_least(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
+    """A reader of an option's number, not below `least`, for argparse."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not value >= least:
+            raise argparse.ArgumentTypeError(f"must be at least {least:g}, found {text}")
+        return value
+
+    read.__name__ = "number"  # what argparse calls it when it is none
+    return read

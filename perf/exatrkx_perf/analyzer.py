@@ -19,31 +19,27 @@ if TYPE_CHECKING:
     from exatrkx_client.address import Address
 
 Mode = Literal["sync", "async"]
-SharedMemory = Literal["none", "system", "cuda"]
+SharedMemory = Literal["none", "system"]
 
 _STABLE_PERCENT: Final = 999  # of windows over the same events the mean is wanted, whatever their range
 _WINDOWS: Final = 3  # perf_analyzer reports the mean of three, and takes no fewer
-_FEWEST_WAITS_S: Final = 60.0
+_TIMEOUT_S: Final = 600.0
 _TAIL: Final = 12
 _US_PER_MS: Final = 1e3
 _LATENCIES: Final = {"mean_ms": "Avg", "p50_ms": "p50", "p90_ms": "p90", "p95_ms": "p95", "p99_ms": "p99"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class LoadTest:
     """What perf_analyzer is to do.
 
     Attributes:
-        model: served model.
         address: the server's; its protocol is the one that is measured.
         input_file: see `exatrkx_perf.events.write_input_file`.
         window: requests in each of the three windows whose mean is reported: a multiple of the number of events.
-        concurrency: requests in flight at once.
         mode: a thread for each request in flight, or one thread for all of them.
         shared_memory: whether tensors go through memory that client and server share.
         output_bytes: room for the largest output tensor; used with shared memory only.
-        metrics_url: `host:port/metrics` where the server's own metrics are collected too.
-        timeout_s: perf_analyzer is given up after so many seconds.
     """
 
     model: str
@@ -54,43 +50,33 @@ class Request:
     mode: Mode = "sync"
     shared_memory: SharedMemory = "none"
     output_bytes: int = 0
-    metrics_url: str | None = None
-    timeout_s: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What came of it: throughput and latencies as the clients saw them, and perf_analyzer's own CPU time."""
-
-    figures: Figures
-    cpu_s: float
-
-
-def command_line(request: Request, csv_file: Path, program: str = "perf_analyzer") -> list[str]:
+def command_line(test: LoadTest, csv_file: Path, program: str = "perf_analyzer") -> list[str]:
     """Program and arguments."""
     options = {
-        "-m": request.model,
-        "-i": request.address.protocol,
-        "-u": request.address.target,
-        "--input-data": request.input_file,
+        "-m": test.model,
+        "-i": test.address.protocol,
+        "-u": test.address.target,
+        "--input-data": test.input_file,
         "--measurement-mode": "count_windows",
-        "--measurement-request-count": request.window,
+        "--measurement-request-count": test.window,
         "--max-trials": _WINDOWS,
         "--stability-percentage": _STABLE_PERCENT,
-        "--concurrency-range": request.concurrency,
+        "--concurrency-range": test.concurrency,
         "-f": csv_file,
     }
-    if request.shared_memory != "none":
-        options |= {"--shared-memory": request.shared_memory, "--output-shared-memory-size": request.output_bytes}
-    command = [program, *(str(word) for option in options.items() for word in option), f"--{request.mode}"]
-    command.append("--verbose-csv")
-    if request.metrics_url is not None:
-        command += ["--collect-metrics", "--metrics-url", request.metrics_url.removeprefix("http://")]
-    return command
+    if test.shared_memory != "none":
+        options |= {"--shared-memory": test.shared_memory, "--output-shared-memory-size": test.output_bytes}
+    words = (str(word) for option in options.items() for word in option)
+    return [program, *words, f"--{test.mode}", "--verbose-csv"]
 
 
-def run_analyzer(request: Request) -> Run:
+def run_analyzer(test: LoadTest) -> tuple[Figures, float]:
     """Run it to its end.
+
+    Returns:
+        Throughput and latencies as the clients saw them, and perf_analyzer's own CPU time in s.
 
     Raises:
         ToolMissingError: perf_analyzer is not installed.
@@ -98,7 +84,7 @@ def run_analyzer(request: Request) -> Run:
     """
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
         csv_file = Path(scratch) / "perf_analyzer.csv"
-        command = command_line(request, csv_file, str(find_program()))
+        command = command_line(test, csv_file, str(find_program()))
         before = _children_cpu_s()
         try:
             done = subprocess.run(
@@ -109,18 +95,18 @@ def run_analyzer(request: Request) -> Run:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                timeout=max(request.timeout_s, _FEWEST_WAITS_S),
+                timeout=_TIMEOUT_S,
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise MeasurementError(f"{request.model}: no result after {error.timeout:g} s") from error
+            raise MeasurementError(f"{test.model}: no result after {_TIMEOUT_S:g} s") from error
         cpu_s = _children_cpu_s() - before
         if done.returncode != 0:
-            raise MeasurementError(f"{request.model}: perf_analyzer ended with {done.returncode}: {_tail(done.stdout)}")
-        figures = read_loads(csv_file).get(request.concurrency)
+            raise MeasurementError(f"{test.model}: perf_analyzer ended with {done.returncode}: {_tail(done.stdout)}")
+        figures = read_loads(csv_file).get(test.concurrency)
     if figures is None or figures.events_per_s <= 0.0:
-        raise MeasurementError(f"{request.model}: perf_analyzer measured nothing: {_tail(done.stdout)}")
-    return Run(figures, cpu_s)
+        raise MeasurementError(f"{test.model}: perf_analyzer measured nothing: {_tail(done.stdout)}")
+    return figures, cpu_s
 
 
 def read_loads(path: Path) -> dict[int, Figures]:

@@ -8,13 +8,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from exatrkx import commands
+from exatrkx.commands import at_least
 from exatrkx.errors import ExitCode
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS
-from exatrkx_perf.events import Sample, read_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+positive = at_least(int, 1)
+"""A whole number of at least 1."""
 
 
 def parser_of(description: str | None, epilog: str | None = None) -> argparse.ArgumentParser:
@@ -46,24 +49,6 @@ def add_event_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=positive, help="no more than this many events")
     parser.add_argument("--spacepoints", type=size_range, metavar="LOW:HIGH", help="only events of this size")
-
-
-def sample_from(options: argparse.Namespace) -> Sample:
-    """The events that `add_event_arguments` asked for.
-
-    Raises:
-        EventFormatError: a file is not one of events.
-        PerfError: no event is left.
-    """
-    return read_sample(options.events, options.limit, options.spacepoints)
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, found {text}")
-    return value
 
 
 def size_range(text: str) -> tuple[int, int]:

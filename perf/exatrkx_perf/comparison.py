@@ -19,7 +19,7 @@ ORDER: Final = (DIRECT, CUSTOM.name, COMPILED_ENSEMBLE, ENSEMBLE.name)
 """In which models are listed; others follow."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Series:
     """One line of a plot, one row of a table: a model and what runs it."""
 
@@ -67,12 +67,13 @@ def plain(every: Iterable[Repeats]) -> list[Repeats]:
 
 
 def all_series(every: Iterable[Repeats]) -> list[Series]:
-    """The series in the order of `ORDER`."""
-
-    def rank(series: Series) -> tuple[int, Series]:
-        return (ORDER.index(series.model) if series.model in ORDER else len(ORDER), series)
-
+    """The series, sorted by `rank`."""
     return sorted({one.series for one in every}, key=rank)
+
+
+def rank(series: Series) -> tuple[int, str, str]:
+    """Sort key: the models in `ORDER`, then others by their name."""
+    return (ORDER.index(series.model) if series.model in ORDER else len(ORDER), series.model, series.backends)
 
 
 def configurations(every: Iterable[Repeats]) -> list[Configuration]:
@@ -93,15 +94,7 @@ def saturation(every: Sequence[Repeats], series: Series, configuration: Configur
 
 def single_client(every: Sequence[Repeats], series: Series, threads: int) -> Repeats | None:
     """One request at a time, one instance of each model; of a server that is not ours, as it is."""
-    candidates = [
-        one
-        for one in every
-        if one.series == series
-        and one.point.concurrency == 1
-        and one.point.instances in (0, 1)
-        and one.point.threads in (0, threads)
-    ]
-    return candidates[0] if candidates else None
+    return next((one for one in every if one.series == series and one.point.is_single_client(threads)), None)
 
 
 def figure_ratio(above: Repeats | None, below: Repeats | None, figure: str) -> MedianRange | None:

@@ -6,9 +6,9 @@ import contextlib
 import functools
 import multiprocessing
 import os
-import queue
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -25,40 +25,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx.pipeline import Pipeline
-    from exatrkx_perf.events import FeatureArray, Sample
+    from exatrkx_perf.events import EventSample, FeatureArray
 
 Kind = Literal["processes", "threads"]
 
 _TIMEOUT_S: Final = 600.0
 _READY_TIMEOUT_S: Final = 300.0
-_POLL_S: Final = 0.2
 _MIB: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectRequest:
-    """What is run.
+def run_direct(
+    sample: EventSample, repository: Path, *, events: int, kind: Kind = "processes", workers: int = 1, threads: int = 1
+) -> tuple[Figures, list[StepTime]]:
+    """Measure so many events in all, a multiple of the number in the sample.
 
-    Attributes:
-        repository: model repository with the networks and the working point.
-        kind: workers are processes with a pipeline each, or Python threads that share one.
-        workers: how many.
-        threads: computing threads of each process.
-        events: how many events are processed in all: a multiple of the number in the sample.
-    """
-
-    repository: Path
-    kind: Kind = "processes"
-    workers: int = 1
-    threads: int = 1
-    events: int
-
-
-def run_direct(sample: Sample, request: DirectRequest) -> tuple[Figures, list[StepTime]]:
-    """Measure it.
-
-    Every worker loads its pipeline and runs every event once; then all start at the same moment and take events in
-    turn until all are done.
+    Workers are processes with a pipeline each, or Python threads that share one; a process has so many computing
+    threads. Every worker loads its pipeline and runs every event once; then all start at the same moment and take
+    events in turn until all are done.
 
     Returns:
         What was measured, and the time of each stage; none of these where threads share a pipeline.
@@ -66,32 +49,26 @@ def run_direct(sample: Sample, request: DirectRequest) -> tuple[Figures, list[St
     Raises:
         MeasurementError: a worker failed; the text says why.
     """
-    processes = request.workers if request.kind == "processes" else 1
+    processes, python_threads = (workers, 1) if kind == "processes" else (1, workers)
     context = multiprocessing.get_context("spawn")
-    reports: Any = context.Queue()
-    shared = {
-        "events": request.events,
-        "python_threads": 1 if request.kind == "processes" else request.workers,
-        "computing_threads": request.threads,
-        "next_event": context.Value("q", 0),
-        "start": context.Barrier(processes),
-        "reports": reports,
-    }
-    workers = [
-        context.Process(target=_work, args=(request.repository, sample.arrays), kwargs=shared, daemon=True)
-        for _ in range(processes)
-    ]
-    try:
-        with _environment(thread_environment(request.threads)):
-            for worker in workers:
-                worker.start()
-        found = _collect(reports, workers)
-    finally:
-        for worker in workers:
-            if worker.is_alive():
-                worker.terminate()
-            worker.join()
-    return summary(found, request.events), stage_times(found)
+    next_event, start = context.Value("q", 0), context.Barrier(processes)
+    work = (repository, sample.arrays, events, python_threads, threads)
+    with ProcessPoolExecutor(processes, context, _share, (next_event, start)) as pool:
+        try:
+            with _environment(thread_environment(threads)):
+                futures = [pool.submit(_work, *work) for _ in range(processes)]
+            _, late = wait(futures, _TIMEOUT_S)
+        finally:  # whatever came, nobody begins another event
+            next_event.value = events
+            start.abort()
+    if late:
+        raise MeasurementError(f"direct: no result after {_TIMEOUT_S:g} s")
+    errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        cause = next((error for error in errors if not isinstance(error, threading.BrokenBarrierError)), errors[0])
+        raise MeasurementError(f"direct: {type(cause).__name__}: {cause}") from cause
+    reports = [future.result() for future in futures]
+    return summary(reports, events), stage_times(reports)
 
 
 @dataclass(slots=True)
@@ -104,7 +81,6 @@ class WorkerReport:
         cpu_s: CPU time, all threads.
         rss: resident bytes at the end.
         stages_s: what each stage took, all events together; none where several threads run them at once.
-        error: why it failed, if it did.
     """
 
     began: float = 0.0
@@ -113,7 +89,6 @@ class WorkerReport:
     cpu_s: float = 0.0
     rss: int = 0
     stages_s: dict[str, float] = field(default_factory=dict)
-    error: str = ""
 
 
 def summary(reports: list[WorkerReport], events: int) -> Figures:
@@ -121,14 +96,11 @@ def summary(reports: list[WorkerReport], events: int) -> Figures:
     seconds = max(report.ended for report in reports) - min(report.began for report in reports)
     latencies_ms = np.concatenate([report.latencies_s for report in reports]) * 1e3
     cpu_s = sum(report.cpu_s for report in reports)
-    p50, p90, p95, p99 = np.percentile(latencies_ms, [50, 90, 95, 99])
+    percentiles: dict[str, Any] = {f"p{n}_ms": float(np.percentile(latencies_ms, n)) for n in (50, 90, 95, 99)}
     return Figures(
         events_per_s=events / seconds,
         mean_ms=float(latencies_ms.mean()),
-        p50_ms=float(p50),
-        p90_ms=float(p90),
-        p95_ms=float(p95),
-        p99_ms=float(p99),
+        **percentiles,
         requests=events,
         cpu_ms_per_event=1e3 * cpu_s / events,
         busy_cores=cpu_s / seconds,
@@ -143,9 +115,9 @@ def stage_times(reports: list[WorkerReport]) -> list[StepTime]:
     stages = {name: 1e3 * sum(report.stages_s[name] for report in reports) / events for name in reports[0].stages_s}
     if not stages:
         return []
-    steps = [StepTime(name, events, 0.0, 0.0, ms, 0.0, ms) for name, ms in stages.items()]
+    steps = [StepTime(name, events, compute_infer_ms=ms, total_ms=ms) for name, ms in stages.items()]
     whole = 1e3 * sum(sum(report.latencies_s) for report in reports) / events
-    return [*steps, StepTime(UNEXPLAINED, events, 0.0, 0.0, 0.0, 0.0, whole - sum(stages.values()))]
+    return [*steps, StepTime(UNEXPLAINED, events, total_ms=whole - sum(stages.values()))]
 
 
 def load_pipeline(repository: Path, device: str = "cpu") -> Pipeline:
@@ -161,18 +133,18 @@ def load_pipeline(repository: Path, device: str = "cpu") -> Pipeline:
     return Pipeline.from_torchscript(embed, edge_filter, gnn, read_working_point(repository), device)
 
 
+_shared: dict[str, Any] = {}
+"""What a worker shares with all others: `next_event`, multiprocessing's Value, and `start`, its Barrier."""
+
+
+def _share(next_event: Any, start: Any) -> None:
+    _shared.update(next_event=next_event, start=start)
+
+
 def _work(
-    repository: Path,
-    arrays: tuple[FeatureArray, ...],
-    *,
-    events: int,
-    python_threads: int,
-    computing_threads: int,
-    next_event: Any,  # multiprocessing's shared Value, whose type has no name
-    start: Any,  # and its Barrier
-    reports: Any,  # and its Queue
-) -> None:
-    """One process: find tracks until `next_event` has reached `events`; put a WorkerReport into `reports`.
+    repository: Path, arrays: tuple[FeatureArray, ...], events: int, python_threads: int, computing_threads: int
+) -> WorkerReport:
+    """One process: find tracks until `next_event` has reached `events`.
 
     torch is imported here: it reads the number of threads from the environment that this process was started with, and
     the process that starts this one needs none of it.
@@ -186,16 +158,16 @@ def _work(
         pipeline = load_pipeline(repository, device)
         for array in arrays:  # every size once, as the servers are warmed up
             pipeline(array)
-        # On a GPU a stage that is waited for is not the pipeline as it runs: its stages are not timed here.
-        one_at_a_time = python_threads == 1 and device == "cpu"
-        timer = timed_stages(pipeline) if one_at_a_time else contextlib.nullcontext(report.stages_s)
-        with timer as report.stages_s:
-            start.wait(_READY_TIMEOUT_S)
-            _measure(pipeline, arrays, python_threads, lambda: _take(next_event, events), report)
-    except Exception as error:
-        start.abort()
-        report.error = f"{type(error).__name__}: {error}"
-    reports.put(report)
+    except Exception:
+        _shared["start"].abort()  # the others do not wait
+        raise
+    # On a GPU a stage that is waited for is not the pipeline as it runs: its stages are not timed here.
+    one_at_a_time = python_threads == 1 and device == "cpu"
+    timer = timed_stages(pipeline) if one_at_a_time else contextlib.nullcontext(report.stages_s)
+    with timer as report.stages_s:
+        _shared["start"].wait(_READY_TIMEOUT_S)
+        _measure(pipeline, arrays, python_threads, lambda: _take(_shared["next_event"], events), report)
+    return report
 
 
 def _measure(
@@ -230,28 +202,6 @@ def _take(next_event: Any, events: int) -> int | None:
         number = int(next_event.value)
         next_event.value = number + 1
     return number if number < events else None
-
-
-def _collect(reports: Any, workers: list[Any]) -> list[WorkerReport]:
-    """A report of each worker; fails as soon as one fails or dies."""
-    found: list[WorkerReport] = []
-    waited = 0.0
-    while len(found) < len(workers):
-        # Looked at before the queue: a worker that reported and ended has put its report there.
-        dead = [worker for worker in workers if worker.exitcode not in (None, 0)]
-        try:
-            report = reports.get(timeout=_POLL_S)
-        except queue.Empty:
-            waited += _POLL_S
-            if dead:
-                raise MeasurementError(f"direct: a worker died with exit code {dead[0].exitcode}") from None
-            if waited > _TIMEOUT_S:
-                raise MeasurementError(f"direct: no result after {_TIMEOUT_S:g} s") from None
-            continue
-        if report.error and "BrokenBarrierError" not in report.error:
-            raise MeasurementError(f"direct: {report.error}")
-        found.append(report)
-    return found
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ INPUT: Final = ENSEMBLE.inputs[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class EventSample:
     """The events of a measurement as the pipeline takes them.
 
     Attributes:
@@ -50,13 +50,10 @@ class Sample:
         return self.arrays[int(np.argmin(np.abs(self.spacepoints - spacepoints)))]
 
 
-def read_sample(paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None) -> Sample:
-    """Read events of any format that `exatrkx.events.readers` knows.
-
-    Args:
-        paths: files, folders or patterns.
-        limit: take no more than this many.
-        size: take only events with so many spacepoints, both ends included.
+def read_sample(
+    paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None
+) -> EventSample:
+    """Read events of files, folders or patterns: at most `limit`, of so many spacepoints, both ends of `size` included.
 
     Raises:
         EventFormatError: a file is not one of events.
@@ -71,7 +68,7 @@ def read_sample(paths: Sequence[str | Path], limit: int | None = None, size: tup
             f"{', '.join(map(str, paths))}: no events" + (f" of {low} to {high} spacepoints" if size else "")
         )
     name = "+".join(str(path).rstrip("/").rpartition("/")[2] for path in paths)
-    return Sample(name, tuple(arrays[i] for i in balanced_order([len(array) for array in arrays])))
+    return EventSample(name, tuple(arrays[i] for i in balanced_order([len(array) for array in arrays])))
 
 
 def balanced_order(sizes: Sequence[int]) -> list[int]:
@@ -89,24 +86,20 @@ def balanced_order(sizes: Sequence[int]) -> list[int]:
     return [by_size[rank] for rank in ranks if rank < len(sizes)]
 
 
-def write_input_file(sample: Sample, path: Path) -> None:
+def write_input_file(sample: EventSample, path: Path) -> None:
     """Write the sample's events, one entry each; a reader sees the whole file or none.
 
-    Numbers are written with the digits that bring back the same FP32 value.
+    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.
 
     Raises:
         ContractError: an event has features that are not finite, for which JSON has no number.
-
-    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.
     """
+    data = []
+    for array in sample.arrays:
+        check_finite(array, INPUT.name)
+        numbers = [float(str(value)) for value in array.ravel()]  # the digits that bring back the same FP32 value
+        data.append({INPUT.name: {"content": numbers, "shape": array.shape}})
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w") as stream:
-        stream.write('{"data": [')
-        for number, array in enumerate(sample.arrays):
-            check_finite(array, INPUT.name)
-            content = ", ".join(map(str, array.ravel()))
-            shape = json.dumps(list(array.shape))
-            stream.write(f'{"," if number else ""}\n{{"{INPUT.name}": {{"content": [{content}], "shape": {shape}}}}}')
-        stream.write("\n]}\n")
+    unfinished.write_text(json.dumps({"data": data}) + "\n")
     unfinished.replace(path)

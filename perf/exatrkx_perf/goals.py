@@ -22,8 +22,6 @@ class Goal:
     """One figure.
 
     Attributes:
-        name: what it is.
-        measured: what was measured.
         bound: what it is to be at most, or at least; None for a figure that is only stated.
         unit: of both.
         at_least: whether the bound is the lower one.
@@ -53,17 +51,17 @@ class Goal:
         return f"{'at least' if self.at_least else 'at most'} {self.bound:g} {self.unit}".strip()
 
 
+def measured_goals(*figures: tuple[str, MedianRange | None, float | None, str]) -> list[Goal]:
+    """Figures with an upper bound: name, what was measured, bound and unit; none for what was not measured."""
+    return [Goal(name, measured, bound, unit) for name, measured, bound, unit in figures if measured is not None]
+
+
 def project_goals_text(goals: Iterable[Goal]) -> str:
     """A row for each figure of the project, all of which have an upper bound."""
-    cells = [
-        [
-            goal.name,
-            f"{format(goal.measured, '.1f' if goal.unit else '.2f')} {goal.unit}".strip(),
-            goal.asked.removeprefix("at most "),
-            goal.verdict,
-        ]
-        for goal in goals
-    ]
+    cells = []
+    for goal in goals:
+        measured = f"{goal.measured:.1f} {goal.unit}" if goal.unit else f"{goal.measured:.2f}"
+        cells.append([goal.name, measured, goal.asked.removeprefix("at most "), goal.verdict])
     return table(["figure", "measured", "at most", "met"], cells)
 
 
@@ -77,26 +75,29 @@ def stage_goals(rows: Sequence[Row]) -> list[Goal]:
     """The figures of the largest event that the rows tell; every answer that differs is a figure not met."""
     last = {row.series: row for row in largest(rows)}
     threads = max((row.threads for row in last.values()), default=1)
-    differing = sum(not row.same_answer for row in rows)
-    found = [_goal("answers that differ from the reference", differing, 0.0)]
+    found: list[Goal] = []
+
+    def add(name: str, value: float, bound: float | None = None, *, at_least: bool = False) -> None:
+        if (measured := MedianRange.of([value])) is not None:
+            found.append(Goal(name, measured, bound, at_least=at_least))
+
+    add("answers that differ from the reference", sum(not row.same_answer for row in rows), 0.0)
     if search := last.get(("neighbours", OURS, threads)):
         at = f"neighbours, {search.spacepoints:,} spacepoints, {threads} threads"
-        found += [
-            _goal(f"{at}: cKDTree.query_pairs / ours, time", search.speed_up, 4.0, at_least=True),
-            _goal(f"{at}: time grows as N to the power", search.n_power, 1.2),
-            _goal(f"{at}: time grows as N + E to the power", search.size_power),
-            _goal(f"{at}: N + E grows as N to the power", _size_growth(rows, search)),
-        ]
+        add(f"{at}: cKDTree.query_pairs / ours, time", search.speed_up, 4.0, at_least=True)
+        add(f"{at}: time grows as N to the power", search.n_power, 1.2)
+        add(f"{at}: time grows as N + E to the power", search.size_power)
+        add(f"{at}: N + E grows as N to the power", _size_growth(rows, search))
     if components := last.get(("components", OURS, 1)):
         name = f"components, {components.spacepoints:,} spacepoints: ours / csgraph, time"
-        found.append(_goal(name, 1.0 / components.speed_up if components.speed_up > 0.0 else math.inf, 2.0))
+        add(name, 1.0 / components.speed_up if components.speed_up > 0.0 else math.inf, 2.0)
     for stage in ("filter", "gnn"):
         if network := last.get((stage, "network", 1)):
             name = f"{stage}, {network.edges:,} edges: products for every edge / for every node, time"
-            found.append(_goal(name, network.speed_up, 1.0, at_least=True))
+            add(name, network.speed_up, 1.0, at_least=True)
     peak = max((row.peak_mib for row in last.values() if row.method in (OURS, "network")), default=math.nan)
-    found.append(_goal("most memory of any stage of ours, MiB", peak))
-    return [goal for goal in found if goal is not None]
+    add("most memory of any stage of ours, MiB", peak)
+    return found
 
 
 def largest(rows: Sequence[Row]) -> list[Row]:
@@ -106,12 +107,6 @@ def largest(rows: Sequence[Row]) -> list[Row]:
         if row.series not in found or row.spacepoints > found[row.series].spacepoints:
             found[row.series] = row
     return list(found.values())
-
-
-def _goal(name: str, value: float, bound: float | None = None, *, at_least: bool = False) -> Goal | None:
-    """None for what was not measured."""
-    measured = MedianRange.of([value])
-    return None if measured is None else Goal(name, measured, bound, at_least=at_least)
 
 
 def _size_growth(rows: Sequence[Row], search: Row) -> float:

@@ -12,14 +12,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import ToolMissingError
 from exatrkx_perf.events import read_sample, write_input_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PROGRAM: Final = "perf_analyzer"
 LIBRARIES: Final[dict[str, str]] = {"libb64.so.0d": "libb64-*.so.0d", "libcudart.so.12": "libcudart-*.so.12*"}
@@ -87,13 +84,13 @@ def link_libraries(directory: Path, search_path: list[str] | None = None) -> boo
     return True
 
 
-def program_environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+def program_environment() -> dict[str, str]:
     """The environment in which the program finds its libraries: `LD_LIBRARY_PATH` with the links in front.
 
     Where the wheel is not installed the libraries are taken to be the system's, as in NVIDIA's SDK container.
     """
     directory = cache_directory()
-    environment = dict(base)
+    environment = dict(os.environ)
     if link_libraries(directory):
         others = [environment["LD_LIBRARY_PATH"]] if environment.get("LD_LIBRARY_PATH") else []
         environment["LD_LIBRARY_PATH"] = os.pathsep.join([str(directory), *others])
@@ -155,15 +152,10 @@ def install_launcher(prefix: Path = Path(sys.prefix)) -> Path:
         raise ToolMissingError(f"nothing has the libraries of {PROGRAM}: pip install nvidia-pytriton==0.7.0")
     events = prefix / "share" / "exatrkx" / "events.json"
     write_input_file(read_sample([EVENTS]), events)
-    paths = {
-        "program": program,
-        "libraries": libraries,
-        "events": events,
-        "packages": _PACKAGES,
-        "python": sys.executable,
-    }
+    paths = {"program": program, "libraries": libraries, "events": events, "packages": _PACKAGES}
+    words = {name: shlex.quote(str(path)) for name, path in paths.items()} | {"python": shlex.quote(sys.executable)}
     unfinished = launcher.with_name(f".{PROGRAM}.unfinished")
-    unfinished.write_text(_SCRIPT.format_map({name: shlex.quote(str(path)) for name, path in paths.items()}))
+    unfinished.write_text(_SCRIPT.format_map(words))
     unfinished.chmod(0o755)
     unfinished.replace(launcher)
     return launcher

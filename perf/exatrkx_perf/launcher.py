@@ -60,12 +60,7 @@ def pipeline_of(words: Sequence[str]) -> str | None:
 
 
 def completed(words: Sequence[str], events: Path) -> list[str]:
-    """The words with an input, windows and a limit, each where the user gave none.
-
-    Args:
-        words: of a command line that asks for a pipeline.
-        events: the bundled ones, as input for perf_analyzer.
-    """
+    """The words of a command line with the input file `events`, windows and a limit, each where the user gave none."""
     found = list(words)
     requests = _round(words)
     if not is_given(words, "--input-data", "--shape", "-z", "--data-directory"):

@@ -155,11 +155,9 @@ def instances_plot(every: Sequence[Repeats]) -> Figure:
     for panel, (name, label) in zip(axes.flat, names.items(), strict=True):
         _against_instances(panel, common, used, name)
         panel.set_ylabel(label)
-        panel.set_ylim(0.0, panel.get_ylim()[1] * 1.1)
+        _from_zero(panel, 1.1)
         panel.margins(x=0.08)
-        panel.grid(axis="y")
         panel.xaxis.set_major_locator(FixedLocator(sorted({one.instances for one in used})))
-        panel.xaxis.set_minor_locator(NullLocator())
     axes[0, 0].set_ylim(top=axes[0, 0].get_ylim()[1] * 1.35)
     axes[0, 0].legend(loc="upper left", ncols=2)
     headline(axes[0, 0], "at saturation, over requests in flight")
@@ -204,13 +202,18 @@ def _percentiles(panel: Axes, points: dict[Series, Repeats | None], *, with_conc
         values = [(number + shift, point.median_range(column)) for number, column in enumerate(PERCENTILES)]
         draw_ranges(panel, values, linestyle="", **how)
     panel.set_xticks(range(len(PERCENTILES)), PERCENTILES.values())
-    panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xlim(-0.5, len(PERCENTILES) - 0.5)
-    panel.set_ylim(0.0, panel.get_ylim()[1] * 1.3)
+    _from_zero(panel, 1.3)
     panel.set_xlabel("percentile of the events")
-    panel.grid(axis="y")
     if present:
         panel.legend(loc="upper left")
+
+
+def _from_zero(panel: Axes, room: float) -> None:
+    """Values from zero, with room above them, and no ticks between the numbers below."""
+    panel.set_ylim(0.0, panel.get_ylim()[1] * room)
+    panel.grid(axis="y")
+    panel.xaxis.set_minor_locator(NullLocator())
 
 
 def _named(configuration: Configuration) -> str:
@@ -220,12 +223,7 @@ def _named(configuration: Configuration) -> str:
 
 
 def look(series: Series, every: Sequence[Series]) -> dict[str, Any]:
-    """Colour, marker and label of a series; what a Python backend serves has open markers.
-
-    Args:
-        series: what is drawn.
-        every: all that are drawn, which decides the colours of models that have none of their own.
-    """
+    """Colour, marker and label of one of the drawn series; what a Python backend serves has open markers."""
     others = [one.model for one in every if one.model not in MODEL_COLOURS]
     own = MODEL_COLOURS.get(series.model)
     return {

@@ -39,19 +39,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """One point, and which time it is measured; the names are columns of the results.
-
-    Attributes:
-        model: `direct`, a served model, or `COMPILED_ENSEMBLE`.
-        backends: which implementation of which backends runs the model.
-        protocol: grpc or http; none without a server.
-        mode: sync or async clients; threads or processes without a server.
-        shared_memory: none or system.
-        concurrency: requests in flight; workers without a server.
-        instances, threads: see `Configuration`.
-        sample: name of the events.
-        repeat: 0, 1, 2, … for the same point measured again.
-    """
+    """One point, and which time it is measured; perf/README.md explains each column."""
 
     model: str
     backends: str
@@ -81,6 +69,10 @@ class Point:
     def plain(self) -> bool:
         """Whether it is called in the way that models are compared by; without a server, as processes."""
         return self.way == (("grpc", "sync", "none") if self.served else ("none", "processes", "none"))
+
+    def is_single_client(self, threads: int) -> bool:
+        """Whether it is one request at a time and one instance of each model, of so many threads or as found."""
+        return self.concurrency == 1 and self.instances in (0, 1) and self.threads in (0, threads)
 
     def key(self) -> tuple[str, ...]:
         """What tells points apart, as text: the same for a point and for its row in a file."""
@@ -112,12 +104,7 @@ class Grid:
     direct_modes: Sequence[str] = ("processes",)
 
     def points(self, backends: Mapping[str, str], sample: str) -> list[Point]:
-        """Its points for one repeat.
-
-        Args:
-            backends: which implementation runs each model; a column of the results.
-            sample: name of the events.
-        """
+        """Its points for one repeat, with the backends of each model and the name of the events."""
         return [
             replace(choice, model=model, backends=backends[model], sample=sample)
             for model in self.models
@@ -164,17 +151,11 @@ def group(point: Point) -> tuple[int, int]:
 def quick_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     """What fits in ten minutes on two cores: one instance and thread, as many instances as cores, as many threads.
 
-    Args:
-        cores: of this machine; more than four are not filled, which would take longer.
-        models: that are compared.
+    More than four cores are not filled, which would take longer.
     """
     served = _without_direct(models)
     many = min(max(cores, 2), 4)
-    one, instances, threads = (
-        Configuration(),
-        Configuration(instances=many),
-        Configuration(threads=many),
-    )
+    one, instances, threads = Configuration(), Configuration(instances=many), Configuration(threads=many)
     return [
         Grid(models=models, configurations=[one], concurrencies=(1,)),
         Grid(models=served, configurations=[one], concurrencies=(many, 2 * many)),
@@ -185,14 +166,12 @@ def quick_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     ]
 
 
-def full_plan(
-    models: Sequence[str], instances: Sequence[int] = (1, 2, 3, 4, 5), threads: Sequence[int] = (1, 2)
-) -> list[Grid]:
+def full_plan(models: Sequence[str]) -> list[Grid]:
     """Everything against everything where that means something; an hour or two on two cores.
 
     The ways of calling (protocol, mode, shared memory) are compared with one instance and with two.
     """
-    every = [Configuration(instances=count, threads=number) for number in threads for count in instances]
+    every = [Configuration(instances=count, threads=number) for number in (1, 2) for count in range(1, 6)]
     some = [Configuration(), Configuration(instances=2)]
     return [
         Grid(

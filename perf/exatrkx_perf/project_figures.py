@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import statistics
 import subprocess
 import tempfile
@@ -15,18 +14,18 @@ import psutil
 from exatrkx.contract import ENSEMBLE
 from exatrkx_client import TrackingClient
 from exatrkx_perf import ROOT
-from exatrkx_perf.direct import DirectRequest, run_direct
+from exatrkx_perf.direct import run_direct
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import Sample
-from exatrkx_perf.goals import Goal
+from exatrkx_perf.events import EventSample
+from exatrkx_perf.goals import Goal, measured_goals
 from exatrkx_perf.median_range import MedianRange, ratio
 from exatrkx_perf.tables import counted
 from exatrkx_perf.timing import seconds_of
 from exatrkx_perf.usage import UsageMonitor, process_tree, resident_bytes
-from exatrkx_server import ServerError, ServerOptions, TritonServer
+from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from exatrkx_perf.events import FeatureArray
 
@@ -41,15 +40,7 @@ _PATIENCE_S: Final = 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectFigures:
-    """How the figures of one machine are measured.
-
-    Attributes:
-        repository: model repository, with networks.
-        event: the event that is sent.
-        threads: computing threads of each process.
-        repeats: how often everything is measured, in turn.
-        log_folder: where the servers' logs go.
-    """
+    """How the figures of one machine are measured: with so many threads in each process, repeats in turn."""
 
     repository: Path
     event: FeatureArray
@@ -61,7 +52,8 @@ class ProjectFigures:
         """Direct call, one client of the ensemble, and the memory and start of a server with every model.
 
         Raises:
-            MeasurementError: the pipeline or the server failed.
+            MeasurementError: the pipeline failed.
+            ExatrkxError: the server did not start, or failed.
         """
         direct: dict[int, float] = {}
         ensemble: dict[int, float] = {}
@@ -72,13 +64,12 @@ class ProjectFigures:
                 ensemble[repeat] = self.ensemble_ms(server)
                 memory.append(resident_bytes(process_tree(psutil.Process(server.pid))) / _GIB)
                 ready.append(server.ready_after_s)
-        found = [
+        return measured_goals(
             (f"direct pipeline, {self._event}", MedianRange.of(direct.values()), 40.0, "ms"),
             (f"ensemble / direct, one client, {self._event}", ratio(ensemble, direct, paired=True), 1.5, ""),
             ("server with all models, resident memory", MedianRange.of(memory), 3.0, "GiB"),
             ("server with all models, ready after", MedianRange.of(ready), 20.0, "s"),
-        ]
-        return [Goal(name, measured, bound, unit) for name, measured, bound, unit in found if measured is not None]
+        )
 
     def crowded_goals(self) -> list[Goal]:
         """The same event through the ensemble of a server that serves nothing else: time, and most memory of it all.
@@ -86,7 +77,7 @@ class ProjectFigures:
         For an event of high pile-up: a call takes seconds, so there is one to warm up and one for each repeat.
 
         Raises:
-            MeasurementError: the server failed.
+            ExatrkxError: the server did not start, or failed.
         """
         with (
             self._server(ENSEMBLE.name) as server,
@@ -94,18 +85,16 @@ class ProjectFigures:
             UsageMonitor(server.pid) as monitor,
         ):
             seconds = seconds_of(1 + self.repeats, lambda: client.find_tracks(self.event))
-        measured = MedianRange.of(seconds[1:])
-        assert measured is not None
-        return [
-            Goal(f"ensemble, {self._event}", measured, 10.0, "s"),
-            Goal(f"server's most resident memory, {self._event}", _once(monitor.usage.rss_mib / 1024), 6.0, "GiB"),
-        ]
+        memory = MedianRange.of([monitor.usage.rss_mib / 1024])
+        return measured_goals(
+            (f"ensemble, {self._event}", MedianRange.of(seconds[1:]), 10.0, "s"),
+            (f"server's most resident memory, {self._event}", memory, 6.0, "GiB"),
+        )
 
     def direct_ms(self) -> float:
         """Median time of a call, in a process of its own."""
-        request = DirectRequest(repository=self.repository, threads=self.threads, events=_CALLS)
-        # Many times the same event: the first round warms up.
-        figures, _ = run_direct(Sample("one event", (self.event,) * _WARM_CALLS), request)
+        sample = EventSample("one event", (self.event,) * _WARM_CALLS)  # the first round warms up
+        figures, _ = run_direct(sample, self.repository, events=_CALLS, threads=self.threads)
         return figures.p50_ms
 
     def ensemble_ms(self, server: TritonServer) -> float:
@@ -118,15 +107,9 @@ class ProjectFigures:
     def _event(self) -> str:
         return f"event of {len(self.event):,} spacepoints, {counted(self.threads, 'thread')}"
 
-    @contextlib.contextmanager
-    def _server(self, *models: str) -> Iterator[TritonServer]:
+    def _server(self, *models: str) -> TritonServer:
         log_file = self.log_folder / f"figures-t{self.threads}.log"
-        options = ServerOptions(models=models, threads=self.threads, log_file=log_file)
-        try:
-            with TritonServer(self.repository, options) as server:
-                yield server
-        except ServerError as error:
-            raise MeasurementError(str(error)) from error
+        return TritonServer(self.repository, ServerOptions(models=models, threads=self.threads, log_file=log_file))
 
 
 def command_goals(root: Path = ROOT, make: str = "make") -> list[Goal]:
@@ -142,15 +125,11 @@ def command_goals(root: Path = ROOT, make: str = "make") -> list[Goal]:
         demo = _timed([make, "demo"], clone)
         _timed([make, ".venv/dev.installed"], clone)
         test = _timed([make, "test"], clone)
-    return [
-        Goal("make demo, fresh clone, packages in pip's cache", _once(install_demo + demo), 300.0, "s"),
-        Goal("make demo, after installing", _once(demo), 120.0, "s"),
-        Goal("make test, after installing", _once(test), 600.0, "s"),
-    ]
-
-
-def _once(value: float) -> MedianRange:
-    return MedianRange(value, value, value, 1)
+    return measured_goals(
+        ("make demo, fresh clone, packages in pip's cache", MedianRange.of([install_demo + demo]), 300.0, "s"),
+        ("make demo, after installing", MedianRange.of([demo]), 120.0, "s"),
+        ("make test, after installing", MedianRange.of([test]), 600.0, "s"),
+    )
 
 
 def _timed(command: Sequence[str], folder: Path) -> float:

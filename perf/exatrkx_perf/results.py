@@ -56,25 +56,21 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
-    """Mean times of one step, in ms for one request of the whole pipeline.
+    """Mean times of one step, in ms for one request of the whole pipeline; perf/README.md explains the parts.
 
     Attributes:
         step: name of the served model; `UNEXPLAINED` for the rest.
         requests: how many the step answered.
-        queue_ms: waiting until an instance is free.
-        compute_input_ms: handing the inputs to the instance.
-        compute_infer_ms: the backend's own time; for a Python model the way to its process and back is in it.
-        compute_output_ms: taking the outputs.
         total_ms: what Triton counts for the step as a whole.
     """
 
     step: str
     requests: int
-    queue_ms: float
-    compute_input_ms: float
-    compute_infer_ms: float
-    compute_output_ms: float
-    total_ms: float
+    queue_ms: float = 0.0
+    compute_input_ms: float = 0.0
+    compute_infer_ms: float = 0.0
+    compute_output_ms: float = 0.0
+    total_ms: float = 0.0
 
     @property
     def parts_ms(self) -> float:

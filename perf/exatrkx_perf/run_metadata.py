@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import EventSample
 
 PACKAGES: Final = (
     "torch",
@@ -71,14 +71,8 @@ class RunMetadata:
     began: str
 
     @classmethod
-    def of(cls, sample: Sample, server: str, began: datetime) -> RunMetadata:
-        """The metadata of a measurement on this machine.
-
-        Args:
-            sample: the events.
-            server: its name and version; empty without one.
-            began: when.
-        """
+    def of(cls, sample: EventSample, server: str, began: datetime) -> RunMetadata:
+        """The metadata of a measurement on this machine; `server` is empty without one."""
         sizes = sample.spacepoints
         return cls(
             events=len(sample),

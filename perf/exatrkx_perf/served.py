@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx_client.address import Address
 from exatrkx_client.triton_api import TritonApi
-from exatrkx_perf.analyzer import Request, Run, run_analyzer
+from exatrkx_perf.analyzer import LoadTest, run_analyzer
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import INPUT
 from exatrkx_perf.results import PARTS, UNEXPLAINED, Figures, StepTime
-from exatrkx_perf.usage import Usage, UsageMonitor
+from exatrkx_perf.usage import UsageMonitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from exatrkx_perf.events import FeatureArray, Sample
+    from exatrkx_perf.events import EventSample, FeatureArray
     from exatrkx_perf.points import Point
+    from exatrkx_perf.usage import Usage
     from exatrkx_server import TritonServer
 
 
@@ -32,16 +34,14 @@ _NS_PER_MS: Final = 1e6
 _PATIENCE_S: Final = 600.0
 
 
+@dataclass(slots=True, kw_only=True)
 class ServedPipeline:
     """A served model that is measured point after point.
 
-    Args:
-        model: its name.
+    Attributes:
         addresses: of its server, by protocol.
-        sample: the events.
         input_file: the same events for perf_analyzer.
         pid: the server's process where it runs on this machine and is ours to watch; else None.
-        metrics: address of its metrics; None where they are not collected.
         ready_s: how long it took to start; NaN where it was found running.
 
     Raises (on making and measuring):
@@ -49,38 +49,28 @@ class ServedPipeline:
         MeasurementError: perf_analyzer failed, or a request of its own.
     """
 
-    def __init__(
-        self,
-        model: str,
-        addresses: Mapping[str, Address],
-        sample: Sample,
-        input_file: Path,
-        *,
-        pid: int | None = None,
-        metrics: str | None = None,
-        ready_s: float = math.nan,
-    ) -> None:
-        self.model = model
-        self._addresses = addresses
-        self._sample = sample
-        self._input_file = input_file
-        self._pid = pid
-        self._metrics = metrics
-        self._ready_s = ready_s
-        self._api = TritonApi(addresses.get("grpc") or addresses["http"], _PATIENCE_S)
-        self._output_bytes = 0
+    model: str
+    addresses: Mapping[str, Address]
+    sample: EventSample
+    input_file: Path
+    pid: int | None = None
+    ready_s: float = math.nan
+    _api: TritonApi = field(init=False)
+    _output_bytes: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._api = TritonApi(self.addresses.get("grpc") or self.addresses["http"], _PATIENCE_S)
 
     @classmethod
-    def of(cls, server: TritonServer, model: str, sample: Sample, input_file: Path) -> ServedPipeline:
+    def of(cls, server: TritonServer, model: str, sample: EventSample, input_file: Path) -> ServedPipeline:
         """A model of a server of ours."""
         addresses = {"grpc": Address.parse(server.grpc_url, "grpc"), "http": Address.parse(server.http_url, "http")}
         return cls(
-            model,
-            addresses,
-            sample,
-            input_file,
+            model=model,
+            addresses=addresses,
+            sample=sample,
+            input_file=input_file,
             pid=server.pid,
-            metrics=server.metrics_url,
             ready_s=server.ready_after_s,
         )
 
@@ -100,37 +90,30 @@ class ServedPipeline:
 
         with ThreadPoolExecutor(max(2 * in_flight, 2)) as pool:
             for _ in range(2):
-                self._output_bytes = max(self._output_bytes, *pool.map(largest_output, self._sample.arrays))
+                self._output_bytes = max(self._output_bytes, *pool.map(largest_output, self.sample.arrays))
 
     def measure(self, point: Point, window: int) -> tuple[Figures, list[StepTime]]:
         """Measure one point, each window of so many requests."""
         if not self._output_bytes:
             self.warm_up(point.instances)
-        request = Request(
+        test = LoadTest(
             model=self.model,
-            address=self._addresses[point.protocol],
-            input_file=self._input_file,
+            address=self.addresses[point.protocol],
+            input_file=self.input_file,
             window=window,
             concurrency=point.concurrency,
             mode="async" if point.mode == "async" else "sync",
             shared_memory="system" if point.shared_memory == "system" else "none",
             output_bytes=self._output_bytes,
-            metrics_url=self._metrics,
         )
         clock = StepClock(self._api, self.model)
         began = time.monotonic()
-        run, usage = self._run(request)
+        with UsageMonitor(self.pid) if self.pid is not None else contextlib.nullcontext() as monitor:
+            figures, client_cpu_s = run_analyzer(test)
         seconds = time.monotonic() - began
         whole, steps = clock.stop()
-        figures = replace(run.figures, **_step_figures(whole, steps), ready_s=self._ready_s)
-        return (figures if usage is None else _with_usage(figures, usage, run, seconds)), steps
-
-    def _run(self, request: Request) -> tuple[Run, Usage | None]:
-        if self._pid is None:
-            return run_analyzer(request), None
-        with UsageMonitor(self._pid) as monitor:
-            run = run_analyzer(request)
-        return run, monitor.usage
+        figures = replace(figures, **_step_figures(whole, steps), ready_s=self.ready_s)
+        return (_with_usage(figures, monitor.usage, client_cpu_s, seconds) if monitor else figures), steps
 
 
 def _step_figures(whole: StepTime, steps: list[StepTime]) -> dict[str, Any]:
@@ -141,15 +124,15 @@ def _step_figures(whole: StepTime, steps: list[StepTime]) -> dict[str, Any]:
     return {"requests": whole.requests, "request_ms": whole.total_ms, **parts, "unexplained_ms": rest}
 
 
-def _with_usage(figures: Figures, usage: Usage, run: Run, seconds: float) -> Figures:
+def _with_usage(figures: Figures, usage: Usage, client_cpu_s: float, seconds: float) -> Figures:
     # Per request and not per second: perf_analyzer also starts, reads its input and stops within `seconds`.
     cpu_ms = 1e3 * usage.cpu_s / figures.requests
     return replace(
         figures,
         cpu_ms_per_event=cpu_ms,
         busy_cores=cpu_ms / 1e3 * figures.events_per_s,
-        client_cpu_ms_per_event=1e3 * run.cpu_s / figures.requests,
-        other_busy_cores=max((usage.machine_cpu_s - usage.cpu_s - run.cpu_s) / seconds, 0.0),
+        client_cpu_ms_per_event=1e3 * client_cpu_s / figures.requests,
+        other_busy_cores=max((usage.machine_cpu_s - usage.cpu_s - client_cpu_s) / seconds, 0.0),
         rss_mib=usage.rss_mib,
         pss_mib=usage.pss_mib,
         processes=usage.processes,
@@ -159,11 +142,7 @@ def _with_usage(figures: Figures, usage: Usage, run: Run, seconds: float) -> Fig
 
 
 class StepClock:
-    """Reads a server's statistics twice, and gives what one request took in between.
-
-    Args:
-        api: the server.
-        model: the served pipeline; an ensemble's steps are found in its configuration.
+    """Reads the statistics of a served pipeline twice, and gives what one request took in between.
 
     Raises:
         ClientError: the server does not answer, or has no such model.
@@ -196,7 +175,7 @@ class StepClock:
             return whole, [whole]
         steps = [step_time(step, differences[step], requests) for step in self.steps]
         rest = whole.total_ms - sum(step.parts_ms for step in steps)
-        return whole, [*steps, StepTime(UNEXPLAINED, requests, 0.0, 0.0, 0.0, 0.0, rest)]
+        return whole, [*steps, StepTime(UNEXPLAINED, requests, total_ms=rest)]
 
     def _read(self) -> dict[str, Totals]:
         return {name: self._api.statistics(name) for name in (self.model, *self.steps)}
@@ -204,9 +183,8 @@ class StepClock:
 
 def difference(before: Totals, after: Totals) -> Totals:
     """Requests and nanoseconds of each part between two readings."""
-    zero = (0, 0)
     return {
-        name: (count - before.get(name, zero)[0], ns - before.get(name, zero)[1]) for name, (count, ns) in after.items()
+        name: (n - before.get(name, (0, 0))[0], ns - before.get(name, (0, 0))[1]) for name, (n, ns) in after.items()
     }
 
 

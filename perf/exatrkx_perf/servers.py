@@ -11,55 +11,55 @@ import contextlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf import text_format  # type: ignore[import-untyped]  # its stubs are a package of their own
-from tritonclient.grpc import model_config_pb2
 
 from exatrkx.contract import ENSEMBLE, STAGES
-from exatrkx_perf.errors import MeasurementError, PerfError
+from exatrkx.serving.model_config import parse_config
+from exatrkx_perf.errors import PerfError
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_server import ServerError, ServerOptions, TritonServer, find_triton
-from exatrkx_server.backends import COMPILED_STAGES, assemble, can_compile_stages, linked_copy, replace_link
+from exatrkx_server import ServerOptions, TritonServer, find_triton
+from exatrkx_server.backends import (
+    COMPILED_STAGES,
+    assemble,
+    can_compile_stages,
+    linked_copy,
+    models_backends,
+    replace_link,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import EventSample
     from exatrkx_perf.points import Configuration
     from exatrkx_server.backends import Backend
     from exatrkx_server.options import Preference, Stages
 
 
 CONFIG: Final = "config.pbtxt"
+_START_TIMEOUT_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServerSettings:
-    """What all servers of a sweep share.
-
-    Attributes:
-        repository: the model repository that is copied for each configuration.
-        custom_backend: which implementation of this project's backends to serve.
-        log_folder: where the servers' logs go.
-        start_timeout_s: how long one may take to start.
-    """
+class SweepServers:
+    """What all servers of a sweep share; the model repository is copied for each configuration."""
 
     repository: Path
     custom_backend: Preference = "auto"
     log_folder: Path = Path()
-    start_timeout_s: float = 180.0
 
 
 @contextlib.contextmanager
 def serve(
-    model: str, configuration: Configuration, settings: ServerSettings, sample: Sample, input_file: Path
+    model: str, configuration: Configuration, settings: SweepServers, sample: EventSample, input_file: Path
 ) -> Iterator[ServedPipeline]:
     """A server for one model, ready and warm; stopped at the end of the `with`.
 
     Raises:
-        MeasurementError: it did not start.
+        ServerError: it did not start.
         ClientError: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch, contextlib.ExitStack() as stack:
@@ -73,23 +73,20 @@ def serve(
             threads=configuration.threads,
             custom_backend=settings.custom_backend,
             log_file=settings.log_folder / log,
-            start_timeout_s=settings.start_timeout_s,
+            start_timeout_s=_START_TIMEOUT_S,
         )
-        try:
-            server = stack.enter_context(TritonServer(repository, options))
-        except ServerError as error:
-            raise MeasurementError(f"{model}: {error}") from error
+        server = stack.enter_context(TritonServer(repository, options))
         pipeline = stack.enter_context(contextlib.closing(ServedPipeline.of(server, name, sample, input_file)))
         pipeline.warm_up(configuration.instances)
         yield pipeline
 
 
-def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, str]:
+def backends_of(models: Sequence[str], settings: SweepServers) -> dict[str, str]:
     """Which implementation of which backends will serve each model, such as `python (bundled), pytorch (python)`.
 
     Raises:
         ServerSetupError: there is no server, or the wanted backend is not built.
-        PerfError: the model repository cannot be read.
+        PerfError: the model repository has no such model.
     """
     known = _backends(settings)
     return {
@@ -97,7 +94,7 @@ def backends_of(models: Sequence[str], settings: ServerSettings) -> dict[str, st
     }
 
 
-def measurable_models(settings: ServerSettings) -> list[str]:
+def measurable_models(settings: SweepServers) -> list[str]:
     """Those of `MODELS` that can be served here: the compiled ensemble needs the compiled backend.
 
     Raises:
@@ -110,7 +107,9 @@ def measurable_models(settings: ServerSettings) -> list[str]:
 def describe(model: str, known: Sequence[Backend], repository: Path) -> str:
     """The backends of one served model, by name."""
     name, stages = _served_as(model)
-    needed = models_backends(repository, name)
+    needed = models_backends(repository, [name])
+    if not needed:
+        raise PerfError(f"{repository}: no model {name}")
     if stages == "compiled":
         needed |= {stage.name: COMPILED_STAGES for stage in STAGES}
     by_name = {backend.name: str(backend) for backend in known}
@@ -122,23 +121,19 @@ def _served_as(model: str) -> tuple[str, Stages]:
     return (ENSEMBLE.name, "compiled") if model == COMPILED_ENSEMBLE else (model, "python")
 
 
-def _backends(settings: ServerSettings) -> list[Backend]:
+def _backends(settings: SweepServers) -> list[Backend]:
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch:
         return assemble(Path(scratch), find_triton(), settings.custom_backend)
 
 
 def copy_with_instances(source: Path, target: Path, instances: int) -> None:
-    """Copy a model repository; every model of it that has instances has so many of each kind.
+    """Copy a model repository to a new folder; every model of it that has instances has so many of each kind.
 
     The networks' files are links, not copies. An ensemble has no instances: its steps have.
 
-    Args:
-        source: a model repository.
-        target: a folder that does not exist yet.
-        instances: at least 1.
-
     Raises:
-        PerfError: `source` is no model repository, or a configuration cannot be read; the text says where.
+        PerfError: `source` is no model repository.
+        ContractError: a configuration cannot be read; the text says where.
     """
     if instances < 1:
         raise PerfError(f"instances must be at least 1, found {instances}")
@@ -146,41 +141,14 @@ def copy_with_instances(source: Path, target: Path, instances: int) -> None:
         raise PerfError(f"{source}: no model repository")
     linked_copy(source, target)
     for path in sorted(target.glob(f"*/{CONFIG}")):
-        config = read_config(path)
+        config = parse_config(path.read_text(), path)
         if not config.HasField("ensemble_scheduling"):
             set_instances(config, instances)
         replace_link(path, text_format.MessageToString(config))
 
 
-def read_config(path: Path) -> model_config_pb2.ModelConfig:
-    """Parse a model configuration.
-
-    Raises:
-        PerfError: it is not one; the text says where.
-    """
-    try:
-        return text_format.Parse(path.read_text(), model_config_pb2.ModelConfig())
-    except (OSError, text_format.ParseError) as error:
-        raise PerfError(f"{path}: {error}") from error
-
-
-def set_instances(config: model_config_pb2.ModelConfig, instances: int) -> None:
+def set_instances(config: Any, instances: int) -> None:
     """Set the count of every instance group, and make one where the configuration has none."""
     groups = config.instance_group or [config.instance_group.add()]
     for group in groups:
         group.count = instances
-
-
-def models_backends(repository: Path, model: str) -> dict[str, str]:
-    """The backend of each model that serving `model` needs: its own, or those of an ensemble's steps.
-
-    Raises:
-        PerfError: a configuration is missing or cannot be read.
-    """
-    config = read_config(repository / model / CONFIG)
-    if not config.HasField("ensemble_scheduling"):
-        return {model: config.backend}
-    found: dict[str, str] = {}
-    for step in config.ensemble_scheduling.step:
-        found |= models_backends(repository, step.model_name)
-    return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exatrkx_perf import stage_inputs, stage_methods
-from exatrkx_perf.stage_inputs import NO_CAP, EventGraphs, graphs_of
+from exatrkx_perf.stage_inputs import EventGraphs, graphs_of
 from exatrkx_perf.stage_methods import MIN_HITS
 from exatrkx_perf.stage_rows import Row
 from exatrkx_perf.timing import Measurement, measure
@@ -19,12 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy.typing as npt
-
+    from exatrkx.events.event import FloatArray, IntArray
     from exatrkx_perf.stage_inputs import Input
-
-    FloatArray = npt.NDArray[np.float32]
-    IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +28,8 @@ class Benchmark:
     """How the stages are measured.
 
     Attributes:
-        weights: folder of the networks and of the working point.
         threads: most threads; what can use several is measured with one, too.
         repeats: most calls of a method.
-        seed: of a stand-in's scores.
         largest_for_others: spacepoints above which scikit-learn and faiss are left out.
         environment: machine, versions and commit, which every row names.
     """
@@ -51,31 +45,22 @@ class Benchmark:
         return sorted({1, self.threads}) if several else [1]
 
 
+@dataclass(slots=True)
 class Comparison:
     """The methods of one stage on one event, each beside the first.
 
-    Args:
-        event: what they are run on.
-        stage: its name.
+    Attributes:
         same: whether two answers are the same.
-        benchmark: how they are measured.
         edges: of the graph that they read; None where their answer is the graph.
+        reference: what the first took and answered.
     """
 
-    def __init__(
-        self,
-        event: Input,
-        stage: str,
-        same: Callable[[Any, Any], bool],
-        benchmark: Benchmark,
-        edges: int | None = None,
-    ) -> None:
-        self.event = event
-        self.stage = stage
-        self.same = same
-        self.benchmark = benchmark
-        self.edges = edges
-        self.reference: tuple[Measurement, Any] | None = None
+    event: Input
+    stage: str
+    same: Callable[[Any, Any], bool]
+    benchmark: Benchmark
+    edges: int | None = None
+    reference: tuple[Measurement, Any] | None = None
 
     def row(self, method: str, threads: int, call: Callable[..., Any], *arguments: object) -> Row:
         """Measure a method; that of the first call becomes the reference."""
@@ -115,7 +100,7 @@ def neighbour_rows(event: Input, benchmark: Benchmark) -> Iterator[Row]:
         if len(event.embedding) > benchmark.largest_for_others and name in stage_methods.SLOW_SEARCHES:
             continue
         for threads in benchmark.threads_of(several=name in stage_methods.THREADED):
-            yield comparison.row(name, threads, method, event.embedding, event.radius, NO_CAP, threads)
+            yield comparison.row(name, threads, method, event.embedding, event.radius, threads)
 
 
 def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:

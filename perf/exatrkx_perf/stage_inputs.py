@@ -19,25 +19,19 @@ from exatrkx.networks.storage import load_network
 from exatrkx.stages.edges import select_edges
 from exatrkx.stages.neighbours import fixed_radius_edges
 from exatrkx.working_point import WorkingPoint
+from exatrkx_perf.stage_methods import NO_CAP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    import numpy.typing as npt
-
-    from exatrkx.events.event import Event
-
-    FloatArray = npt.NDArray[np.float32]
-    IntArray = npt.NDArray[np.int64]
+    from exatrkx.events.event import Event, FloatArray, IntArray
 
 STAND_IN: Final = "stand-in (generated, no real embedding)"
 
 AXES: Final = (1.0, 0.8, 0.5, 0.2, 0.05, 0.03, 0.02, 0.01)
 """Standard deviations along the axes: as in trained embeddings, most of the variance is in three or four of eight."""
 
-
-NO_CAP: Final = 2**40
 
 _STAND_IN_CUT: Final = 0.5
 _STAND_IN_MEAN: Final = -1.2816
@@ -88,11 +82,7 @@ def from_events(
 ) -> list[Input]:
     """Of these events the nearest in size to each of `sizes`, each once, in the embedding of `weights`.
 
-    Args:
-        paths: files of events.
-        sizes: numbers of spacepoints.
-        weights: folder of the networks and the working point.
-        edges_per_spacepoint: choose the radius of each event accordingly; None for the working point's radius.
+    The radius is the working point's, or for each event the one that gives so many edges per spacepoint.
 
     Raises:
         ExatrkxError: there are no events, or they or the weights cannot be read.

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from exatrkx.events.event import FloatArray, IntArray
 from exatrkx.stages import native, reference
 from exatrkx.stages.edges import score_threshold
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-
-NO_LIMIT: Final = 2**62
+NO_CAP: Final = 2**40
+"""More than there are neighbours or edges."""
 
 MIN_HITS: Final = 3
 """Spacepoints of the smallest candidate."""
@@ -29,31 +27,29 @@ THREADED: Final = SLOW_SEARCHES | {"exatrkx native"}
 """Searches and selections that use more than one thread when told to; components and contraction do not."""
 
 
-def exatrkx_native(embedding: FloatArray, radius: float, max_neighbors: int, threads: int) -> IntArray:
-    return native.fixed_radius_edges(
-        embedding, radius=radius, max_neighbors=max_neighbors, max_edges=NO_LIMIT, threads=threads
-    )
+def exatrkx_native(embedding: FloatArray, radius: float, threads: int) -> IntArray:
+    return native.fixed_radius_edges(embedding, radius=radius, max_neighbors=NO_CAP, max_edges=NO_CAP, threads=threads)
 
 
-def exatrkx_scipy(embedding: FloatArray, radius: float, max_neighbors: int, _threads: int) -> IntArray:
-    return reference.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=NO_LIMIT)
+def exatrkx_scipy(embedding: FloatArray, radius: float, _threads: int) -> IntArray:
+    return reference.fixed_radius_edges(embedding, radius=radius, max_neighbors=NO_CAP, max_edges=NO_CAP)
 
 
-def ckdtree(embedding: FloatArray, radius: float, _max_neighbors: int, _threads: int) -> IntArray:
+def ckdtree(embedding: FloatArray, radius: float, _threads: int) -> IntArray:
     from scipy.spatial import cKDTree  # noqa: PLC0415 - one method must not pay for another's import in memory
 
     pairs: IntArray = cKDTree(embedding).query_pairs(radius, output_type="ndarray").T
     return pairs
 
 
-def scikit_learn(embedding: FloatArray, radius: float, _max_neighbors: int, threads: int) -> IntArray:
+def scikit_learn(embedding: FloatArray, radius: float, threads: int) -> IntArray:
     from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - as above
 
     search = NearestNeighbors(radius=radius, algorithm="kd_tree", n_jobs=threads).fit(embedding)
     return _pairs(search.radius_neighbors(embedding, return_distance=False))
 
 
-def faiss(embedding: FloatArray, radius: float, _max_neighbors: int, threads: int) -> IntArray:
+def faiss(embedding: FloatArray, radius: float, threads: int) -> IntArray:
     import faiss as library  # noqa: PLC0415 - optional
 
     library.omp_set_num_threads(threads)
@@ -117,7 +113,7 @@ METHODS: Final[dict[str, dict[str, Callable[..., IntArray]]]] = {
     "components": {"csgraph": csgraph, "exatrkx scipy": label_scipy, "exatrkx native": label_native},
     "contraction": {"exatrkx python": cluster_python, "exatrkx native": cluster_native},
 }
-"""By stage and name, the reference first. The searches' arguments: embedding [N,D], radius, max_neighbors, threads;
+"""By stage and name, the reference first. The searches' arguments: embedding [N,D], radius, threads;
 they give [2,E] pairs in any order. The others': edge_index [2,E], scores [E], num_nodes, cut, threads."""
 
 _MODULES: Final = {"scikit-learn kd_tree": "sklearn", "faiss IndexFlatL2": "faiss"}

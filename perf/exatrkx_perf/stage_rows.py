@@ -1,12 +1,7 @@
 """Rows of the stages' benchmark: one stage measured by one method on one event, how time grows, and the report.
 
 From the smallest event of a series to another one, time t grows as the power p = ln(t / t₀) / ln(x / x₀) of a size x:
-
-- x = N, the spacepoints: what a user has. At a fixed radius the embedding of a busier event is denser, so the graph has
-  more edges for each point, and even a search that did no more than write its answer would grow faster than N.
-- x = N + E, the points and edges that the stage must read or write: beyond its fixed costs no algorithm grows with less
-  than the power 1. What is above 1 is what the algorithm adds (a search tree its logarithm), and caches that larger
-  events do not fit.
+of N, the spacepoints, and of N + E, the points and edges that the stage must read or write; see perf/README.md.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from exatrkx.contract import CUSTOM
 from exatrkx.reporting.plot_style import FAINT, headline, new_figure
-from exatrkx_perf.comparison import ORDER, Series
+from exatrkx_perf.comparison import Series, rank
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.results import UNEXPLAINED
 from exatrkx_perf.tables import counted, short
@@ -50,13 +50,11 @@ def step_plot(steps: Sequence[PointStep], threads: int = 1) -> Figure:
     """
     bars: dict[Series, list[PointStep]] = defaultdict(list)
     for entry in steps:
-        point = entry.point
-        alone = point.concurrency == 1 and point.instances in (0, 1) and point.threads in (0, threads)
-        if point.plain and alone:
-            bars[Series(point.model, point.backends)].append(entry)
+        if entry.point.plain and entry.point.is_single_client(threads):
+            bars[Series(entry.point.model, entry.point.backends)].append(entry)
     if not bars:
         raise ResultsError(f"no point with one request in flight, one instance and {threads} threads")
-    ordered = sorted(bars, key=lambda series: ORDER.index(series.model) if series.model in ORDER else len(ORDER))
+    ordered = sorted(bars, key=rank)
     figure, axes = new_figure(10.0, 1.7 + 0.75 * len(bars))
     panel = axes[0, 0]
     segments = [segments_of(bars[series]) for series in ordered]

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from tqdm import tqdm
 
-from exatrkx_client.errors import ClientError
+from exatrkx.errors import ExatrkxError
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
-from exatrkx_perf.direct import DirectRequest, Kind, run_direct
-from exatrkx_perf.errors import MeasurementError
+from exatrkx_perf.direct import Kind, run_direct
 from exatrkx_perf.installation import check_program, find_program
 from exatrkx_perf.points import Configuration, Point, group
 from exatrkx_perf.results import Result, ResultsFolder
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx_client.address import Address
-    from exatrkx_perf.events import Sample
+    from exatrkx_perf.events import EventSample
     from exatrkx_perf.results import StepTime
 
 WINDOWS: Final = 3
@@ -45,14 +44,12 @@ class Sweep:
     """What is needed besides the points.
 
     Attributes:
-        sample: the events.
         folder: where results go: `results.csv`, `steps.csv`, `machine.json`, the servers' logs.
-        serve: where the servers come from.
         repository: model repository of the direct pipeline.
         rounds: how often a window goes over all events.
     """
 
-    sample: Sample
+    sample: EventSample
     folder: Path
     serve: Serve
     repository: Path = MODEL_REPOSITORY
@@ -91,14 +88,14 @@ class Sweep:
                 progress.set_description(f"starting {model}")
                 try:
                     pipelines[model] = stack.enter_context(self.serve(model, points[0].configuration))
-                except (MeasurementError, ClientError) as error:
-                    problems.append(str(error))
+                except ExatrkxError as error:
+                    problems.append(f"{model}: {error}")
             for point in points:
                 progress.set_description(str(point))
                 if not point.served or point.model in pipelines:
                     try:
                         store.add(*self._measure(point, pipelines.get(point.model)))
-                    except (MeasurementError, ClientError) as error:
+                    except ExatrkxError as error:
                         problems.append(f"{point}: {error}")
                 progress.update()
         return problems
@@ -107,14 +104,14 @@ class Sweep:
         began = datetime.datetime.now(datetime.UTC)
         window = self.rounds * len(self.sample)
         if pipeline is None:
-            request = DirectRequest(
-                repository=self.repository,
+            figures, steps = run_direct(
+                self.sample,
+                self.repository,
+                events=WINDOWS * window,
                 kind=cast("Kind", point.mode),
                 workers=point.concurrency,
                 threads=point.threads,
-                events=WINDOWS * window,
             )
-            figures, steps = run_direct(self.sample, request)
         else:
             figures, steps = pipeline.measure(point, window)
         server = pipeline.version if pipeline else ""
@@ -125,9 +122,7 @@ class Sweep:
 class RunningServer:
     """A server that is running already: a user's own backend, or one on another machine.
 
-    Attributes:
-        address: where it is.
-        pid: its process on this machine, whose CPU time and memory are then measured.
+    Of a process `pid` on this machine CPU time and memory are measured.
     """
 
     address: Address
@@ -154,9 +149,10 @@ class RunningServer:
         return f"{', '.join(names)} (as found)"
 
     @contextlib.contextmanager
-    def serve(self, model: str, in_flight: int, sample: Sample, input_file: Path) -> Iterator[ServedPipeline]:
+    def serve(self, model: str, in_flight: int, sample: EventSample, input_file: Path) -> Iterator[ServedPipeline]:
         """One of its models, warm for so many requests in flight."""
         addresses = {str(self.address.protocol): self.address}
-        with contextlib.closing(ServedPipeline(model, addresses, sample, input_file, pid=self.pid)) as pipeline:
+        found = ServedPipeline(model=model, addresses=addresses, sample=sample, input_file=input_file, pid=self.pid)
+        with contextlib.closing(found) as pipeline:
             pipeline.warm_up(in_flight)
             yield pipeline

@@ -63,20 +63,19 @@ def metadata_text(results: Sequence[Result]) -> str:
 
 def best_text(every: Sequence[Repeats]) -> str:
     """Each series in the configuration in which it is fastest."""
-    rows = []
     series = all_series(every)
     best = {one: point for one in series if (point := saturation(every, one)) is not None}
-    for one, point in best.items():
-        rows.append(
-            [
-                str(one),
-                text(point.median_range("events_per_s"), ".1f"),
-                str(point.point.configuration),
-                str(point.point.concurrency),
-                text(point.median_range("busy_cores"), ".2f"),
-                text(point.median_range("cpu_ms_per_event"), ".1f"),
-            ]
-        )
+    rows = [
+        [
+            str(one),
+            text(point.median_range("events_per_s"), ".1f"),
+            str(point.point.configuration),
+            str(point.point.concurrency),
+            text(point.median_range("busy_cores"), ".2f"),
+            text(point.median_range("cpu_ms_per_event"), ".1f"),
+        ]
+        for one, point in best.items()
+    ]
     header = ["highest throughput", "events/s", "instances × threads", "in flight", "busy cores", "CPU ms/event"]
     lines = [table(header, rows)]
     lines += ratio_lines(series, lambda a, b: figure_ratio(best.get(a), best.get(b), "events_per_s"), "throughput")

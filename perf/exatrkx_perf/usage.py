@@ -15,14 +15,13 @@ import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 T = TypeVar("T")
 
 _INTERVAL_S: Final = 0.2
 _MIB: Final = 1 << 20
-_GPU_QUERY: Final = ("--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 _GPU_STOP_S: Final = 5.0
+_GPU_QUERY: Final = ("--query-gpu=index,utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +95,15 @@ def parse_samples(output: str) -> GpuUse | None:
 
 def gpu_names() -> list[str]:
     """The GPUs of this machine, as nvidia-smi calls them."""
+    return nvidia_smi("--query-gpu=name")
+
+
+def nvidia_smi(query: str, form: str = "csv,noheader,nounits") -> list[str]:
+    """The lines of nvidia-smi's answer; none where there is no GPU."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
-    done = subprocess.run(
-        [program, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([program, query, f"--format={form}"], capture_output=True, text=True, check=False)
     return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else []
 
 
@@ -146,9 +148,7 @@ class UsageMonitor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         tree = process_tree(self._root)

@@ -24,13 +24,13 @@ from exatrkx_client import (
     ServerUnavailableError,
     TrackingClient,
 )
-from exatrkx_client.transport import Question, Reply, Request
+from exatrkx_client.transport import InferenceRequest, Question, Reply
 
-Answer = Callable[[Request], Reply]
+Answer = Callable[[InferenceRequest], Reply]
 FeatureArray = npt.NDArray[np.float32]
 
 
-def labels_by_first_entry(request: Request) -> Reply:
+def labels_by_first_entry(request: InferenceRequest) -> Reply:
     """Labels that all are the event's first entry, so that an answer shows which event it belongs to."""
     array = request.inputs["FEATURES"]
     return Reply({"LABELS": np.full(len(array), int(array[0, 0]) if len(array) else 0, dtype=np.int64)}, 0.001)
@@ -41,7 +41,7 @@ class ScriptedTransport:
 
     def __init__(self, answer: Answer = labels_by_first_entry) -> None:
         self.answer = answer
-        self.sent: list[Request] = []
+        self.sent: list[InferenceRequest] = []
         self.on_their_way = 0
         self.most_on_their_way = 0
         self.cancelled = 0
@@ -59,7 +59,7 @@ class ScriptedTransport:
         }
         return {"name": model, **metadata}
 
-    def submit(self, request: Request) -> ScriptedPending:
+    def submit(self, request: InferenceRequest) -> ScriptedPending:
         self.sent.append(request)
         self.on_their_way += 1
         self.most_on_their_way = max(self.most_on_their_way, self.on_their_way)
@@ -70,7 +70,7 @@ class ScriptedTransport:
 
 
 class ScriptedPending:
-    def __init__(self, transport: ScriptedTransport, request: Request) -> None:
+    def __init__(self, transport: ScriptedTransport, request: InferenceRequest) -> None:
         self.transport = transport
         self.request = request
 
@@ -97,7 +97,7 @@ def failing(times: int, error: Exception) -> Answer:
     """Fails so many times, then answers."""
     left = iter([error] * times)
 
-    def answer(request: Request) -> Reply:
+    def answer(request: InferenceRequest) -> Reply:
         problem = next(left, None)
         if problem is not None:
             raise problem
@@ -254,10 +254,10 @@ def test_readiness_and_contract_and_close() -> None:
 
 
 def test_the_clients_answers_may_come_in_any_order() -> None:
-    waiting: list[tuple[Request, Future[Reply]]] = []
+    waiting: list[tuple[InferenceRequest, Future[Reply]]] = []
 
     class Reversed(ScriptedTransport):
-        def submit(self, request: Request) -> Future[Reply]:  # type: ignore[override]  # a future is a Pending, too
+        def submit(self, request: InferenceRequest) -> Future[Reply]:  # type: ignore[override]  # a future is a Pending, too
             future: Future[Reply] = Future()
             waiting.append((request, future))
             if len(waiting) == 3:

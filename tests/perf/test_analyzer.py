@@ -16,7 +16,7 @@ import pytest
 
 from exatrkx_client.address import Address
 from exatrkx_perf import installation, launcher
-from exatrkx_perf.analyzer import Request, command_line, read_loads, run_analyzer
+from exatrkx_perf.analyzer import LoadTest, command_line, read_loads, run_analyzer
 from exatrkx_perf.errors import MeasurementError, ToolMissingError
 from exatrkx_perf.installation import install_launcher
 
@@ -61,7 +61,7 @@ def test_what_is_no_csv_of_perf_analyzer_is_refused(text: str, tmp_path: Path) -
 
 
 def test_the_command_line_says_everything() -> None:
-    request = Request(
+    request = LoadTest(
         model="exatrkx_ensemble",
         address=Address.parse("127.0.0.1:8001"),
         input_file=Path("events.json"),
@@ -70,7 +70,6 @@ def test_the_command_line_says_everything() -> None:
         mode="async",
         shared_memory="system",
         output_bytes=123456,
-        metrics_url="http://127.0.0.1:8002/metrics",
     )
     words = command_line(request, Path("out.csv"))
     pairs = dict(pairwise(words))
@@ -80,14 +79,13 @@ def test_the_command_line_says_everything() -> None:
     assert pairs["--measurement-request-count"] == "40"
     assert pairs["--concurrency-range"] == "8"
     assert (pairs["--shared-memory"], pairs["--output-shared-memory-size"]) == ("system", "123456")
-    assert pairs["--metrics-url"] == "127.0.0.1:8002/metrics"
-    assert {"--async", "--verbose-csv", "--collect-metrics"} <= set(words)
+    assert {"--async", "--verbose-csv"} <= set(words)
     assert "--sync" not in words
 
 
 def test_a_server_that_is_not_there_is_an_error_with_perf_analyzers_words(tmp_path: Path) -> None:
     (tmp_path / "events.json").write_text('{"data": [{"FEATURES": {"content": [0, 0, 0], "shape": [1, 3]}}]}')
-    request = Request(
+    request = LoadTest(
         model="exatrkx_custom", address=Address.parse("127.0.0.1:9"), input_file=tmp_path / "events.json", window=1
     )
     with pytest.raises(MeasurementError, match=r"exatrkx_custom: perf_analyzer ended with 99: .*connect"):

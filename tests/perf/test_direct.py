@@ -15,7 +15,6 @@ from tiny_networks import clumps
 from exatrkx.contract import STEPS
 from exatrkx_perf.commands import direct as direct_command
 from exatrkx_perf.direct import (
-    DirectRequest,
     Kind,
     WorkerReport,
     load_pipeline,
@@ -24,7 +23,7 @@ from exatrkx_perf.direct import (
     summary,
 )
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import Sample
+from exatrkx_perf.events import EventSample
 from exatrkx_perf.results import UNEXPLAINED
 from exatrkx_perf.timing import clock_of, seconds_of, timed_stages
 
@@ -37,8 +36,8 @@ STAGES = [step.name for step in STEPS]
 
 
 @pytest.fixture(scope="module")
-def sample() -> Sample:
-    return Sample("clumps", tuple(clumps(n, 5, seed=n)[0] for n in (1, 4, 9)))
+def sample() -> EventSample:
+    return EventSample("clumps", tuple(clumps(n, 5, seed=n)[0] for n in (1, 4, 9)))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def test_stage_times_are_for_one_event_and_leave_the_rest_over() -> None:
     assert stage_times([WorkerReport(latencies_s=[1.0])]) == []
 
 
-def test_timing_the_stages_changes_nothing_and_ends(pipeline: Pipeline, sample: Sample) -> None:
+def test_timing_the_stages_changes_nothing_and_ends(pipeline: Pipeline, sample: EventSample) -> None:
     before = pipeline.observe
     plain = pipeline(sample.arrays[1])
     with timed_stages(pipeline) as seconds:
@@ -81,7 +80,7 @@ def test_timing_the_stages_changes_nothing_and_ends(pipeline: Pipeline, sample: 
     assert pipeline.observe is before
 
 
-def test_each_stage_is_timed_by_the_clock_once_an_event(pipeline: Pipeline, sample: Sample) -> None:
+def test_each_stage_is_timed_by_the_clock_once_an_event(pipeline: Pipeline, sample: EventSample) -> None:
     readings = itertools.count()
     with timed_stages(pipeline, lambda: float(next(readings))) as seconds:
         pipeline(sample.arrays[0])
@@ -134,10 +133,9 @@ def test_timing_ends_with_an_exception_too(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize(("kind", "workers", "processes"), [("processes", 2, 2), ("threads", 3, 1)])
 def test_every_event_is_processed_once(
-    kind: Kind, workers: int, processes: int, tiny_repository: Path, sample: Sample
+    kind: Kind, workers: int, processes: int, tiny_repository: Path, sample: EventSample
 ) -> None:
-    request = DirectRequest(repository=tiny_repository, kind=kind, workers=workers, events=10)
-    found, steps = run_direct(sample, request)
+    found, steps = run_direct(sample, tiny_repository, kind=kind, workers=workers, events=10)
     assert found.requests == 10
     assert found.processes == processes
     assert found.events_per_s > 0.0
@@ -146,9 +144,9 @@ def test_every_event_is_processed_once(
     assert [step.step for step in steps] == ([*STAGES, UNEXPLAINED] if kind == "processes" else [])
 
 
-def test_a_worker_that_fails_says_why(tmp_path: Path, sample: Sample) -> None:
+def test_a_worker_that_fails_says_why(tmp_path: Path, sample: EventSample) -> None:
     with pytest.raises(MeasurementError, match=r"direct: .*config\.pbtxt"):
-        run_direct(sample, DirectRequest(repository=tmp_path, workers=2, events=4))
+        run_direct(sample, tmp_path, workers=2, events=4)
 
 
 def test_the_command_prints_a_line_for_each(tiny_repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

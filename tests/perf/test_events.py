@@ -18,7 +18,7 @@ from exatrkx_perf import EVENTS
 from exatrkx_perf.command_line import list_of, positive, size_range
 from exatrkx_perf.commands import make_input
 from exatrkx_perf.errors import PerfError
-from exatrkx_perf.events import Sample, balanced_order, read_sample, write_input_file
+from exatrkx_perf.events import EventSample, balanced_order, read_sample, write_input_file
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,7 +45,7 @@ def test_the_bundled_events_come_back_bit_by_bit(tmp_path: Path) -> None:
 
 def test_events_of_0_and_1_spacepoints_are_events(tmp_path: Path) -> None:
     arrays = (np.zeros((0, 3), np.float32), np.full((1, 3), -0.1, np.float32))
-    write_input_file(Sample("two", arrays), tmp_path / "events.json")
+    write_input_file(EventSample("two", arrays), tmp_path / "events.json")
     assert [array.shape for array in read_back(tmp_path / "events.json")] == [(0, 3), (1, 3)]
 
 
@@ -54,7 +54,7 @@ def test_a_feature_that_json_cannot_hold_is_refused_and_nothing_is_left(value: f
     array = np.zeros((4, 3), np.float32)
     array[2, 1] = value
     with pytest.raises(ContractError, match=r"FEATURES.*row 2, column 1"):
-        write_input_file(Sample("one", (array,)), tmp_path / "events.json")
+        write_input_file(EventSample("one", (array,)), tmp_path / "events.json")
     assert not (tmp_path / "events.json").exists()
 
 

@@ -48,17 +48,6 @@ def test_a_phase_without_end_is_ended_with_what_it_started(tmp_path: Path) -> No
     assert not psutil.pid_exists(started)
 
 
-def test_a_phase_waits_for_the_one_that_it_needs(tmp_path: Path) -> None:
-    build = f"import pathlib, sys; sys.stdin.read(); pathlib.Path({str(tmp_path / 'built')!r}).touch()"
-    use = f"import pathlib; assert pathlib.Path({str(tmp_path / 'built')!r}).exists()"
-    phases = [
-        Phase("build", python(build), 60.0, background=True),
-        Phase("use", python(use), 60.0, needs="build"),
-    ]
-    outcomes = run_phases(phases, tmp_path, os.environ, 120.0)
-    assert [(outcome.name, outcome.code) for outcome in outcomes] == [("build", 0), ("use", 0)]
-
-
 def test_what_does_not_fit_is_left_out(tmp_path: Path) -> None:
     (outcome,) = run_phases([Phase("late", python("print('ran')"), 60.0)], tmp_path, os.environ, 5.0)
     assert (outcome.code, outcome.tail) == (-1, "left out: no time was left")

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pytest
 from perf_results import BACKENDS
 
 from exatrkx.contract import STEPS
+from exatrkx.errors import ContractError
+from exatrkx.serving.model_config import parse_config
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.points import DIRECT, MODELS, Configuration, Grid, full_plan, group, interleaved, quick_plan
-from exatrkx_perf.servers import copy_with_instances, models_backends, read_config, set_instances
+from exatrkx_perf.servers import copy_with_instances, set_instances
+from exatrkx_server.backends import models_backends
+
+
+def config_of(path: Path) -> Any:
+    return parse_config(path.read_text(), path)
 
 
 def test_a_grid_is_every_combination_once() -> None:
@@ -87,7 +95,7 @@ def test_a_copy_has_the_instances_and_nothing_else_is_changed(tmp_path: Path) ->
     before = {path: path.read_bytes() for path in MODEL_REPOSITORY.rglob("*") if path.is_file()}
     copy_with_instances(MODEL_REPOSITORY, tmp_path / "copy", 3)
     for path in MODEL_REPOSITORY.glob("*/config.pbtxt"):
-        original, copied = read_config(path), read_config(tmp_path / "copy" / path.parent.name / "config.pbtxt")
+        original, copied = config_of(path), config_of(tmp_path / "copy" / path.parent.name / "config.pbtxt")
         if original.platform != "ensemble":
             assert [entry.count for entry in copied.instance_group] == [3]
             set_instances(original, 3)
@@ -103,8 +111,8 @@ def test_a_model_without_a_group_gets_one_and_each_of_several_is_set(tmp_path: P
         (tmp_path / "source" / name).mkdir(parents=True)
         (tmp_path / "source" / name / "config.pbtxt").write_text(f'name: "{name}" backend: "python" {text}')
     copy_with_instances(tmp_path / "source", tmp_path / "copy", 2)
-    assert [g.count for g in read_config(tmp_path / "copy/bare/config.pbtxt").instance_group] == [2]
-    two = read_config(tmp_path / "copy/two/config.pbtxt").instance_group
+    assert [g.count for g in config_of(tmp_path / "copy/bare/config.pbtxt").instance_group] == [2]
+    two = config_of(tmp_path / "copy/two/config.pbtxt").instance_group
     assert [(g.count, list(g.gpus)) for g in two] == [(2, []), (2, [0, 1])]
 
 
@@ -115,12 +123,12 @@ def test_what_cannot_be_copied_is_refused(tmp_path: Path) -> None:
         copy_with_instances(MODEL_REPOSITORY, tmp_path / "copy", 0)
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.pbtxt").write_text("name: [")
-    with pytest.raises(PerfError, match=r"m/config\.pbtxt"):
+    with pytest.raises(ContractError, match=r"m/config\.pbtxt"):
         copy_with_instances(tmp_path, tmp_path / "copy", 1)
 
 
 def test_the_backends_of_an_ensemble_are_those_of_its_steps() -> None:
-    found = models_backends(MODEL_REPOSITORY, "exatrkx_ensemble")
+    found = models_backends(MODEL_REPOSITORY, ["exatrkx_ensemble"])
     assert list(found) == [step.name for step in STEPS]
     assert set(found.values()) == {"python", "pytorch"}
-    assert models_backends(MODEL_REPOSITORY, "exatrkx_custom") == {"exatrkx_custom": "exatrkx"}
+    assert models_backends(MODEL_REPOSITORY, ["exatrkx_custom"]) == {"exatrkx_custom": "exatrkx"}

@@ -21,16 +21,16 @@ from tiny_networks import clumps
 from exatrkx.contract import STEPS
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS, installation
-from exatrkx_perf.analyzer import Request, run_analyzer
+from exatrkx_perf.analyzer import LoadTest, run_analyzer
 from exatrkx_perf.commands import compare, sweep
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import Sample, read_sample, write_input_file
+from exatrkx_perf.events import EventSample, read_sample, write_input_file
 from exatrkx_perf.goals import project_goals_text
 from exatrkx_perf.points import COMPILED_ENSEMBLE, MODELS
 from exatrkx_perf.project_figures import ProjectFigures
 from exatrkx_perf.results import UNEXPLAINED, read_results, read_steps
 from exatrkx_perf.served import ServedPipeline
-from exatrkx_perf.servers import ServerSettings, measurable_models
+from exatrkx_perf.servers import SweepServers, measurable_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,12 +44,12 @@ STAGES = [step.name for step in STEPS]
 
 
 @pytest.fixture(scope="module")
-def sample() -> Sample:
+def sample() -> EventSample:
     return read_sample([EVENTS], limit=3)
 
 
 @pytest.fixture(scope="module")
-def input_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def input_file(sample: EventSample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("perf") / "events.json"
     write_input_file(sample, path)
     return path
@@ -57,7 +57,7 @@ def input_file(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module", params=["exatrkx_ensemble", "exatrkx_custom"])
 def pipeline(
-    request: pytest.FixtureRequest, server: TritonServer, sample: Sample, input_file: Path
+    request: pytest.FixtureRequest, server: TritonServer, sample: EventSample, input_file: Path
 ) -> Iterator[ServedPipeline]:
     served = ServedPipeline.of(server, request.param, sample, input_file)
     yield served
@@ -90,7 +90,7 @@ def test_a_refused_event_is_an_error_and_no_result(server: TritonServer, tmp_pat
     bad = tmp_path / "bad.json"
     content = base64.b64encode(np.full(3, np.nan, np.float32).tobytes()).decode()
     bad.write_text(json.dumps({"data": [{"FEATURES": {"content": {"b64": content}, "shape": [1, 3]}}]}))
-    request = Request(model="exatrkx_custom", address=Address.parse(server.grpc_url), input_file=bad, window=1)
+    request = LoadTest(model="exatrkx_custom", address=Address.parse(server.grpc_url), input_file=bad, window=1)
     with pytest.raises(MeasurementError, match=r"exatrkx_custom: perf_analyzer ended with 99: (.|\n)*must be finite"):
         run_analyzer(request)
 
@@ -160,9 +160,9 @@ def test_a_sweep_goes_on_where_it_was(
 def test_the_compiled_ensemble_is_measured_where_it_can_be(tiny_repository: Path, tmp_path: Path) -> None:
     """Beside the one with Python stages, as a model of its own, with one process for all of it."""
     compiled.build()
-    in_python = ServerSettings(tiny_repository, "python")
+    in_python = SweepServers(tiny_repository, "python")
     assert COMPILED_ENSEMBLE not in measurable_models(in_python)
-    assert set(measurable_models(ServerSettings(tiny_repository))) == set(MODELS)
+    assert set(measurable_models(SweepServers(tiny_repository))) == set(MODELS)
     options = ["--limit", "1", "--model-repository", str(tiny_repository), "--output", str(tmp_path), "--repeats", "1"]
     options += ["--instances", "1", "--threads", "1", "--concurrency", "1", "--custom-backend", "compiled"]
     assert sweep.main([*options, "--models", f"exatrkx_ensemble,{COMPILED_ENSEMBLE}"]) == 0

@@ -121,8 +121,8 @@ class TestCommand:
     def test_a_search_that_loses_an_edge(
         self, lost: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        def lossy(embedding: npt.NDArray[np.float32], radius: float, cap: int, threads: int) -> IntArray:
-            return np.delete(stage_methods.ckdtree(embedding, radius, cap, threads), lost, axis=1)
+        def lossy(embedding: npt.NDArray[np.float32], radius: float, threads: int) -> IntArray:
+            return np.delete(stage_methods.ckdtree(embedding, radius, threads), lost, axis=1)
 
         monkeypatch.setitem(stage_methods.METHODS["neighbours"], "lossy", lossy)
         code, rows, text = run(tmp_path, "--sizes", "60", "--edges-per-spacepoint", "5")
@@ -176,10 +176,10 @@ def test_a_call_is_measures_in_another_process() -> None:
 def test_the_radius_for_so_many_edges() -> None:
     few, many = (stand_in(200, edges, seed=1) for edges in (2.0, 8.0))
     assert few.radius < many.radius
-    found = stage_methods.ckdtree(many.embedding, many.radius, 1, 1)
+    found = stage_methods.ckdtree(many.embedding, many.radius, 1)
     assert found.shape[1] / 200 == pytest.approx(8.0, rel=0.05)
     (event,) = from_events([EVENTS], [1], WEIGHTS_DIR, 3.0)
-    edges = stage_methods.ckdtree(event.embedding, event.radius, 1, 1).shape[1]
+    edges = stage_methods.ckdtree(event.embedding, event.radius, 1).shape[1]
     assert edges / len(event.embedding) == pytest.approx(3.0, rel=0.05)
 
 

@@ -11,7 +11,8 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
+from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
+from exatrkx_perf.events import read_sample
 from exatrkx_server.repository import default_repository
 
 if TYPE_CHECKING:
@@ -36,21 +37,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def direct(options: argparse.Namespace) -> int:
     """Print a line for each number of workers."""
-    from exatrkx_perf.direct import DirectRequest, run_direct  # noqa: PLC0415 - `--help` does not need it
+    from exatrkx_perf.direct import run_direct  # noqa: PLC0415 - `--help` does not need it
 
     repository = options.model_repository or default_repository()
-    sample = sample_from(options)
+    sample = read_sample(options.events, options.limit, options.spacepoints)
     print(f"{len(sample)} events of {sample.spacepoints.mean():,.0f} spacepoints on average")
     print(f"{'workers':>18}{'threads':>9}{'events/s':>10}{'mean ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'MiB':>8}")
     for kind, threads, workers in product(options.kind, options.threads, options.workers):
-        request = DirectRequest(
-            repository=repository,
-            kind=kind,
-            workers=workers,
-            threads=threads,
-            events=options.rounds * len(sample),
-        )
-        found, _ = run_direct(sample, request)
+        events = options.rounds * len(sample)
+        found, _ = run_direct(sample, repository, events=events, kind=kind, workers=workers, threads=threads)
         print(
             f"{workers:>8} {kind:<9}{threads:>9}{found.events_per_s:>10.1f}{found.mean_ms:>9.1f}"
             f"{found.p99_ms:>9.1f}{found.cpu_ms_per_event:>9.1f}{found.rss_mib:>8.0f}",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx_perf import OUTPUT
-from exatrkx_perf.command_line import add_event_arguments, parser_of, run_command, sample_from
-from exatrkx_perf.events import write_input_file
+from exatrkx_perf.command_line import add_event_arguments, parser_of, run_command
+from exatrkx_perf.events import read_sample, write_input_file
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def write(options: argparse.Namespace) -> int:
     """Write the file, and say what is in it."""
-    sample = sample_from(options)
+    sample = read_sample(options.events, options.limit, options.spacepoints)
     write_input_file(sample, options.output)
     sizes = sample.spacepoints
     print(f"{options.output}: {len(sample)} events of {sizes.min():,} to {sizes.max():,} spacepoints")

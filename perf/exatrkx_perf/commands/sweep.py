@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx_perf import OUTPUT
-from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command, sample_from
-from exatrkx_perf.events import write_input_file
+from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
+from exatrkx_perf.events import read_sample, write_input_file
 from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
 from exatrkx_server.repository import default_repository
 from exatrkx_server.resources import usable_cores
@@ -71,17 +71,17 @@ def grids(options: argparse.Namespace, models: Sequence[str]) -> list[Grid]:
 
 def sweep(options: argparse.Namespace) -> int:
     """Run it; 1 where something could not be measured."""
-    from exatrkx_perf.servers import ServerSettings, backends_of, measurable_models, serve  # noqa: PLC0415 - `--help` needs none of these
+    from exatrkx_perf.servers import SweepServers, backends_of, measurable_models, serve  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.sweeps import Sweep  # noqa: PLC0415
 
     repository = options.model_repository or default_repository()
     if options.fresh:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
-    sample = sample_from(options)
+    sample = read_sample(options.events, options.limit, options.spacepoints)
     input_file = options.output / "events.json"
     write_input_file(sample, input_file)
-    servers = ServerSettings(repository, options.custom_backend, log_folder=options.output)
+    servers = SweepServers(repository, options.custom_backend, log_folder=options.output)
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)
     points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import load_pipeline
+from exatrkx_perf.gpu_check.events import SMALL_EVENT, small_and_large
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
     from exatrkx.pipeline import Pipeline
     from exatrkx_perf.events import FeatureArray
+    from exatrkx_perf.gpu_check.events import Check
 
 REPEATS: Final = 5
 QUANTILES: Final = (0.5, 0.99, 1.0)
@@ -35,42 +34,26 @@ class Found:
     scores: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """One event on the device beside the CPU.
+def compare_answers(check: Check) -> list[dict[str, Any]]:
+    """Run every event on the CPU once and on the device `REPEATS` times; writes the CPU's labels, and a small event.
 
-    Attributes:
-        labels_equal, neighbours_equal, edges_equal: in every repeat.
-        tracks: candidates on the CPU.
-        score_difference: quantiles `QUANTILES` of |difference to the CPU| over the edges of both, the worst repeat.
-        score_repeat: the largest difference of one edge's score between two repeats.
-        filter_changes, gnn_crossings: edges that only one of them kept, and edges above the GNN's cut in only one.
-        labels_changed: spacepoints whose label is not the CPU's, the worst repeat.
+    Returns:
+        For each event spacepoints, and tracks on the CPU; whether labels, neighbours and edges were equal each time;
+        `score_difference`, quantiles `QUANTILES` of |difference to the CPU| over the edges of both, and `score_repeat`,
+        the largest difference between two repeats; how many edges only one of them kept (`filter_changes`), had above
+        the GNN's cut (`gnn_crossings`), and how many labels differ, in the worst repeat.
     """
-
-    spacepoints: int
-    tracks: int
-    labels_equal: bool
-    neighbours_equal: bool
-    edges_equal: bool
-    score_difference: tuple[float, ...]
-    score_repeat: float
-    filter_changes: int
-    gnn_crossings: int
-    labels_changed: int
-
-
-def compare_answers(arrays: Sequence[FeatureArray], device: str, output: Path) -> list[dict[str, Any]]:
-    """Run every event on the CPU once and on the device `REPEATS` times; writes the CPU's labels to `output`."""
-    on_cpu, on_device = load_pipeline(MODEL_REPOSITORY, "cpu"), load_pipeline(MODEL_REPOSITORY, device)
+    arrays = check.arrays()
+    np.savetxt(check.output / SMALL_EVENT, next(iter(small_and_large(arrays).values())), "%.9g", ",")
+    on_cpu, on_device = load_pipeline(MODEL_REPOSITORY, "cpu"), load_pipeline(MODEL_REPOSITORY, check.device)
     threshold = float(np.log(on_cpu.working_point.gnn_cut / (1 - on_cpu.working_point.gnn_cut)))
     expected = [_run(on_cpu, array) for array in arrays]
     labels: dict[str, Any] = {f"labels{number}": found.labels for number, found in enumerate(expected)}
-    np.savez(output / ANSWERS, **labels)
+    np.savez(check.output / ANSWERS, **labels)
     rows = []
     for array, reference in zip(arrays, expected, strict=True):
         repeats = [_run(on_device, array) for _ in range(REPEATS)]
-        rows.append(asdict(_compare(reference, repeats, threshold)))
+        rows.append(_compare(reference, repeats, threshold))
     return rows
 
 
@@ -80,24 +63,23 @@ def _run(pipeline: Pipeline, features: FeatureArray) -> Found:
     return Found(*(array if isinstance(array, np.ndarray) else array.get() for array in arrays))
 
 
-def _compare(reference: Found, repeats: list[Found], threshold: float) -> Comparison:
+def _compare(reference: Found, repeats: list[Found], threshold: float) -> dict[str, Any]:
     common = [_common_scores(reference, found) for found in repeats]
     differences = [np.abs(one - other) for one, other in common]
     quantiles = np.array([np.quantile(d, QUANTILES) if d.size else np.zeros(len(QUANTILES)) for d in differences])
-    return Comparison(
-        spacepoints=len(reference.labels),
-        tracks=int(reference.labels.max(initial=-1)) + 1,
-        labels_equal=all(np.array_equal(reference.labels, found.labels) for found in repeats),
-        neighbours_equal=all(np.array_equal(reference.neighbour_edges, found.neighbour_edges) for found in repeats),
-        edges_equal=all(np.array_equal(reference.edge_index, found.edge_index) for found in repeats),
-        score_difference=tuple(quantiles.max(axis=0).tolist()),
-        score_repeat=max(
-            float(np.abs(np.subtract(*_common_scores(repeats[0], found))).max(initial=0.0)) for found in repeats[1:]
-        ),
-        filter_changes=max(len(np.setxor1d(_keys(reference), _keys(found))) for found in repeats),
-        gnn_crossings=max(int(((one > threshold) != (other > threshold)).sum()) for one, other in common),
-        labels_changed=max(int((reference.labels != found.labels).sum()) for found in repeats),
-    )
+    between = [np.abs(np.subtract(*_common_scores(repeats[0], found))).max(initial=0.0) for found in repeats[1:]]
+    return {
+        "spacepoints": len(reference.labels),
+        "tracks": int(reference.labels.max(initial=-1)) + 1,
+        "labels_equal": all(np.array_equal(reference.labels, found.labels) for found in repeats),
+        "neighbours_equal": all(np.array_equal(reference.neighbour_edges, found.neighbour_edges) for found in repeats),
+        "edges_equal": all(np.array_equal(reference.edge_index, found.edge_index) for found in repeats),
+        "score_difference": quantiles.max(axis=0).tolist(),
+        "score_repeat": float(max(between)),
+        "filter_changes": max(len(np.setxor1d(_keys(reference), _keys(found))) for found in repeats),
+        "gnn_crossings": max(int(((one > threshold) != (other > threshold)).sum()) for one, other in common),
+        "labels_changed": max(int((reference.labels != found.labels).sum()) for found in repeats),
+    }
 
 
 def _keys(found: Found) -> npt.NDArray[np.int64]:

@@ -11,14 +11,12 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.installation import find_program
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 ARCHIVE: Final = "packages.tar.xz"
 PYTHON_ARCHIVE: Final = "python.tar.xz"
@@ -30,8 +28,9 @@ _CLIENT: Final = (
     *("geventhttpclient", "gevent", "greenlet", "zope.event", "zope.interface", "brotli", "certifi"),
 )
 _SERVER: Final = ("pytriton", "nvidia_pytriton.libs")
-_UNUSED_LIBRARY: Final = (
-    *("test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "site-packages", "lib2to3", "pydoc_data"),
+_UNUSED: Final = (
+    *("__pycache__", "share", "include", "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip"),
+    *("site-packages", "lib2to3", "pydoc_data"),
 )
 
 
@@ -54,7 +53,7 @@ def pack(target: Path, python_version: str, pile_up_events: Path | None, python_
         _download_client(site, python_version)
         with tarfile.open(target / ARCHIVE, "w:xz") as archive:
             for name in _SERVER:
-                archive.add(_installed(name), f"{PACKAGES}/{name}", filter=_server_filter(python_version))
+                archive.add(_installed(name), f"{PACKAGES}/{name}", filter=partial(_without_unused, python_version))
             for path in sorted(site.iterdir()):
                 archive.add(path, f"{PACKAGES}/{path.name}")
             program = shutil.copy(find_program(), site / "perf_analyzer")
@@ -90,22 +89,13 @@ def _installed(name: str) -> Path:
     raise PerfError(f"{name} is not installed in {sys.prefix}: pip install -e '.[serve]'")
 
 
-def _server_filter(python_version: str) -> Callable[[tarfile.TarInfo], tarfile.TarInfo | None]:
-    def keep(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        parts = Path(entry.name).parts
-        stub = len(parts) > 1 and "python_backend_stubs" in parts[:-1]
-        other_python = stub and parts[parts.index("python_backend_stubs") + 1] != python_version
-        unused = "__pycache__" in parts or parts[-1].startswith("libpython3")
-        return None if other_python or unused else entry
-
-    return keep
+def _without_unused(python_version: str, entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """A file of the server's wheel, unless it is one of another Python's."""
+    path = Path(entry.name)
+    other_python = path.parent.name == "python_backend_stubs" and path.name != python_version
+    return None if other_python or path.name == "__pycache__" or path.name.startswith("libpython3") else entry
 
 
 def _python_filter(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    parts = Path(entry.name).parts
-    unused = _has_any(parts, ("__pycache__", "share", "include", *_UNUSED_LIBRARY)) or entry.name.endswith(".a")
-    return None if unused or parts[-1].startswith(("_test", "config-")) else entry
-
-
-def _has_any(parts: Sequence[str], names: Sequence[str]) -> bool:
-    return bool(set(parts[1:]) & set(names))
+    name = Path(entry.name).name
+    return None if name in _UNUSED or name.endswith(".a") or name.startswith(("_test", "config-")) else entry

@@ -25,24 +25,14 @@ SOURCES: Final = ("models_src", "client", "deploy", "perf")
 
 
 def make_environment(target: Path, unpacked: Path) -> Path:
-    """Make it, and return its Python.
-
-    Args:
-        target: a directory that does not exist yet, or an earlier environment, which is replaced.
-        unpacked: the bundle, unpacked; may lack anything that the machine has.
-    """
+    """Make it in `target`, in place of an earlier one, and return its Python; the bundle may lack what is installed."""
     shutil.rmtree(target, ignore_errors=True)
     subprocess.run([_interpreter(unpacked), "-m", "venv", "--without-pip", target], check=True)
     directories = [*(ROOT / name for name in SOURCES), unpacked / PACKAGES, *_own_packages()]
     python = target / "bin" / "python"
-    where = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     lines = [str(directory) for directory in directories if directory.is_dir()]
-    (Path(where) / "exatrkx-check.pth").write_text("\n".join(lines) + "\n")
+    packages = target / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    (packages / "exatrkx-check.pth").write_text("\n".join(lines) + "\n")
     program = unpacked / "bin" / "perf_analyzer"
     if program.is_file():
         shutil.copy(program, target / "bin" / program.name)

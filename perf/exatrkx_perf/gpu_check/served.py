@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
 import statistics
-import subprocess
 import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import tritonclient.grpc as triton
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx_client import TrackingClient
+from exatrkx_client.address import Address
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.gpu_check.answers import ANSWERS
+from exatrkx_perf.gpu_check.events import small_and_large
+from exatrkx_perf.timing import seconds_of
+from exatrkx_perf.usage import nvidia_smi
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
     from exatrkx_perf.events import FeatureArray
+    from exatrkx_perf.gpu_check.events import Check
 
 MODES: Final[dict[str, tuple[str, Any, Any]]] = {
     "ensemble": (ENSEMBLE.name, "python", "auto"),
@@ -34,26 +36,26 @@ MODES: Final[dict[str, tuple[str, Any, Any]]] = {
 }
 """Served model, and what its stages and this project's backends run in, by name."""
 
+_MEMORY: Final = "--query-gpu=memory.used"
 _WARM_RUNS: Final = 7
 _CROWD: Final = 20_000
 _POOL: Final = re.compile(r"[^\n]*(?:pool memory|Failed to allocate)[^\n]*", re.IGNORECASE)
 
 
-@contextlib.contextmanager
-def _server(log: Path, models: tuple[str, ...], stages: Any, backend: Any) -> Iterator[TritonServer]:
-    options = ServerOptions(models=models, stages=stages, custom_backend=backend, log_file=log, start_timeout_s=120.0)
-    with TritonServer(MODEL_REPOSITORY, options) as server:
-        yield server
+def _server(log: Path, models: tuple[str, ...], stages: Any, backend: Any) -> TritonServer:
+    options = ServerOptions(models=models, stages=stages, custom_backend=backend, log_file=log)
+    return TritonServer(MODEL_REPOSITORY, options)
 
 
-def ask_servers(arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], output: Path) -> dict[str, Any]:
+def ask_servers(check: Check) -> dict[str, Any]:
     """Each of `MODES` by itself; one that does not start is reported with its reason, and the others go on."""
+    arrays = check.arrays()
     results: dict[str, Any] = {}
     for number, (name, (model, stages, backend)) in enumerate(MODES.items()):
-        log = output / f"server{number}.log"
+        log = check.output / f"server{number}.log"
         try:
             with _server(log, (model,), stages, backend) as server:
-                results[name] = _ask(server, model, arrays, timed, output)
+                results[name] = _ask(server, model, arrays, np.load(check.output / ANSWERS))
         except Exception as error:
             results[name] = {"error": f"{type(error).__name__}: {error}"}
         if log.is_file():
@@ -61,14 +63,12 @@ def ask_servers(arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], 
     return results
 
 
-def _ask(
-    server: TritonServer, model: str, arrays: Sequence[FeatureArray], timed: dict[str, FeatureArray], output: Path
-) -> dict[str, Any]:
-    expected = np.load(output / ANSWERS)
+def _ask(server: TritonServer, model: str, arrays: tuple[FeatureArray, ...], expected: Any) -> dict[str, Any]:
+    timed = small_and_large(arrays)
     result: dict[str, Any] = {"ready_s": server.ready_after_s, "backends": [str(entry) for entry in server.backends]}
     with TrackingClient(server.grpc_url, model, timeout_s=120.0) as client:
-        result["idle_memory_mib"] = _gpu_memory_mib()
-        result["first_ms"] = _ms(lambda: client.find_tracks(next(iter(timed.values()))))
+        result["idle_memory_mib"] = nvidia_smi(_MEMORY)
+        result["first_ms"] = 1e3 * seconds_of(1, partial(client.find_tracks, next(iter(timed.values()))))[0]
         changed = [
             int((client.find_tracks(array) != expected[f"labels{number}"]).sum()) for number, array in enumerate(arrays)
         ]
@@ -76,21 +76,22 @@ def _ask(
         result["events_equal"] = changed.count(0)
         result["labels_changed"] = changed
         for name, event in timed.items():
-            times = [_ms(partial(client.find_tracks, event)) for _ in range(_WARM_RUNS)]
+            times = [1e3 * seconds for seconds in seconds_of(_WARM_RUNS, partial(client.find_tracks, event))]
             result[name] = {"median_ms": statistics.median(times), "range_ms": [min(times), max(times)]}
-        result["memory_mib"] = _gpu_memory_mib()
-        result["processes"] = _gpu_processes()
+        result["memory_mib"] = nvidia_smi(_MEMORY)
+        result["processes"] = nvidia_smi("--query-compute-apps=name,used_memory")
     return result
 
 
-def ask_badly(arrays: Sequence[FeatureArray], output: Path) -> list[dict[str, Any]]:
+def ask_badly(check: Check) -> list[dict[str, Any]]:
     """What servers say to bad, empty and crowded requests, and whether a good event is answered right afterwards."""
     rows = []
+    arrays = check.arrays()
     good = min(range(len(arrays)), key=lambda number: len(arrays[number]))
-    labels = np.load(output / ANSWERS)[f"labels{good}"]
+    labels = np.load(check.output / ANSWERS)[f"labels{good}"]
     for stages in ("python", "compiled"):
         try:
-            with _server(output / f"server-bad-{stages}.log", (), stages, "auto") as server:
+            with _server(check.output / f"server-bad-{stages}.log", (), stages, "auto") as server:
                 for name, ask in bad_requests(server.grpc_url).items():
                     row = {"stages": stages, "request": name, **_outcome(ask)}
                     for model in (ENSEMBLE.name, CUSTOM.name):
@@ -112,7 +113,11 @@ def bad_requests(url: str) -> dict[str, Callable[[], str]]:
         return ask
 
     def tensors(model: str, output: str, **inputs: Any) -> Callable[[], str]:
-        return lambda: _infer(url, model, output, inputs)
+        def ask() -> str:
+            with TritonApi(Address.parse(url), 60.0) as api:
+                return f"{output} {list(api.infer(model, inputs, (output,)).tensors[output].shape)}"
+
+        return ask
 
     hits = np.random.default_rng(1).normal(size=(50, 3)).astype(np.float32)
     bad_index = np.array([[7, 1 << 40], [0, 1]], dtype=np.int64)
@@ -140,17 +145,6 @@ def bad_requests(url: str) -> dict[str, Callable[[], str]]:
     return requests
 
 
-def _infer(url: str, model: str, output: str, inputs: dict[str, Any]) -> str:
-    given = []
-    for name, array in inputs.items():
-        tensor = triton.InferInput(name, array.shape, "INT64" if array.dtype == np.int64 else "FP32")
-        tensor.set_data_from_numpy(array)
-        given.append(tensor)
-    with triton.InferenceServerClient(url) as client:
-        found = client.infer(model, given, client_timeout=60.0).as_numpy(output)
-    return f"{output} {list(found.shape)}"
-
-
 def _outcome(ask: Callable[[], str]) -> dict[str, Any]:
     began = time.perf_counter()
     try:
@@ -166,26 +160,3 @@ def _answers(url: str, model: str, event: FeatureArray, labels: Any) -> bool:
             return bool(np.array_equal(client.find_tracks(event), labels))
     except Exception:
         return False
-
-
-def _ms(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    call()
-    return 1e3 * (time.perf_counter() - began)
-
-
-def _nvidia_smi(query: str) -> list[str]:
-    if shutil.which("nvidia-smi") is None:
-        return []
-    done = subprocess.run(
-        ["nvidia-smi", query, "--format=csv,noheader,nounits"], capture_output=True, text=True, check=False
-    )
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()]
-
-
-def _gpu_memory_mib() -> list[str]:
-    return _nvidia_smi("--query-gpu=memory.used")
-
-
-def _gpu_processes() -> list[str]:
-    return _nvidia_smi("--query-compute-apps=name,used_memory")

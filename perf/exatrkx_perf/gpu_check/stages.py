@@ -12,21 +12,23 @@ from torch.autograd import DeviceType  # type: ignore[attr-defined]  # torch doe
 
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import load_pipeline
+from exatrkx_perf.gpu_check.events import small_and_large
 from exatrkx_perf.timing import timed_stages
 
 if TYPE_CHECKING:
     from exatrkx.pipeline import Pipeline
     from exatrkx_perf.events import FeatureArray
+    from exatrkx_perf.gpu_check.events import Check
 
 RUNS: Final = 9
 KERNELS_SHOWN: Final = 25
 _WAITS: Final = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
 
 
-def profile_stages(events: dict[str, FeatureArray], device: str) -> dict[str, Any]:
-    """Medians of `RUNS` runs after two for warming up, and one run under PyTorch's profiler, for each named event."""
-    pipeline = load_pipeline(MODEL_REPOSITORY, device)
-    return {name: _profile(pipeline, event) for name, event in events.items()}
+def profile_stages(check: Check) -> dict[str, Any]:
+    """Medians of `RUNS` runs after two for warming up, and one run under PyTorch's profiler, for two events."""
+    pipeline = load_pipeline(MODEL_REPOSITORY, check.device)
+    return {name: _profile(pipeline, event) for name, event in small_and_large(check.arrays()).items()}
 
 
 def _profile(pipeline: Pipeline, event: FeatureArray) -> dict[str, Any]:

@@ -2,63 +2,44 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import shutil
-import subprocess
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from exatrkx_perf.run_metadata import this_machine
+from exatrkx_perf.usage import nvidia_smi
 from exatrkx_server import find_triton
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def versions() -> dict[str, Any]:
+    from exatrkx_perf.gpu_check.events import Check
+
+
+def versions(_check: Check) -> dict[str, Any]:
     """The machine; CUDA as PyTorch and CuPy see it; whether the server would start."""
-    machine = asdict(this_machine())
-    machine["torch_cuda"] = torch.version.cuda
-    machine["torch_gpu"] = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
-    machine["driver"] = _first_line(
-        ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    )
-    machine["nvcc"] = _first_line(["nvcc", "--version"], line=-2)
-    machine["tools"] = {name: shutil.which(name) for name in ("compute-sanitizer", "cmake", "ninja", "g++", "ncu")}
-    machine["cupy"] = _cupy()
-    machine["server"] = _server()
-    machine["shared_memory_bytes"] = shutil.disk_usage("/dev/shm").total  # noqa: S108 - where Linux keeps it
-    machine["processors"] = os.cpu_count()
-    print(machine)
-    return machine
+    driver = nvidia_smi("--query-gpu=name,driver_version,memory.total", "csv,noheader")
+    found = asdict(this_machine()) | {
+        "torch_cuda": torch.version.cuda,
+        "driver": driver[0] if driver else "",
+        "cupy": _said(_cupy),
+        "server": _said(lambda: find_triton().source),
+    }
+    print(found)
+    return found
 
 
 def _cupy() -> str:
-    try:
-        import cupy  # noqa: PLC0415 - may be missing
+    import cupy  # noqa: PLC0415 - may be missing
 
-        doubled = int(
-            cupy.RawKernel('extern "C" __global__ void twice(int* x) { x[0] *= 2; }', "twice").kernel is not None
-        )
-        return f"{cupy.__version__}, runtime {cupy.cuda.runtime.runtimeGetVersion()}, compiles: {bool(doubled)}"
+    doubled = int((cupy.arange(2) * 2).sum())  # compiles kernels, which needs more than the import
+    return f"{cupy.__version__}, runtime {cupy.cuda.runtime.runtimeGetVersion()}, compiles: {doubled == 2}"  # noqa: PLR2004
+
+
+def _said(ask: Callable[[], str]) -> str:
+    """What it says, or why it does not."""
+    try:
+        return ask()
     except Exception as error:
         return f"{type(error).__name__}: {error}"
-
-
-def _server() -> str:
-    try:
-        installation = find_triton()
-        for library in installation.library_path:
-            print("library path:", library)
-        ctypes.CDLL(None)
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return installation.source
-
-
-def _first_line(command: list[str], line: int = 0) -> str:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        return str(error)
-    return done.stdout.strip().splitlines()[line]
