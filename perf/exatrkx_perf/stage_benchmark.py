@@ -104,16 +104,16 @@ def neighbour_rows(event: Input, benchmark: Benchmark) -> Iterator[Row]:
 
 
 def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:
-    """The networks on the graphs that they see in the pipeline; with one thread, also with products for every edge."""
+    """The networks on the graphs that they see in the pipeline; with one thread, also all edges in one block."""
     if event.features is None:
         return
     seen = {"embed": None, "filter": graphs.neighbours.edge_index, "gnn": graphs.filtered.edge_index}
     for stage, graph in seen.items():
         comparison = Comparison(event, stage, same_scores, benchmark, 0 if graph is None else graph.shape[1])
-        ways = [("products per edge", 1, True)] if graph is not None else []
+        ways = [("in one block", 1, True)] if graph is not None else []
         ways += [("network", threads, False) for threads in benchmark.threads_of(several=True)]
-        for method, threads, per_edge in ways:
-            call = stage_inputs.NetworkCall(benchmark.weights, stage, threads, per_edge)
+        for method, threads, one_block in ways:
+            call = stage_inputs.NetworkCall(benchmark.weights, stage, threads, one_block)
             yield comparison.row(method, threads, stage_inputs.run, call, event.features, graph)
 
 

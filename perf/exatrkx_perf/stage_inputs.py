@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from torch import Tensor, nn
+from torch import Tensor
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
-from exatrkx.networks.mlp import EdgeInput
 from exatrkx.networks.storage import load_network
 from exatrkx.stages.edges import select_edges
 from exatrkx.stages.neighbours import fixed_radius_edges
@@ -136,28 +135,13 @@ def graphs_of(event: Input, weights: Path, threads: int, seed: int) -> EventGrap
     return EventGraphs(ScoredGraph(neighbours, scores, cuts.filter_cut), ScoredGraph(kept, logits, cuts.gnn_cut))
 
 
-class ProductsPerEdge(nn.Module):
-    """`EdgeInput` as it is often written: one linear layer on the concatenation of an edge and its two nodes."""
-
-    def __init__(self, split: EdgeInput) -> None:
-        super().__init__()
-        self.split = split
-
-    def forward(self, node: Tensor, edge: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
-        split = self.split
-        weight = torch.cat((split.edge.weight, split.inner.weight, split.outer.weight), dim=1)
-        whole = torch.cat((edge, node.index_select(0, inner), node.index_select(0, outer)), dim=1)
-        result: Tensor = split.activation(nn.functional.linear(whole, weight, split.inner.bias))
-        return result
-
-
 class NetworkCall(NamedTuple):
-    """Which network to run, and how."""
+    """Which network to run, and how: by blocks of edges, or with all of them in one."""
 
     weights: Path
     stage: str
     threads: int
-    per_edge: bool = False
+    one_block: bool = False
 
 
 def run(call: NetworkCall, features: FloatArray, edge_index: IntArray | None) -> FloatArray:
@@ -174,14 +158,6 @@ def _loaded(call: NetworkCall) -> Callable[..., Tensor]:
     retain_freed_memory()
     torch.set_num_threads(call.threads)
     network = load_network(call.weights / f"{call.stage}.safetensors")
-    if call.per_edge:
-        _replace(network)
+    if call.one_block:
+        network.block_rows = NO_CAP
     return network
-
-
-def _replace(module: nn.Module) -> None:
-    for name, child in module.named_children():
-        if isinstance(child, EdgeInput):
-            setattr(module, name, ProductsPerEdge(child))
-        else:
-            _replace(child)

@@ -110,7 +110,7 @@ class TestCommand:
         assert code == 0
         assert len({one["spacepoints"] for one in rows}) == 1, "the event nearest to both sizes is measured once"
         networks = {(one["stage"], one["method"], one["threads"]) for one in rows}
-        assert {("embed", "network", "2"), ("filter", "products per edge", "1"), ("gnn", "network", "1")} <= networks
+        assert {("embed", "network", "2"), ("filter", "in one block", "1"), ("gnn", "network", "1")} <= networks
         of_stage = {one["stage"]: int(one["edges"]) for one in rows}
         assert of_stage["embed"] == 0
         assert of_stage["neighbours"] >= of_stage["filter"] == of_stage["edges"] > of_stage["gnn"] > 0
@@ -146,7 +146,7 @@ class TestCommand:
         scores = stage_inputs.run
 
         def biased(call: Any, features: Any, edge_index: Any) -> Any:
-            return scores(call, features, edge_index) + 0.1 * call.per_edge
+            return scores(call, features, edge_index) + 0.1 * call.one_block
 
         monkeypatch.setattr(stage_inputs, "run", biased)
         code, rows, _ = run(tmp_path, EVENTS, "--sizes", "1")

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import torch
-from torch import nn
+from torch import Tensor, nn  # Tensor at run time too: TorchScript evaluates the annotations
 
-from exatrkx.networks.geometry import NUM_EDGE_FEATURES, NUM_NODE_FEATURES, edge_features, node_features, outwards
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from exatrkx.networks import scales
+from exatrkx.networks.blocks import block_rows, loops_survive_tracing, perceptron
+from exatrkx.networks.geometry import edge_features, node_table, outwards
 
 
 def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
@@ -40,8 +39,7 @@ def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
 class EdgeInput(nn.Module):
     """The first layer of an edge network: W₁ node(inner) + W₂ node(outer) + W₃ edge + b, then LayerNorm and ReLU.
 
-    The same as one linear layer on the concatenation of the three, but the products with the nodes are computed once
-    per node and not once per edge: a node has ten edges or more.
+    One linear layer on the concatenation of the three; `weights` are those of `exatrkx.networks.blocks.perceptron`.
     """
 
     def __init__(self, node_size: int, edge_size: int, hidden: int) -> None:
@@ -51,11 +49,14 @@ class EdgeInput(nn.Module):
         self.edge = nn.Linear(edge_size, hidden, bias=False)
         self.activation = nn.Sequential(nn.LayerNorm(hidden), nn.ReLU())
 
-    def forward(self, node: Tensor, edge: Tensor, inner: Tensor, outer: Tensor) -> Tensor:
-        hidden = self.edge(edge)  # [E, edge_size] -> [E, hidden]
-        hidden = hidden + self.inner(node).index_select(0, inner)  # [N, node_size] -> [N, hidden] -> [E, hidden]
-        hidden = hidden + self.outer(node).index_select(0, outer)
-        return self.activation(hidden)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
+    def weights(self) -> list[Tensor]:
+        """Weight and bias of the linear layer, and those of the LayerNorm."""
+        weight = torch.cat((self.inner.weight, self.outer.weight, self.edge.weight), dim=1)
+        return [weight, self.inner.bias, *self.activation.parameters()]
+
+    def forward(self, inner: Tensor, outer: Tensor, edge: Tensor) -> Tensor:
+        """[E,node_size], [E,node_size], [E,edge_size] -> [E,hidden]."""
+        return perceptron(torch.cat((inner, outer, edge), dim=1), self.weights())
 
 
 CIRCLE_SCALE: Final = 10.0
@@ -80,6 +81,9 @@ class Embedding(nn.Module):
         dimension: of the space.
         circles: pairs of its coordinates that turn with the event; the others do not depend on φ.
 
+    Attributes:
+        block_rows: spacepoints of a block; 0 for what suits the device.
+
     Raises:
         ValueError: the space has fewer dimensions than the circles take.
     """
@@ -88,15 +92,25 @@ class Embedding(nn.Module):
         super().__init__()
         if dimension < 2 * circles:
             raise ValueError(f"{circles} circles take {2 * circles} dimensions, found {dimension}")
+        self.block_rows = 0
         self.circles = circles
         outputs = dimension - circles
-        self.mlp = mlp([NUM_NODE_FEATURES, *[hidden] * (layers - 1), outputs], final_activation=False)
+        self.mlp = mlp([scales.NUM_NODE_FEATURES, *[hidden] * (layers - 1), outputs], final_activation=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        place = self.mlp(node_features(features))  # [N, dimension - circles]
+        place = _places(node_table(features), list(self.mlp.parameters()), self.block_rows)  # [N, dimension - circles]
         phi = features[:, 1:2] * math.pi
         radius = CIRCLE_SCALE * place[:, : self.circles]
         return torch.cat((radius * torch.cos(phi), radius * torch.sin(phi), place[:, self.circles :]), dim=1)
+
+
+@loops_survive_tracing
+def _places(nodes: Tensor, weights: list[Tensor], rows: int) -> Tensor:
+    rows = block_rows(nodes, rows)
+    found = nodes.new_empty((nodes.size(0), weights[-1].size(0)))
+    for begin in range(0, nodes.size(0), rows):
+        found[begin : begin + rows] = perceptron(nodes[begin : begin + rows, : scales.NUM_NODE_FEATURES], weights)
+    return found
 
 
 class EdgeFilter(nn.Module):
@@ -106,15 +120,29 @@ class EdgeFilter(nn.Module):
         features: [N,3] FP32, the contract's columns.
         edge_index: [2,E] INT64; the order of the rows does not matter; E may be 0.
         returns: [E] FP32 logits.
+
+    Attributes:
+        block_rows: edges of a block; 0 for what suits the device.
     """
 
     def __init__(self, *, hidden: int = 64, layers: int = 3) -> None:
         super().__init__()
-        self.input = EdgeInput(NUM_NODE_FEATURES, NUM_EDGE_FEATURES, hidden)
+        self.block_rows = 0
+        self.input = EdgeInput(scales.NUM_NODE_FEATURES, scales.NUM_EDGE_FEATURES, hidden)
         self.mlp = mlp([*[hidden] * (layers - 1), 1], final_activation=False)
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
-        inner, outer = outwards(features, edge_index)
-        edges = edge_features(features, inner, outer)
-        hidden = self.input(node_features(features), edges, inner, outer)  # [E, hidden]
-        return self.mlp(hidden).squeeze(1)  # type: ignore[no-any-return]  # [E,1] -> [E]
+        weights = [*self.input.weights(), *self.mlp.parameters()]
+        return _edge_scores(node_table(features), edge_index, weights, self.block_rows)
+
+
+@loops_survive_tracing
+def _edge_scores(nodes: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
+    rows = block_rows(nodes, rows)
+    distance = nodes[:, scales.DISTANCE].contiguous()
+    found = nodes.new_empty(edge_index.size(1))
+    for begin in range(0, edge_index.size(1), rows):
+        ends = outwards(distance, edge_index[:, begin : begin + rows])
+        edges = edge_features(nodes.index_select(0, ends[0]).t(), nodes.index_select(0, ends[1]).t())  # [16,B]
+        found[begin : begin + rows] = perceptron(edges.t(), weights).squeeze(1)
+    return found

@@ -7,24 +7,17 @@ inwards, fit and are themselves continued, and what competes with it for its two
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import math
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn  # Tensor at run time too: MessagePassing evaluates the annotations
 from torch_geometric.nn import MessagePassing
 
-from exatrkx.networks.geometry import (
-    NUM_EDGE_FEATURES,
-    NUM_NODE_FEATURES,
-    NUM_TRIPLET_FEATURES,
-    continuations,
-    edge_features,
-    node_features,
-    outwards,
-    segments,
-    triplet_features,
-)
+from exatrkx.networks import scales
+from exatrkx.networks.geometry import node_table
 from exatrkx.networks.mlp import EdgeInput, mlp
+from exatrkx.networks.triplet_blocks import encode_edges, read_states, score_triplets, update_states
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
@@ -41,12 +34,14 @@ class LineGraph(NamedTuple):
 
     Attributes:
         links: [2,T] first and second edge of each triplet.
+        backward: [2,T] second and first.
         triplet: [T] logits: are both of one track?
         inner, outer: [E] the spacepoints of each edge.
         nodes: [N], of which only the length counts.
     """
 
     links: Tensor
+    backward: Tensor
     triplet: Tensor
     inner: Tensor
     outer: Tensor
@@ -88,7 +83,7 @@ class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyp
 
 
 class Round(nn.Module):
-    """Round of belief propagation: beliefs from the edges' states, their propagation, and the new states."""
+    """Round of belief propagation: the edges' beliefs, their propagation, and what that changes of the states."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -96,20 +91,17 @@ class Round(nn.Module):
         self.support = Support()
         self.update = mlp([size + NUM_CONTEXT, size, size], final_activation=False)
 
-    def forward(self, edge: Tensor, context: Tensor, graph: LineGraph) -> tuple[Tensor, Tensor, Tensor]:
-        """[E,size], [E,4] -> both anew, and the edges' logits [E] before that."""
-        beliefs = self.beliefs(torch.cat((edge, context), dim=1)).clamp(-LARGEST, LARGEST)
-        score, outwards_belief, inwards_belief = beliefs.unbind(dim=1)  # [E] each
-        context = torch.stack(
+    def forward(self, beliefs: Tensor, graph: LineGraph) -> Tensor:
+        """[3,E] -> [4,E]: the edges' logits, outward and inward beliefs to their context."""
+        score, outwards_belief, inwards_belief = beliefs.unbind()  # [E] each
+        return torch.stack(
             (
-                self.support(graph.links.flip(0), graph.triplet, outwards_belief),
+                self.support(graph.backward, graph.triplet, outwards_belief),
                 self.support(graph.links, graph.triplet, inwards_belief),
                 _competition(score, graph.inner, graph.nodes),
                 _competition(score, graph.outer, graph.nodes),
-            ),
-            dim=1,
+            )
         )
-        return edge + self.update(torch.cat((edge, context), dim=1)), context, score
 
 
 class TripletNetwork(nn.Module):
@@ -125,47 +117,60 @@ class TripletNetwork(nn.Module):
         triplet_hidden: width of the triplets' network.
         rounds: of belief propagation.
         most: continuations of one edge that are looked at.
+
+    Attributes:
+        block_rows: edges of a block; 0 for what suits the device.
     """
 
     def __init__(self, *, hidden: int = 32, triplet_hidden: int = 24, rounds: int = 4, most: int = 10) -> None:
         super().__init__()
+        self.block_rows = 0
         self.most = most
-        self.edge_input = EdgeInput(NUM_NODE_FEATURES, NUM_EDGE_FEATURES, hidden)
+        self.edge_input = EdgeInput(scales.NUM_NODE_FEATURES, scales.NUM_EDGE_FEATURES, hidden)
         self.edge_encoder = mlp([hidden, hidden], final_activation=True)
         self.rank = nn.Linear(hidden, 1)
         self.triplet = nn.Sequential(
-            nn.Linear(NUM_TRIPLET_FEATURES, triplet_hidden), nn.ReLU(inplace=True), nn.Linear(triplet_hidden, 1)
+            nn.Linear(scales.NUM_TRIPLET_FEATURES, triplet_hidden), nn.ReLU(inplace=True), nn.Linear(triplet_hidden, 1)
         )
         self.rounds = nn.ModuleList([Round(hidden) for _ in range(rounds)])
         self.score = mlp([hidden + NUM_CONTEXT, hidden, 1], final_activation=False)
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
-        return self.evidence(features, edge_index).scores
+        return self._evidence(features, edge_index, UNLIKELY).scores
 
     def evidence(self, features: Tensor, edge_index: Tensor) -> Evidence:
         """The scores, and what they were made of."""
-        inner, outer = outwards(features, edge_index)
-        edge = self.edge_input(node_features(features), edge_features(features, inner, outer), inner, outer)
-        edge = self.edge_encoder(edge)  # [E, hidden]
-        rank = self.rank(edge).squeeze(1)  # [E,1] -> [E]
-        first, second = continuations(inner, outer, features[:, 0], rank.detach(), self.most)
-        triplet = self._triplets(features, inner, outer, first, second)  # [T]
-        likely = torch.nonzero(triplet > UNLIKELY).squeeze(1)
-        links = torch.stack((first.index_select(0, likely), second.index_select(0, likely)))  # [2,T']
-        graph = LineGraph(links, triplet.index_select(0, likely).clamp(max=LARGEST), inner, outer, features[:, 0])
-        context = torch.zeros_like(edge[:, :NUM_CONTEXT])
-        early = [rank]
-        for one in self.rounds:
-            edge, context, score = one(edge, context, graph)
-            early.append(score)
-        scores = self.score(torch.cat((edge, context), dim=1)).squeeze(1)  # [E,1] -> [E]
-        return Evidence(scores, early, first, second, triplet)
+        return self._evidence(features, edge_index, -math.inf)
 
-    def _triplets(self, features: Tensor, inner: Tensor, outer: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        helix = segments(features, inner, outer)  # [E,6]
-        radius = features[:, 0].index_select(0, outer).index_select(0, first)
-        between = triplet_features(helix.index_select(0, first), helix.index_select(0, second), radius)  # [T,14]
-        return self.triplet(between).squeeze(1)  # type: ignore[no-any-return]  # nn.Module.__call__ is untyped
+    def _evidence(self, features: Tensor, edge_index: Tensor, least: float) -> Evidence:
+        """The scores, and of the triplets those with logits above `least`; others than likely ones have no part."""
+        rows, nodes = self.block_rows, node_table(features)
+        encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
+        states, rank, ends, helices = encode_edges(nodes, edge_index, encoder, _weights(self.rank), rows)
+        first, second, triplet = score_triplets(
+            nodes, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
+        )
+        graph = _line_graph(first, second, triplet, ends, nodes[:, 0])
+        rounds = cast("list[Round]", list(self.rounds))
+        heads = [*(_weights(one.beliefs) for one in rounds), _weights(self.score)]
+        found = read_states(states, states.new_zeros((NUM_CONTEXT, states.size(0))), heads[0], rows)
+        early = [rank]
+        for one, head in zip(rounds, heads[1:], strict=True):
+            beliefs = found.clamp(-LARGEST, LARGEST)  # [3,E]
+            early.append(beliefs[0])
+            states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
+        return Evidence(found.squeeze(0), early, first, second, triplet)
+
+
+def _weights(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters()]
+
+
+def _line_graph(first: Tensor, second: Tensor, triplet: Tensor, ends: Tensor, nodes: Tensor) -> LineGraph:
+    likely = torch.nonzero(triplet > UNLIKELY).squeeze(1)
+    links = torch.stack((first.index_select(0, likely), second.index_select(0, likely)))  # [2,T']
+    triplet = triplet.index_select(0, likely).clamp(max=LARGEST)
+    return LineGraph(links, links.flip(0), triplet, ends[0], ends[1], nodes)
 
 
 def _competition(score: Tensor, end: Tensor, nodes: Tensor) -> Tensor:

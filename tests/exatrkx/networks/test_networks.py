@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from exatrkx.errors import ContractError
-from exatrkx.networks.geometry import edge_features, outwards
+from exatrkx.networks import scales
+from exatrkx.networks.geometry import edge_features, node_table, outwards
 from exatrkx.networks.mlp import EdgeFilter, EdgeInput, Embedding
 from exatrkx.networks.storage import load_network, save_network
 from exatrkx.networks.torchscript import probe
@@ -97,20 +98,19 @@ def test_an_embedding_needs_room_for_its_circles() -> None:
 def test_edge_features_take_the_short_way_round_and_survive_the_beam_axis() -> None:
     features = torch.tensor([[0.1, 0.99, 0.0], [0.2, -0.99, 0.1], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     edge_index = torch.tensor([[1, 3], [0, 2]])
-    inner, outer = outwards(features, edge_index)
-    edges = edge_features(features, inner, outer)
+    nodes = node_table(features)
+    inner, outer = outwards(nodes[:, scales.DISTANCE], edge_index)
+    edges = edge_features(nodes[inner].T, nodes[outer].T)
     assert inner.tolist()[0] == 0
-    assert math.isclose(edges[0, 3].item(), 0.02, abs_tol=1e-6)
+    assert math.isclose(edges[-scales.NUM_EDGE_FEATURES + 3, 0].item(), 0.02, abs_tol=1e-6)
     assert torch.isfinite(edges).all()
 
 
 def test_edge_input_is_one_linear_layer_on_the_concatenation() -> None:
     layer = EdgeInput(node_size=4, edge_size=3, hidden=6)
-    node, edge = torch.randn(9, 4), torch.randn(5, 3)
-    inner, outer = torch.randint(9, (5,)), torch.randint(9, (5,))
-    weight = torch.cat((layer.inner.weight, layer.outer.weight, layer.edge.weight), dim=1)
-    joined = torch.cat((node[inner], node[outer], edge), dim=1) @ weight.T + layer.inner.bias
-    torch.testing.assert_close(layer(node, edge, inner, outer), layer.activation(joined))
+    inner, outer, edge = torch.randn(5, 4), torch.randn(5, 4), torch.randn(5, 3)
+    joined = layer.inner(inner) + layer.outer(outer) + layer.edge(edge)
+    torch.testing.assert_close(layer(inner, outer, edge), layer.activation(joined))
 
 
 @pytest.mark.parametrize(

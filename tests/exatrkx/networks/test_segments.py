@@ -7,7 +7,19 @@ import math
 import pytest
 import torch
 
-from exatrkx.networks.geometry import CHORD, CURVATURE, DIRECTION_X, DIRECTION_Y, INTERCEPT, POLAR_ANGLE, segments
+from exatrkx.networks.geometry import node_table, segments
+from exatrkx.networks.scales import (
+    CHORD,
+    CURVATURE,
+    DIRECTION_X,
+    DIRECTION_Y,
+    END_RADIUS,
+    INTERCEPT,
+    LOG_CHORD,
+    NUM_SEGMENT_COLUMNS,
+    POLAR_ANGLE,
+    SINE,
+)
 
 
 def helix(curvature: float, cot_theta: float, z0: float, radii: list[float], turn: float = 0.0) -> torch.Tensor:
@@ -19,12 +31,18 @@ def helix(curvature: float, cot_theta: float, z0: float, radii: list[float], tur
     return torch.tensor(rows, dtype=torch.float32)
 
 
+def segments_of(features: torch.Tensor, inner: torch.Tensor, outer: torch.Tensor) -> torch.Tensor:
+    """[N,3], [E], [E] -> [9,E]."""
+    nodes = node_table(features)
+    return segments(nodes[inner].T, nodes[outer].T)
+
+
 @pytest.mark.parametrize("curvature", [0.03, 0.6, -0.6, 1.2])
 @pytest.mark.parametrize("cot_theta", [0.0, 1.5, -4.0])
 def test_two_points_of_a_helix_give_its_parameters(curvature: float, cot_theta: float) -> None:
     features = helix(curvature, cot_theta, z0=0.05, radii=[0.1, 0.25, 0.5, 0.9])
     inner, outer = torch.tensor([0, 1, 0, 2]), torch.tensor([1, 2, 3, 3])
-    columns = segments(features, inner, outer).T
+    columns = segments_of(features, inner, outer)
     torch.testing.assert_close(columns[CURVATURE], torch.full((4,), curvature), rtol=1e-3, atol=1e-4)
     theta = math.atan2(1.0, cot_theta)
     torch.testing.assert_close(columns[POLAR_ANGLE], torch.full((4,), theta), rtol=0, atol=1e-3)
@@ -33,18 +51,21 @@ def test_two_points_of_a_helix_give_its_parameters(curvature: float, cot_theta: 
 
 def test_direction_and_chord_are_those_of_the_transverse_plane() -> None:
     features = torch.tensor([[0.3, 0.0, 0.1], [0.4, 0.5, -0.2]])  # (0.3, 0) and (0, 0.4)
-    columns = segments(features, torch.tensor([0]), torch.tensor([1]))[0]
+    columns = segments_of(features, torch.tensor([0]), torch.tensor([1]))[:, 0]
     assert columns[CHORD].item() == pytest.approx(0.5, abs=1e-6)
     assert columns[DIRECTION_X].item() == pytest.approx(-0.6, abs=1e-6)
     assert columns[DIRECTION_Y].item() == pytest.approx(0.8, abs=1e-6)
+    assert columns[LOG_CHORD].item() == pytest.approx(math.log(0.5), abs=1e-6)
+    assert columns[SINE].item() == pytest.approx(math.sin(columns[POLAR_ANGLE].item()), abs=1e-6)
+    assert columns[END_RADIUS].item() == pytest.approx(0.4, abs=1e-6)
 
 
 def test_spacepoints_on_the_axis_or_on_each_other_stay_finite() -> None:
     features = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.3, 1.0], [0.5, 0.1, 0.2], [0.5, 0.1, 0.2]])
     inner, outer = torch.tensor([0, 0, 1, 2, 1]), torch.tensor([1, 2, 0, 3, 3])
-    assert torch.isfinite(segments(features, inner, outer)).all()
+    assert torch.isfinite(segments_of(features, inner, outer)).all()
 
 
 def test_no_edges_have_no_segments() -> None:
     nothing = torch.zeros(0, dtype=torch.int64)
-    assert segments(torch.zeros((3, 3)), nothing, nothing).shape == (0, 6)
+    assert segments_of(torch.zeros((3, 3)), nothing, nothing).shape == (NUM_SEGMENT_COLUMNS, 0)

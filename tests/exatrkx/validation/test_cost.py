@@ -11,6 +11,7 @@ from tiny_networks import TinyEdges, TinyEmbedding
 from torch import Tensor, nn
 
 from exatrkx.networks.storage import load_network
+from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.validation.cost import count_macs, network_cost
 from exatrkx.working_point import WEIGHTS_DIR
 
@@ -23,20 +24,17 @@ def hits_and_edges(num_nodes: int, num_edges: int) -> tuple[np.ndarray, np.ndarr
 
 
 def by_layers(network: nn.Module, *inputs: Tensor) -> int:
-    """Weights of each linear layer times the rows that it is given: the oracle."""
-    total = 0
+    """Weights of each linear layer times its rows, the spacepoints, edges or triplets: the oracle."""
 
-    def count(layer: nn.Module, arguments: tuple[Tensor, ...], _: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer, nn.Linear)
-        total += layer.in_features * layer.out_features * (arguments[0].numel() // layer.in_features)
+    def weights(module: nn.Module) -> int:
+        return sum(one.weight.numel() for one in module.modules() if isinstance(one, nn.Linear))
 
-    hooks = [one.register_forward_hook(count) for one in network.modules() if isinstance(one, nn.Linear)]
+    if not isinstance(network, TripletNetwork):
+        return weights(network) * inputs[-1].shape[-1 if len(inputs) > 1 else 0]
+    of_triplets = weights(network.triplet)
     with torch.inference_mode():
-        network(*inputs)
-    for hook in hooks:
-        hook.remove()
-    return total
+        triplets = len(network.evidence(*inputs).triplets)
+    return (weights(network) - of_triplets) * inputs[1].shape[1] + of_triplets * triplets
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 0), (2, 1), (300, 5000)])

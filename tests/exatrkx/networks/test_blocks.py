@@ -1,0 +1,115 @@
+"""Blocks: whatever their size, eager, traced or in training, the answer is that of all edges at once; memory is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import torch
+
+from exatrkx.networks.blocks import block_rows, perceptron
+from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
+from exatrkx.networks.storage import Network, load_network
+from exatrkx.networks.torchscript import inference, probe, trace
+from exatrkx.networks.triplet_network import TripletNetwork
+from exatrkx.working_point import WEIGHTS_DIR
+from exatrkx_perf.timing import measure
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+KINDS: Final = ("embed", "filter", "gnn")
+HUGE: Final = 2**40
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(11)
+
+
+def network_of(kind: str) -> Network:
+    networks: dict[str, Network] = {
+        "embed": Embedding(hidden=16),
+        "filter": EdgeFilter(hidden=16),
+        "gnn": TripletNetwork(hidden=8),
+    }
+    return networks[kind]
+
+
+def inputs_of(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
+    return probe(num_spacepoints, num_edges)[: 1 if kind == "embed" else 2]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, HUGE])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_committed_networks_answer_the_same_in_blocks_of_any_size(kind: str, rows: int) -> None:
+    network = load_network(WEIGHTS_DIR / f"{kind}.safetensors")
+    inputs = inputs_of(kind, 50, 300)
+    with torch.inference_mode():
+        expected = network(*inputs)
+        network.block_rows = rows
+        torch.testing.assert_close(network(*inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes_around_the_end_of_a_block(kind: str, traced: bool) -> None:
+    """The trace is of more blocks than some of these graphs have, and of fewer than others: it must keep its loops."""
+    in_one_block, network = network_of(kind).eval(), network_of(kind).eval()
+    network.load_state_dict(in_one_block.state_dict())
+    network.block_rows = 20
+    served = trace(kind, network) if traced else network
+    with inference():
+        for size in (2, 19, 20, 21, 39, 40, 41, 200):
+            inputs = inputs_of(kind, size, size)
+            found = served(*inputs)
+            assert found.shape[0] == size
+            torch.testing.assert_close(found, in_one_block(*inputs), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_do_not_depend_on_the_blocks(kind: str) -> None:
+    network, inputs = network_of(kind), inputs_of(kind, 40, 150)
+    gradients = []
+    for rows in (0, 7):
+        network.block_rows = rows
+        network.zero_grad()
+        network(*inputs).square().mean().backward()
+        gradients.append([one.grad.clone() for one in network.parameters() if one.grad is not None])
+    assert len(gradients[0]) >= len(list(network.parameters())) - 2, "a rank chooses, and learns by its own loss alone"
+    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-3, atol=1e-5)
+
+
+def test_a_perceptron_is_its_modules_one_after_the_other() -> None:
+    for final_activation in (False, True):
+        network = mlp([5, 8, 8, 3], final_activation=final_activation)
+        x = torch.randn(9, 5)
+        torch.testing.assert_close(perceptron(x, list(network.parameters())), network(x))
+
+
+def test_training_is_in_one_block_and_inference_in_many() -> None:
+    like = torch.zeros(1)
+    assert block_rows(like, 0) > HUGE
+    with torch.no_grad():
+        assert block_rows(like, 0) == 16_384
+        assert block_rows(like, 5) == 5
+
+
+def answer(kind: str, rows: int, size: tuple[int, int]) -> None:
+    torch.set_num_threads(1)
+    network = load_network(WEIGHTS_DIR / f"{kind}.safetensors")
+    network.block_rows = rows
+    with inference():
+        network(*inputs_of(kind, *size))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "most_mib"),
+    [("embed", (200_000, 0), 80.0), ("filter", (20_000, 500_000), 90.0), ("gnn", (20_000, 200_000), 150.0)],
+)
+def test_memory_is_that_of_a_block(kind: str, size: tuple[int, int], most_mib: float) -> None:
+    """Most resident memory in a process of its own, the event, the weights and torch's own among it."""
+    in_blocks, _ = measure(1, answer, kind, 0, size)
+    at_once, _ = measure(1, answer, kind, HUGE, size)
+    assert in_blocks.peak_mib < most_mib
+    assert at_once.peak_mib > in_blocks.peak_mib + 100.0
