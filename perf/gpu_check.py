@@ -60,6 +60,12 @@ def run_all(options: argparse.Namespace) -> int:
     environment = os.environ | {"PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     wanted = options.phases.split(",") if options.phases else None
     phases = [phase for phase in plan(python, check) if wanted is None or phase.name in wanted]
+    if wanted is not None and len(phases) < len(set(wanted)):
+        print(
+            f"gpu_check.py: --phases: known are {', '.join(phase.name for phase in plan(python, check))}",
+            file=sys.stderr,
+        )
+        return 2
     outcomes = run_phases(phases, check.output, environment, options.budget)
     print(write_report(check.output, check.device))
     return 0 if all(outcome.code == 0 for outcome in outcomes) else 1
@@ -73,7 +79,12 @@ def run_one(options: argparse.Namespace) -> int:
     phase = pkgutil.resolve_name(f"exatrkx_perf.gpu_check.{PHASES[options.only]}")
     result = phase(Check(options.device, options.output, options.bundle))
     write_json(options.output / f"{options.only}.json", result)
-    return 0
+    # A server that did not start hides no other one, but fails its phase.
+    return (
+        1
+        if isinstance(result, dict) and any("error" in mode for mode in result.values() if isinstance(mode, dict))
+        else 0
+    )
 
 
 def main() -> int:

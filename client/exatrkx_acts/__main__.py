@@ -1,4 +1,4 @@
-"""`python -m exatrkx_acts`: simulate, find the tracks on a server, fit them with ACTS, and let ACTS judge them."""
+"""`python -m exatrkx_acts`: simulate, find the tracks on a server, fit them with ACTS, and let ACTS score them."""
 
 from __future__ import annotations
 

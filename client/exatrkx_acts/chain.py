@@ -1,4 +1,4 @@
-"""The whole chain in one sequencer of ACTS: simulate, find the tracks on the server, fit them, judge them."""
+"""The whole chain in one sequencer of ACTS: simulate, find the tracks on the server, fit them, score them."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
     with TritonServer(Path("model_repository")) as server:
         print(server.grpc_url)
 
-Needs neither torch nor the `exatrkx` package in the process that starts the server.
+Needs no torch in the process that starts the server.
 """
 
 from exatrkx_server.errors import PortInUseError, ServerError, ServerSetupError, ServerStartError, StartCancelledError

@@ -75,7 +75,9 @@ def _choose(directory: Path, preference: Preference) -> Backend:
     name, model = directory.name, directory / "model.py"
     library = next(iter(sorted(directory.glob(f"**/libtriton_{name}.so"))), None)
     if preference == "compiled" and library is None:
-        raise ServerSetupError(f"{directory}: libtriton_{name}.so is not built; make custom-backend builds it")
+        raise ServerSetupError(
+            f"{directory}: libtriton_{name}.so is not built; make custom-backend builds it in a checkout"
+        )
     if library is not None and (preference != "python" or not model.is_file()):
         return Backend(name, "compiled", library.parent)
     if not model.is_file():
@@ -128,7 +130,7 @@ def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) 
     if not can_compile_stages(backends):
         raise ServerSetupError(
             f"compiled stages: libtriton_{COMPILED_STAGES}.so, which serves {CUSTOM.name} too, is not built or not "
-            "wanted; make custom-backend builds it"
+            "wanted; make custom-backend builds it in a checkout"
         )
     linked_copy(repository, target)
     for stage in STAGES:

@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "events": ("exatrkx.project_files", "where the bundled events are"),
     "find": ("exatrkx_client.find_tracks", "tracks of events, found by a server"),
     "display": ("exatrkx_client.event_display", "a picture of an event and its tracks"),
-    "acts": ("exatrkx_acts.__main__", "a server's tracks within ACTS, fitted and judged there"),
+    "acts": ("exatrkx_acts.__main__", "a server's tracks within ACTS, fitted and scored there"),
     "perf sweep": ("exatrkx_perf.commands.sweep", "measure many ways of running the pipeline"),
     "perf compare": ("exatrkx_perf.commands.compare", "compare what was measured, or a running server with it"),
     "perf direct": ("exatrkx_perf.commands.direct", "measure the pipeline as a function call"),

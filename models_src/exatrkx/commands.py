@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 failed, 2 the command line or a file that it names is at fault, "
-    "3 a server cannot be reached or fails, 130 interrupted, 143 terminated."
+    "3 a server that was asked cannot be reached or fails, 130 interrupted, 143 terminated."
 )
 """`exatrkx.errors.ExitCode` for the last lines of a `--help`."""
 

@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command line, or a file or a setting that it names, is at fault. `argparse` ends with it, too."""
     SERVER = 3
-    """A server cannot be reached, does not fit or fails."""
+    """A server that was asked cannot be reached, does not fit or fails."""
     INTERRUPTED = 130
     """SIGINT (Ctrl-C); 128 and the signal's number, as in a shell."""
     TERMINATED = 143

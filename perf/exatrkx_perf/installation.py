@@ -118,7 +118,7 @@ def check_program(program: Path) -> None:
     if done.returncode != 0:
         raise ToolMissingError(
             f"{program} does not start: {done.stderr.strip()}\nnvidia-pytriton 0.7.0 has the libraries "
-            "(pip install nvidia-pytriton==0.7.0), and the program needs glibc 2.34 or newer"
+            "(exatrkx install-server), and the program needs glibc 2.34 or newer"
         )
 
 

@@ -163,7 +163,7 @@ def results_in(paths: Iterable[Path]) -> list[Result]:
     """
     found = [result for path in paths for result in read_results(path / "results.csv" if path.is_dir() else path)]
     if not found:
-        raise ResultsError("no results: python perf/sweep.py measures some")
+        raise ResultsError("no results: exatrkx perf sweep measures some")
     return found
 
 

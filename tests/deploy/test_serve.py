@@ -267,7 +267,7 @@ def test_network_that_is_missing_or_broken(tiny_repository: Path, tmp_path: Path
     save_scripted(TinyEmbedding(), repository / "gnn" / "1" / "model.pt")  # takes one input, the GNN gets two
     errors = refused(repository, tmp_path, "--free-ports", "--custom-backend", "python")
     reasons = {model: text for model, _, text in (line.strip().partition(": ") for line in errors.splitlines())}
-    assert "embed/1/model.pt: no such file; export/trace_models.py writes it" in reasons["embed"]
+    assert "embed/1/model.pt: no such file; exatrkx export writes it" in reasons["embed"]
     assert "filter/1/model.pt: no TorchScript network" in reasons["filter"]
     assert "gnn" in reasons
     assert "embed/1/model.pt: no such file" in reasons["exatrkx_custom"]

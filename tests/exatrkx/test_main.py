@@ -100,3 +100,7 @@ def test_the_client_needs_numpy_and_tritonclient_alone() -> None:
     absent = [*EXTRAS, "pyarrow", "tqdm"]
     code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import exatrkx_client"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_citation_has_this_version() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text()

@@ -59,7 +59,7 @@ def edit(repository: Path, old: str, new: str) -> None:
 
 # What config.pbtxt says, what it is to say instead, and why that does not load.
 BROKEN: Final = {
-    "no file": ("gnn/1/model.pt", "gnn/2/model.pt", "gnn/2/model.pt: no such file; export/trace_models.py writes it"),
+    "no file": ("gnn/1/model.pt", "gnn/2/model.pt", "gnn/2/model.pt: no such file; exatrkx export writes it"),
     "no network": ('"embed/1/model.pt"', '"exatrkx_custom/config.pbtxt"', "config.pbtxt: no TorchScript network: "),
     "no cut": ('key: "gnn_cut"', 'key: "gnn_cat"', "exatrkx_custom: config.pbtxt has no parameter gnn_cut"),
     "no filter": ('key: "filter"', 'key: "sieve"', "exatrkx_custom: config.pbtxt has no parameter filter"),

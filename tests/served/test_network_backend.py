@@ -126,7 +126,7 @@ def test_bad_requests_are_refused_for_the_same_reason(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, "model.pt: no such file; export/trace_models.py writes it"),
+        (None, "model.pt: no such file; exatrkx export writes it"),
         (b"not TorchScript", "model.pt: no TorchScript network: "),
     ],
 )

@@ -15,7 +15,7 @@ namespace {
 
 torch::jit::Module load(const std::filesystem::path& file, c10::Device device) {
   if (!std::filesystem::is_regular_file(file)) {
-    throw ContractError(file.string() + ": no such file; export/trace_models.py writes it");
+    throw ContractError(file.string() + ": no such file; exatrkx export writes it");
   }
   try {
     torch::jit::Module module = torch::jit::load(file.string(), device);

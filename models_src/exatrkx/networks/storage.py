@@ -72,7 +72,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def mismatches(folder: Path, kinds: Iterable[str] = tuple(KINDS)) -> list[str]:
-    """What does not belong together among the networks of a folder, a sentence each; what is not known is not judged.
+    """What does not belong together among the networks of a folder, a sentence each; unknown files are passed over.
 
     A network that learnt from the graphs of other ones than those beside it still works, but less well than it could,
     and the cuts that were chosen with the others do not hold.

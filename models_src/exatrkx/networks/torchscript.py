@@ -182,7 +182,7 @@ def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
         ContractError: the file is missing or is no TorchScript.
     """
     if not path.is_file():
-        raise ContractError(f"{path}: no such file; export/trace_models.py writes it")
+        raise ContractError(f"{path}: no such file; exatrkx export writes it")
     try:
         script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]  # torch's
         return script.eval()

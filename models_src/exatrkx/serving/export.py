@@ -67,9 +67,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         parser.add_argument(f"--{kind}-checkpoint", type=Path, help="weights for module:factory")
     options = parser.parse_args(arguments)
     if not (options.output or project.is_checkout) and options.repository == project.model_repository:
-        parser.error(
-            "--output: a folder for a copy of the model repository; that of an installed package is left as it is"
-        )
+        parser.error("--output is needed: a new folder for a copy of the installed package's model repository")
     return options
 
 
@@ -90,7 +88,7 @@ def load_networks(options: argparse.Namespace) -> dict[str, nn.Module]:
         for kind in KINDS
     }
     for text in mismatches(options.weights, trained):
-        print(f"trace_models: warning: {text}", file=sys.stderr)
+        print(f"{program('trace_models')}: warning: {text}", file=sys.stderr)
     return networks
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import torch
 
+from exatrkx.commands import program
 from exatrkx.errors import EventFormatError, ExatrkxError
 from exatrkx.events.parquet import count_events, read_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
@@ -156,7 +157,7 @@ class Training:
 
     def _warn_of_mismatches(self, *kinds: str) -> None:
         for text in mismatches(self.folder, kinds):
-            print(f"training: warning: {text}", file=sys.stderr)
+            print(f"{program('training')}: warning: {text}", file=sys.stderr)
 
     def _working_point(self) -> WorkingPoint:
         return WorkingPoint.load(self.folder / "working_point.json")

@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.commands import program
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample, write_input_file
@@ -89,7 +90,7 @@ def sweep(options: argparse.Namespace) -> int:
     runs = Sweep(sample, options.output, serving, repository, options.rounds)
     problems = runs.run(interleaved(points, options.repeats))
     for problem in problems:
-        print(f"sweep.py: not measured: {problem}", file=sys.stderr)
+        print(f"{program('sweep.py')}: not measured: {problem}", file=sys.stderr)
     print(f"{options.output / 'results.csv'}")
     return 1 if problems else 0
 

@@ -86,7 +86,7 @@ def _installed(name: str) -> Path:
     for entry in sys.path:
         if (Path(entry) / name).is_dir():
             return Path(entry) / name
-    raise PerfError(f"{name} is not installed in {sys.prefix}: pip install -e '.[serve]'")
+    raise PerfError(f"{name} is not installed in {sys.prefix}: exatrkx install-server")
 
 
 def _without_unused(python_version: str, entry: tarfile.TarInfo) -> tarfile.TarInfo | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.errors import ExatrkxError
 from exatrkx_client import TrackingClient
 from exatrkx_client.address import Address
 from exatrkx_client.triton_api import TritonApi
@@ -158,5 +159,5 @@ def _answers(url: str, model: str, event: FeatureArray, labels: Any) -> bool:
     try:
         with TrackingClient(url, model, timeout_s=30.0) as client:
             return bool(np.array_equal(client.find_tracks(event), labels))
-    except Exception:
+    except ExatrkxError:  # a time-out, a refusal or a server that is gone: no answer at all
         return False

@@ -51,7 +51,7 @@ def client(trained_server: TritonServer) -> Iterator[TrackingClient]:
         yield connected
 
 
-def judged(client: TrackingClient, numbers: range, threads: int = 1) -> Performance:
+def performance_of(client: TrackingClient, numbers: range, threads: int = 1) -> Performance:
     return run_chain(
         SimulationSettings(seed=SEED), ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS), numbers, threads
     )
@@ -60,12 +60,12 @@ def judged(client: TrackingClient, numbers: range, threads: int = 1) -> Performa
 @pytest.fixture(scope="module")
 def hard(client: TrackingClient) -> Performance:
     """tt̄ events without pile-up."""
-    return judged(client, HARD, threads=2)
+    return performance_of(client, HARD, threads=2)
 
 
 def test_the_fit_of_muons_knows_its_errors(client: TrackingClient, shoot: Shoot) -> None:
     shoot(muons)
-    found = judged(client, GUN_EVENTS, threads=2)
+    found = performance_of(client, GUN_EVENTS, threads=2)
     assert found.efficiency.denominator > 280
     assert found.efficiency.value > 0.97
     assert found.fake_ratio.value < 0.03
@@ -116,7 +116,7 @@ def test_prompt_particles_have_pulls_of_one(hard: Performance) -> None:
 def test_the_number_of_threads_changes_nothing(client: TrackingClient, hard: Performance, tmp_path: Path) -> None:
     tables = [
         [path.read_text() for path in write_tables(performance, tmp_path / name)]
-        for name, performance in (("one", judged(client, HARD)), ("two", hard))
+        for name, performance in (("one", performance_of(client, HARD)), ("two", hard))
     ]
     assert tables[0] == tables[1]
 

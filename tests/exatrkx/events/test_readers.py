@@ -271,3 +271,11 @@ def test_parquet_of_something_else_is_refused(tmp_path: Path) -> None:
         list(read_events(tmp_path))
     with pytest.raises(EventFormatError, match=r"broken\.parquet"):
         count_events(tmp_path)
+
+
+def test_a_header_of_control_characters_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "broken.csv"
+    file.write_text("x,\x1b[31mred\n1,2\n")
+    with pytest.raises(EventFormatError, match=r"'\\x1b\[31mred'") as refused:
+        list(read_events(file))
+    assert str(refused.value).isprintable()

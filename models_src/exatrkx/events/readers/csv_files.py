@@ -24,6 +24,8 @@ INTEGER: Final = pa.int64()
 IDENTIFIER: Final = pa.uint64()
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
+_SHOWN: Final = 60
+"""Most characters of a name that is no text."""
 
 
 def first_line(file: Path) -> str:
@@ -181,10 +183,11 @@ def _require_cylindrical(file: Path, columns: Columns) -> None:
 
 
 def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
+    # A broken file's bytes are no names, and must not steer a terminal.
+    return ", ".join(f"'{name}'" if name.isprintable() else ascii(name[:_SHOWN]) for name in names)
 
 
 def _readable(message: str, names: list[str]) -> str:
     """The first line of a parser's message, with columns by name instead of by number."""
     first = message.splitlines()[0]
-    return re.sub(r"In CSV column #(\d+)", lambda found: f"column '{names[int(found[1])]}'", first)
+    return re.sub(r"In CSV column #(\d+)", lambda found: f"column {_quoted([names[int(found[1])]])}", first)
