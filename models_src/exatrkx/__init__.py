@@ -10,7 +10,7 @@ What is served, and where it is: Python below this folder, C++ and CUDA below `b
 | served model | function or class | Python | C++ | CUDA |
 |---|---|---|---|---|
 | `embed` | `Embedding` | `networks/mlp.py` | `Network`, `engine/network.cpp` | PyTorch |
-| `frnn` | `fixed_radius_edges` | `stages/neighbours.py` | `stages/neighbours.hpp` | `stages/cuda/neighbours.cu` |
+| `frnn` | `fixed_radius_edges` | `stages/edges.py` | `stages/neighbours.hpp` | `stages/cuda/neighbours.cu` |
 | `filter` | `EdgeFilter` | `networks/mlp.py` | `Network`, `engine/network.cpp` | PyTorch |
 | `applyfilter` | `select_edges` | `stages/edges.py` | `stages/edges.hpp` | CuPy, PyTorch |
 | `gnn` | `TripletNetwork` | `networks/triplet_network.py` | `Network`, `engine/network.cpp` | PyTorch |

@@ -16,8 +16,7 @@ from exatrkx.checks import check_embedding_form, check_finite, check_scores_form
 from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
-from exatrkx.stages.edges import select_edges
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.stages.track_building import label_tracks
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 

@@ -15,8 +15,7 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx.networks.storage import load_network
-from exatrkx.stages.edges import select_edges
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.working_point import WorkingPoint
 from exatrkx_perf.stage_methods import NO_CAP
 

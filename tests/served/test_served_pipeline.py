@@ -14,8 +14,7 @@ from tiny_networks import FILTER_LENGTH, GNN_LENGTH, WORKING_POINT, clumps
 
 from exatrkx.contract import MODELS
 from exatrkx.pipeline import Pipeline
-from exatrkx.stages.edges import select_edges
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.stages.track_building import label_components
 from exatrkx_client import ClientError
 

@@ -14,7 +14,7 @@ void check_finite(const at::Tensor& values, const char* name);
 // Every entry of [2,E] is in [0, num_nodes). Throws ContractError with the first that is not.
 void check_edge_index(const at::Tensor& edge_index, std::int64_t num_nodes, const char* name);
 
-// [2,E] edges between the points of `embedding` [N,D]; see exatrkx/stages/neighbours.py.
+// [2,E] edges between the points of `embedding` [N,D]; see exatrkx/stages/edges.py.
 // Throws ContractError, and GraphTooLargeError before memory is spent on more than `cuts.max_edges` edges.
 [[nodiscard]] at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts, int threads);
 

@@ -1,4 +1,4 @@
-// Fixed-radius neighbours: exatrkx/stages/neighbours.py says what the graph is; here it is found, on a few threads.
+// Fixed-radius neighbours: exatrkx/stages/edges.py says what the graph is; here it is found, on a few threads.
 #pragma once
 
 #include <algorithm>

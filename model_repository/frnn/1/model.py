@@ -6,11 +6,11 @@ import numpy as np
 
 from exatrkx.contract import FRNN
 from exatrkx.serving.adapter import Arrays, Step
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges
 
 
 class TritonPythonModel(Step):
-    """Serves `exatrkx.stages.neighbours.fixed_radius_edges`."""
+    """Serves `exatrkx.stages.edges.fixed_radius_edges`."""
 
     spec = FRNN
 

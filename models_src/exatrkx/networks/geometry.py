@@ -19,17 +19,17 @@ import math
 import torch
 from torch import Tensor  # at run time too: TorchScript evaluates the annotations
 
-from exatrkx.networks import scales
+from exatrkx.networks import tables
 
 
 def node_table(features: Tensor) -> Tensor:
-    """[N,3] -> [N,8]: the table of nodes with the columns named in `exatrkx.networks.scales`.
+    """[N,3] -> [N,8]: the table of nodes with the columns named in `exatrkx.networks.tables`.
 
     The first four, r, z, η and tanh η, are the networks' features of a spacepoint. They are without φ: the detector
     looks the same from all around.
     """
     r, z, phi = features[:, 0], features[:, 2], features[:, 1] * math.pi
-    eta = torch.asinh(z / r.clamp(min=scales.SMALLEST_R))  # pseudorapidity as seen from the detector's centre
+    eta = torch.asinh(z / r.clamp(min=tables.SMALLEST_R))  # pseudorapidity as seen from the detector's centre
     distance = r.square() + z.square()
     x, y = r * torch.cos(phi), r * torch.sin(phi)
     return torch.stack((r, z, eta, torch.tanh(eta), features[:, 1], distance, x, y), dim=1)
@@ -55,19 +55,19 @@ def edge_features(start: Tensor, end: Tensor) -> Tensor:
 
     Source: the doublet quantities of Ju et al., Eur. Phys. J. C 81 (2021) 876, with both slopes compressed by asinh.
     """
-    found = start.new_empty((scales.NUM_EDGE_INPUTS, start.size(1)))
-    nodes = scales.NUM_NODE_FEATURES
+    found = start.new_empty((tables.NUM_EDGE_INPUTS, start.size(1)))
+    nodes = tables.NUM_NODE_FEATURES
     found[:nodes] = start[:nodes]
     found[nodes : 2 * nodes] = end[:nodes]
     pair = found[2 * nodes :]  # Δr, Δz, Δη, Δφ, tanh 10 Δφ, curvature, intercept, length
     torch.sub(found[nodes : 2 * nodes - 1], found[: nodes - 1], out=pair[:3])
     dr, dz = pair[0], pair[1]
-    dphi = end[scales.PHI] - start[scales.PHI]
+    dphi = end[tables.PHI] - start[tables.PHI]
     torch.sub(dphi, torch.round(dphi / 2.0), alpha=2.0, out=pair[3])  # in units of π: the short way round
     torch.tanh(pair[3] * 10.0, out=pair[4])  # most edges have |Δφ| < 0.1 π: resolve them
-    step = torch.where(dr >= 0, dr.clamp(min=scales.SMALLEST_R), dr.clamp(max=-scales.SMALLEST_R))
-    torch.mul(pair[3] / step, math.pi / scales.CURVATURE_SCALE, out=pair[5])
-    torch.div(found[scales.Z] - found[scales.R] * dz / step, scales.VERTEX_SCALE, out=pair[6])
+    step = torch.where(dr >= 0, dr.clamp(min=tables.SMALLEST_R), dr.clamp(max=-tables.SMALLEST_R))
+    torch.mul(pair[3] / step, math.pi / tables.CURVATURE_SCALE, out=pair[5])
+    torch.div(found[tables.Z] - found[tables.R] * dz / step, tables.VERTEX_SCALE, out=pair[6])
     torch.copysign(asinh_of_magnitude(pair[5:7]), pair[5:7], out=pair[5:7])
     torch.sqrt(dr.square() + dz.square(), out=pair[7])
     return found
@@ -80,24 +80,24 @@ def segments(start: Tensor, end: Tensor) -> Tensor:
     the beam line and both spacepoints, polar angle against the beam along the arc, z where the helix began, the polar
     angle's sine, the chord's logarithm, and the radius at which the segment ends.
     """
-    found = start.new_empty((scales.NUM_SEGMENT_COLUMNS, start.size(1)))
-    x, y, r = start[scales.X], start[scales.Y], start[scales.R].clamp(min=scales.SMALLEST_R)
-    dx, dy, dz = end[scales.X] - x, end[scales.Y] - y, end[scales.Z] - start[scales.Z]
-    chord = found[scales.CHORD]
-    torch.clamp((dx.square() + dy.square()).sqrt(), min=scales.SHORTEST_CHORD, out=chord)
-    torch.div(dx, chord, out=found[scales.DIRECTION_X])
-    torch.div(dy, chord, out=found[scales.DIRECTION_Y])
+    found = start.new_empty((tables.NUM_SEGMENT_COLUMNS, start.size(1)))
+    x, y, r = start[tables.X], start[tables.Y], start[tables.R].clamp(min=tables.SMALLEST_R)
+    dx, dy, dz = end[tables.X] - x, end[tables.Y] - y, end[tables.Z] - start[tables.Z]
+    chord = found[tables.CHORD]
+    torch.clamp((dx.square() + dy.square()).sqrt(), min=tables.SHORTEST_CHORD, out=chord)
+    torch.div(dx, chord, out=found[tables.DIRECTION_X])
+    torch.div(dy, chord, out=found[tables.DIRECTION_Y])
     # By the law of sines: the chord is 2R sin(Δφ), and the cross product r₁ r₂ sin(Δφ).
-    cross = x * end[scales.Y] - y * end[scales.X]
-    curvature = found[scales.CURVATURE]
-    torch.div(2.0 * cross, chord * r * end[scales.R].clamp(min=scales.SMALLEST_R), out=curvature)
+    cross = x * end[tables.Y] - y * end[tables.X]
+    curvature = found[tables.CURVATURE]
+    torch.div(2.0 * cross, chord * r * end[tables.R].clamp(min=tables.SMALLEST_R), out=curvature)
     arc = _arc(chord, curvature)
-    torch.atan2(arc, dz, out=found[scales.POLAR_ANGLE])
-    intercept = start[scales.Z] - dz / arc * _arc(r, curvature)
-    torch.clamp(intercept, -scales.FARTHEST_INTERCEPT, scales.FARTHEST_INTERCEPT, out=found[scales.INTERCEPT])
-    torch.sin(found[scales.POLAR_ANGLE], out=found[scales.SINE])
-    torch.log(chord, out=found[scales.LOG_CHORD])
-    found[scales.END_RADIUS] = end[scales.R]
+    torch.atan2(arc, dz, out=found[tables.POLAR_ANGLE])
+    intercept = start[tables.Z] - dz / arc * _arc(r, curvature)
+    torch.clamp(intercept, -tables.FARTHEST_INTERCEPT, tables.FARTHEST_INTERCEPT, out=found[tables.INTERCEPT])
+    torch.sin(found[tables.POLAR_ANGLE], out=found[tables.SINE])
+    torch.log(chord, out=found[tables.LOG_CHORD])
+    found[tables.END_RADIUS] = end[tables.R]
     return found
 
 
@@ -108,33 +108,33 @@ def _arc(chord: Tensor, curvature: Tensor) -> Tensor:
 
 
 def triplet_features(first: Tensor, second: Tensor) -> Tensor:
-    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which scales."""
-    found = first.new_empty((scales.NUM_TRIPLET_FEATURES, first.size(1)))
+    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which tables."""
+    found = first.new_empty((tables.NUM_TRIPLET_FEATURES, first.size(1)))
     cosine = found[13]
     ax, ay, bx, by = (
-        first[scales.DIRECTION_X],
-        first[scales.DIRECTION_Y],
-        second[scales.DIRECTION_X],
-        second[scales.DIRECTION_Y],
+        first[tables.DIRECTION_X],
+        first[tables.DIRECTION_Y],
+        second[tables.DIRECTION_X],
+        second[tables.DIRECTION_Y],
     )
     torch.add(ax * bx, ay * by, out=cosine)
-    a, b = first[scales.CHORD], second[scales.CHORD]
-    whole = (a.square() + b.square() + 2.0 * a * b * cosine).clamp(min=scales.SHORTEST_CHORD**2).sqrt()
-    mean = 0.5 * (first[scales.CURVATURE] + second[scales.CURVATURE])
+    a, b = first[tables.CHORD], second[tables.CHORD]
+    whole = (a.square() + b.square() + 2.0 * a * b * cosine).clamp(min=tables.SHORTEST_CHORD**2).sqrt()
+    mean = 0.5 * (first[tables.CURVATURE] + second[tables.CURVATURE])
     # The circle through all three spacepoints knows nothing of the beam line.
     free = 2.0 * (ax * by - ay * bx) / whole
-    torch.div(second[scales.CURVATURE] - first[scales.CURVATURE], scales.CURVATURE_STEP, out=found[4])
-    torch.div(free - mean, scales.CURVATURE_STEP, out=found[5])
-    torch.div(second[scales.POLAR_ANGLE] - first[scales.POLAR_ANGLE], scales.POLAR_STEP, out=found[6])
-    torch.div(second[scales.INTERCEPT] - first[scales.INTERCEPT], scales.INTERCEPT_STEP, out=found[7])
+    torch.div(second[tables.CURVATURE] - first[tables.CURVATURE], tables.CURVATURE_STEP, out=found[4])
+    torch.div(free - mean, tables.CURVATURE_STEP, out=found[5])
+    torch.div(second[tables.POLAR_ANGLE] - first[tables.POLAR_ANGLE], tables.POLAR_STEP, out=found[6])
+    torch.div(second[tables.INTERCEPT] - first[tables.INTERCEPT], tables.INTERCEPT_STEP, out=found[7])
     found[8] = mean
     magnitude = asinh_of_magnitude(found[4:9])
     torch.copysign(magnitude[:4], found[4:8], out=found[:4])
     found[4:9] = magnitude
-    found[9] = first[scales.LOG_CHORD]
-    found[10] = second[scales.LOG_CHORD]
-    found[11] = first[scales.END_RADIUS]
-    found[12] = first[scales.SINE]
+    found[9] = first[tables.LOG_CHORD]
+    found[10] = second[tables.LOG_CHORD]
+    found[11] = first[tables.END_RADIUS]
+    found[12] = first[tables.SINE]
     return found
 
 

@@ -13,9 +13,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn  # Tensor at run time too: TorchScript evaluates the annotations
 
-from exatrkx.networks import scales
-from exatrkx.networks.blocks import block_rows, loops_survive_tracing, perceptron
+from exatrkx.networks import tables
 from exatrkx.networks.geometry import edge_features, node_table, outwards
+from exatrkx.networks.tables import block_rows, loops_survive_tracing, perceptron
 
 
 def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
@@ -39,7 +39,7 @@ def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
 class EdgeInput(nn.Module):
     """The first layer of an edge network: W₁ node(inner) + W₂ node(outer) + W₃ edge + b, then LayerNorm and ReLU.
 
-    One linear layer on the concatenation of the three; `weights` are those of `exatrkx.networks.blocks.perceptron`.
+    One linear layer on the concatenation of the three; `weights` are those of `exatrkx.networks.tables.perceptron`.
     """
 
     def __init__(self, node_size: int, edge_size: int, hidden: int) -> None:
@@ -95,7 +95,7 @@ class Embedding(nn.Module):
         self.block_rows = 0
         self.circles = circles
         outputs = dimension - circles
-        self.mlp = mlp([scales.NUM_NODE_FEATURES, *[hidden] * (layers - 1), outputs], final_activation=False)
+        self.mlp = mlp([tables.NUM_NODE_FEATURES, *[hidden] * (layers - 1), outputs], final_activation=False)
 
     def forward(self, features: Tensor) -> Tensor:
         place = _places(node_table(features), list(self.mlp.parameters()), self.block_rows)  # [N, dimension - circles]
@@ -109,7 +109,7 @@ def _places(nodes: Tensor, weights: list[Tensor], rows: int) -> Tensor:
     rows = block_rows(nodes, rows)
     found = nodes.new_empty((nodes.size(0), weights[-1].size(0)))
     for begin in range(0, nodes.size(0), rows):
-        found[begin : begin + rows] = perceptron(nodes[begin : begin + rows, : scales.NUM_NODE_FEATURES], weights)
+        found[begin : begin + rows] = perceptron(nodes[begin : begin + rows, : tables.NUM_NODE_FEATURES], weights)
     return found
 
 
@@ -128,7 +128,7 @@ class EdgeFilter(nn.Module):
     def __init__(self, *, hidden: int = 64, layers: int = 3) -> None:
         super().__init__()
         self.block_rows = 0
-        self.input = EdgeInput(scales.NUM_NODE_FEATURES, scales.NUM_EDGE_FEATURES, hidden)
+        self.input = EdgeInput(tables.NUM_NODE_FEATURES, tables.NUM_EDGE_FEATURES, hidden)
         self.mlp = mlp([*[hidden] * (layers - 1), 1], final_activation=False)
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
@@ -139,10 +139,44 @@ class EdgeFilter(nn.Module):
 @loops_survive_tracing
 def _edge_scores(nodes: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
     rows = block_rows(nodes, rows)
-    distance = nodes[:, scales.DISTANCE].contiguous()
+    distance = nodes[:, tables.DISTANCE].contiguous()
     found = nodes.new_empty(edge_index.size(1))
     for begin in range(0, edge_index.size(1), rows):
         ends = outwards(distance, edge_index[:, begin : begin + rows])
         edges = edge_features(nodes.index_select(0, ends[0]).t(), nodes.index_select(0, ends[1]).t())  # [16,B]
         found[begin : begin + rows] = perceptron(edges.t(), weights).squeeze(1)
     return found
+
+
+@loops_survive_tracing
+def update_states(
+    states: Tensor, context: Tensor, update: list[Tensor], head: list[Tensor], rows: int
+) -> tuple[Tensor, Tensor]:
+    """The step after a round: the states in their new context, and what is read from them.
+
+    Args:
+        states: [E,size+C] and their context; written over, unless there are gradients.
+        context: [C,E] that takes the place of theirs.
+        update: parameters of a perceptron, [E,size+C] -> [E,size], whose output is added to the states.
+        head: those of another one, [E,size+C] -> [E,K], on what they are then.
+        rows: edges of a block; 0 for what suits the device.
+
+    Returns:
+        [E,size+C] states and their context, [K,E] of `head`.
+    """
+    rows = block_rows(states, rows)
+    size = update[-1].size(0)
+    after = torch.empty_like(states) if torch.is_grad_enabled() else states
+    found = states.new_empty((head[-1].size(0), states.size(0)))
+    for begin in range(0, states.size(0), rows):
+        end = min(begin + rows, states.size(0))
+        joined, around = states[begin:end], context[:, begin:end].t()
+        if torch.is_grad_enabled():
+            joined = torch.cat((joined[:, :size], around), dim=1)
+            joined = torch.cat((joined[:, :size] + perceptron(joined, update), around), dim=1)
+            after[begin:end] = joined
+        else:
+            joined[:, size:] = around
+            joined[:, :size] += perceptron(joined, update)
+        found[:, begin:end] = perceptron(joined, head).t()
+    return after, found

@@ -76,7 +76,7 @@ MOST_CELLS: Final = {1: 1 << 20, 2: 1 << 10, 3: 1 << 7}
 
 
 def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, max_edges: int) -> Array:
-    """[2,E] edges of a CuPy array; see `exatrkx.stages.neighbours`, which has checked the arguments."""
+    """[2,E] edges of a CuPy array; see `exatrkx.stages.edges`, which has checked the arguments."""
     import cupy  # noqa: PLC0415 - only where a CuPy array has come in
 
     with embedding.device:

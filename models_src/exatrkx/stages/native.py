@@ -64,7 +64,7 @@ def default_threads() -> int:
 def fixed_radius_edges(
     embedding: FloatArray, *, radius: float, max_neighbors: int, max_edges: int, threads: int | None = None
 ) -> IntArray:
-    """[2,E] edges; see `exatrkx.stages.neighbours.fixed_radius_edges`, which has looked at type and shape."""
+    """[2,E] edges; see `exatrkx.stages.edges.fixed_radius_edges`, which has looked at type and shape."""
     points = np.ascontiguousarray(embedding)
     return _edges(
         "exatrkx_fixed_radius_edges",

@@ -34,7 +34,7 @@ _SLACK: Final = 1 + 1e-9
 def fixed_radius_edges(
     embedding: npt.NDArray[np.float32], *, radius: float, max_neighbors: int, max_edges: int
 ) -> IntArray:
-    """[2,E] edges; see `exatrkx.stages.neighbours.fixed_radius_edges`, which has checked the arguments."""
+    """[2,E] edges; see `exatrkx.stages.edges.fixed_radius_edges`, which has checked the arguments."""
     num_nodes = len(embedding)
     pairs = np.empty(0, dtype=np.int64)
     if num_nodes > 1:

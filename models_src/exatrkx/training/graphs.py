@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 
 from exatrkx.networks.storage import hash_tensors
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges
 from exatrkx.working_point import logit
 
 if TYPE_CHECKING:

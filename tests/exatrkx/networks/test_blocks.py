@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import torch
 
-from exatrkx.networks.blocks import block_rows, perceptron
 from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
 from exatrkx.networks.storage import Network, load_network
+from exatrkx.networks.tables import block_rows, perceptron
 from exatrkx.networks.torchscript import inference, probe, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.working_point import WEIGHTS_DIR

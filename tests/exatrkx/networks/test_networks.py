@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from exatrkx.errors import ContractError
-from exatrkx.networks import scales
+from exatrkx.networks import tables
 from exatrkx.networks.geometry import edge_features, node_table, outwards
 from exatrkx.networks.mlp import EdgeFilter, EdgeInput, Embedding
 from exatrkx.networks.storage import load_network, save_network
@@ -99,10 +99,10 @@ def test_edge_features_take_the_short_way_round_and_survive_the_beam_axis() -> N
     features = torch.tensor([[0.1, 0.99, 0.0], [0.2, -0.99, 0.1], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     edge_index = torch.tensor([[1, 3], [0, 2]])
     nodes = node_table(features)
-    inner, outer = outwards(nodes[:, scales.DISTANCE], edge_index)
+    inner, outer = outwards(nodes[:, tables.DISTANCE], edge_index)
     edges = edge_features(nodes[inner].T, nodes[outer].T)
     assert inner.tolist()[0] == 0
-    assert math.isclose(edges[-scales.NUM_EDGE_FEATURES + 3, 0].item(), 0.02, abs_tol=1e-6)
+    assert math.isclose(edges[-tables.NUM_EDGE_FEATURES + 3, 0].item(), 0.02, abs_tol=1e-6)
     assert torch.isfinite(edges).all()
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from exatrkx.networks.geometry import asinh_of_magnitude, node_table, segments
-from exatrkx.networks.scales import (
+from exatrkx.networks.tables import (
     CHORD,
     CURVATURE,
     DIRECTION_X,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from exatrkx.networks.geometry import by_inner_node, continuations, triplet_features
-from exatrkx.networks.scales import NUM_SEGMENT_COLUMNS, NUM_TRIPLET_FEATURES
+from exatrkx.networks.tables import NUM_SEGMENT_COLUMNS, NUM_TRIPLET_FEATURES
 from tests.exatrkx.networks.test_segments import helix, segments_of
 
 NOTHING = torch.zeros(0, dtype=torch.int64)

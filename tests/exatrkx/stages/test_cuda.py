@@ -17,8 +17,7 @@ from exatrkx import checks
 from exatrkx.errors import ContractError, GraphTooLargeError
 from exatrkx.stages import cuda, reference
 from exatrkx.stages.cuda import plan_grid, source_directory
-from exatrkx.stages.edges import score_threshold, select_edges
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges, score_threshold, select_edges
 from exatrkx.stages.track_building import label_components
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from stage_cases import random_graph, tracks_embedding
 
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.stages import native
-from exatrkx.stages.edges import score_threshold
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges, score_threshold
 from exatrkx.stages.track_building import label_components
 
 if TYPE_CHECKING:

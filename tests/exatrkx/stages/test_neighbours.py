@@ -18,7 +18,7 @@ from stage_cases import IMPLEMENTATIONS, FloatArray, IntArray, fp32, running, tr
 
 from exatrkx.errors import ContractError, GraphTooLargeError
 from exatrkx.stages import native
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges
 
 NO_CAP: Final = 10**12
 NO_LIMIT: Final = 10**12
@@ -223,7 +223,7 @@ CROWD: Final = """
 import resource, sys
 import numpy as np
 from exatrkx.errors import GraphTooLargeError
-from exatrkx.stages.neighbours import fixed_radius_edges
+from exatrkx.stages.edges import fixed_radius_edges
 spacepoints, max_edges = int(sys.argv[1]), int(sys.argv[2])
 embedding = np.zeros((spacepoints, 8), dtype=np.float32)
 fixed_radius_edges(embedding[:10], radius=1.0, max_neighbors=50, max_edges=max_edges)

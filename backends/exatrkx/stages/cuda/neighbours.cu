@@ -1,4 +1,4 @@
-// Fixed-radius neighbours: exatrkx/stages/neighbours.py says what the graph is, exatrkx/stages/cuda.py calls these in turn.
+// Fixed-radius neighbours: exatrkx/stages/edges.py says what the graph is, exatrkx/stages/cuda.py calls these in turn.
 //
 // `points` [count, dims] are in the order of their cells, `index` holds the spacepoint that each of them is.
 #include "distance.cuh"
