@@ -108,7 +108,7 @@ def _arc(chord: Tensor, curvature: Tensor) -> Tensor:
 
 
 def triplet_features(first: Tensor, second: Tensor) -> Tensor:
-    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which tables."""
+    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which scales."""
     found = first.new_empty((tables.NUM_TRIPLET_FEATURES, first.size(1)))
     cosine = found[13]
     ax, ay, bx, by = (
