@@ -80,11 +80,8 @@ def run_one(options: argparse.Namespace) -> int:
     result = phase(Check(options.device, options.output, options.bundle))
     write_json(options.output / f"{options.only}.json", result)
     # A server that did not start hides no other one, but fails its phase.
-    return (
-        1
-        if isinstance(result, dict) and any("error" in mode for mode in result.values() if isinstance(mode, dict))
-        else 0
-    )
+    parts = result.values() if isinstance(result, dict) else ()
+    return int(any("error" in part for part in parts if isinstance(part, dict)))
 
 
 def main() -> int:
