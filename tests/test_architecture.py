@@ -34,7 +34,8 @@ PACKAGES: Final = {
 
 ROOMS: Final = (
     ("exatrkx.errors",),
-    ("exatrkx.commands",),
+    ("exatrkx.files",),
+    ("exatrkx.commands", "exatrkx.journal"),
     ("exatrkx.contract", "exatrkx.arrays", "exatrkx.working_point", "exatrkx.project_files"),
     ("exatrkx.checks",),
     ("exatrkx.events",),

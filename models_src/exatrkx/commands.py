@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Final
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from exatrkx import __version__
 from exatrkx.errors import ExatrkxError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
+    from types import FrameType
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 failed, 2 the command line or a file that it names is at fault, "
-    "3 a server that was asked cannot be reached or fails, 130 interrupted, 143 terminated."
+    "3 a server that was asked cannot be reached or fails, 130 interrupted, "
+    "141 nobody reads the output, 143 terminated."
 )
 """`exatrkx.errors.ExitCode` for the last lines of a `--help`."""
 
@@ -43,50 +48,116 @@ def program(name: str) -> str:
     return typed if typed.startswith(f"{ALL} ") else name
 
 
-def run_command(
-    name: str, work: Callable[[], object], expected: tuple[type[Exception], ...] = (ExatrkxError, OSError)
-) -> int:
-    """Exit code of a command's work; the reason of a failure goes to standard error, after the command's name.
+def run_command(name: str, work: Callable[[], object]) -> int:
+    """Exit code of a command's work; the reason of a failure goes to standard error in a line, after the command's name.
+
+    A reason is what a person, a file, a disk, a network or a signal does; its notes (`add_note`) follow it in the line.
+    A bug keeps its traceback. SIGINT and SIGTERM end the work by an exception, unless the command handles them itself.
 
     Args:
         name: of the command, unless it is run by `exatrkx`; see `program`.
         work: what it does; may return an `ExitCode` of its own.
-        expected: errors that are a reason, not a bug; a bug keeps its traceback.
     """
     name = program(name)
-    try:
-        result = work()
-    except ModuleNotFoundError as error:
-        module = (error.name or "").partition(".")[0]
-        extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
-        if extra is None:
-            raise
-        print(f"{name}: {error}: pip install '{ALL}[{extra}]'", file=sys.stderr)
-        return ExitCode.FAILED
-    except expected as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return error.exit_code if isinstance(error, ExatrkxError) else ExitCode.FAILED
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not know every letter, nor a file's name be text
+        sys.stdout.reconfigure(errors="backslashreplace")
+    with StopSignals() as signals:
+        try:
+            try:
+                result = work()
+            except SystemExit:  # of --help, too
+                _flush()
+                raise
+            _flush()
+        except BaseException as error:
+            # A library may have made another error of the signal's.
+            reason = _reason(_STOPS[signals.received]() if signals.received else error)
+            if reason is None:
+                raise
+            _tell(name, *reason, *getattr(error, "__notes__", ()))
+            return reason[0]
     return result if isinstance(result, ExitCode) else ExitCode.DONE
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write several files, all of them or none: each beside its place first, then every one renamed.
+def _flush() -> None:
+    """Bring out what was printed: here, and not when Python ends, so that a full disk or a closed pipe is told."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
-    Raises:
-        OSError: one cannot be written; every file is as it was then.
-    """
-    unfinished = {path: path.with_name(f".{path.name}.{os.getpid()}.partial") for path in contents}
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as an exception that `except Exception` lets pass."""
+
+
+class StopSignals:
+    """SIGINT and SIGTERM as exceptions within a `with`, and which of them came; handlers of others are left alone."""
+
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                    self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        first, self.received = self.received is None, signal.Signals(number)
+        if first or number == signal.SIGINT:  # a second SIGTERM must not cut the clean end short
+            raise _STOPS[number]
+
+
+_STOPS: Final[dict[int, type[KeyboardInterrupt]]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
+
+
+def _reason(error: BaseException) -> tuple[ExitCode, str] | None:
+    """Exit code and text of an error that is a reason; None of a bug, and of what ends Python."""
+    if isinstance(error, Terminated):
+        return ExitCode.TERMINATED, "terminated"
+    if isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED, "interrupted"
+    if isinstance(error, ModuleNotFoundError):
+        module = (error.name or "").partition(".")[0]
+        extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
+        return (ExitCode.FAILED, f"{error}: pip install '{ALL}[{extra}]'") if extra else None
+    if isinstance(error, ExatrkxError):
+        return error.exit_code, str(error)
+    if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
+        return ExitCode.CLOSED_PIPE, ""
+    if isinstance(error, MemoryError):
+        return ExitCode.FAILED, f"out of memory: {error}" if str(error) else "out of memory"
+    if isinstance(error, OSError):
+        known = error.filename is not None and error.strerror is not None
+        return ExitCode.FAILED, f"{error.filename}: {error.strerror}" if known else str(error)
+    return None
+
+
+def _is_closed(stream: TextIO) -> bool:
+    """Whether nobody reads a stream any more. What is left to write to it then goes nowhere, without a complaint."""
     try:
-        for path, content in contents.items():
-            unfinished[path].write_bytes(content)
-        for path, whole in unfinished.items():
-            whole.replace(path)
-    finally:
-        for partial in unfinished.values():
-            partial.unlink(missing_ok=True)
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return True
+    return False
+
+
+def _tell(name: str, code: ExitCode, *texts: str) -> None:
+    """One line on standard error; none where there is nothing to tell."""
+    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
+    if lines:
+        with suppress(OSError):
+            print(f"{name}: {'; '.join(lines)}", file=sys.stderr)
+    if sys.stderr is not None:
+        _is_closed(sys.stderr)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:

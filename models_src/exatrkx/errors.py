@@ -18,6 +18,8 @@ class ExitCode(IntEnum):
     """A server that was asked cannot be reached, does not fit or fails."""
     INTERRUPTED = 130
     """SIGINT (Ctrl-C); 128 and the signal's number, as in a shell."""
+    CLOSED_PIPE = 141
+    """Nobody reads standard output any more, as in `… | head`: SIGPIPE."""
     TERMINATED = 143
     """SIGTERM."""
 
@@ -40,6 +42,16 @@ class EventFormatError(ExatrkxError, ValueError):
 
 class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
+
+
+class OutputError(ExatrkxError, OSError):
+    """An output cannot be written, as on a full disk; what was there under its name still is."""
+
+
+class OutputRefusedError(ExatrkxError, ValueError):
+    """An output would destroy an input or other output, or is of another run; nothing was read or computed for it."""
+
+    exit_code = ExitCode.USAGE
 
 
 class SimulationError(ExatrkxError):

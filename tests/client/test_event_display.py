@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from exatrkx.events.event import Event
-from exatrkx.events.parquet import write_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.tracks import TracksWriter
 from exatrkx_client import event_display, event_figure
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from exatrkx.events.event import Event, features, positions
-from exatrkx.events.parquet import write_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.saved_tracks import read_labels
 from exatrkx_client import TrackingClient, find_tracks
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pytest
 
-from exatrkx.events.parquet import write_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.readers import read_events
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 
 from exatrkx import __version__
 from exatrkx.commands import EXIT_CODES, add_version, run_command
-from exatrkx.errors import ContractError, EventFormatError, ExatrkxError, ExitCode, SimulationError
+from exatrkx.errors import ExatrkxError, ExitCode
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ERRORS: Final = ("exatrkx.errors", "exatrkx_client.errors", "exatrkx_server.errors", "exatrkx_perf.errors")
@@ -82,15 +82,6 @@ def test_an_operating_systems_error_is_a_reason(tmp_path: Path, capsys: pytest.C
 def test_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
         run_command("a-command", lambda: 1 // 0)
-
-
-@pytest.mark.parametrize("error", [ContractError, EventFormatError, SimulationError])
-def test_a_command_may_expect_less(error: type[Exception]) -> None:
-    def work() -> None:
-        raise error("not expected")
-
-    with pytest.raises(error):
-        run_command("a-command", work, expected=(OSError,))
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tiny_networks import clumps
 
 from exatrkx.events.event import features
-from exatrkx.events.parquet import write_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.readers import read_events
 from exatrkx_perf import EVENTS
 from exatrkx_perf.commands import figures

@@ -12,8 +12,7 @@ The `hit_` and `particle_` columns are null where nothing is known of an event's
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -55,29 +54,11 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def write_events(path: str | Path, events: Iterable[Event]) -> int:
-    """Write events to a Parquet file as they come; the file appears under its name only when all are in it.
-
-    Returns:
-        How many events were written.
-
-    Raises:
-        EventFormatError: an event's arrays differ in length, or an index points outside them.
-    """
-    path = Path(path)
-    count = 0
-    with _renamed_when_whole(path) as unfinished, _writer(unfinished) as writer:
-        for event in events:
-            writer.write_table(_row(path, event), row_group_size=1)
-            count += 1
-    return count
-
-
 def read_events(path: str | Path, indices: Sequence[int] | None = None) -> Iterator[Event]:
     """Read events one after the other, each only when it is asked for.
 
     Args:
-        path: a file that `write_events` wrote.
+        path: a file that `exatrkx.events.parquet_writer` wrote.
         indices: places of the wanted events in the file, from 0, in the order in which they are wanted; all of them
             unless given.
 
@@ -104,58 +85,6 @@ def count_events(path: str | Path) -> int:
     """
     with _open(path) as file:
         return int(file.metadata.num_rows)
-
-
-@contextmanager
-def _renamed_when_whole(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder, renamed on success and removed on failure."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _writer(path: Path) -> Any:
-    values = {field.name: field.type.value_type for field in SCHEMA if pa.types.is_list(field.type)}
-    encodings = {
-        f"{name}.list.element": "BYTE_STREAM_SPLIT" if pa.types.is_floating(kind) else "DELTA_BINARY_PACKED"
-        for name, kind in values.items()
-        if not pa.types.is_boolean(kind)
-    }
-    return pq.ParquetWriter(
-        path,
-        SCHEMA,
-        compression="zstd",
-        compression_level=9,
-        use_dictionary=False,
-        write_statistics=False,
-        column_encoding=encodings,
-    )
-
-
-def _row(path: Path, event: Event) -> Any:
-    """The event as a table of one row."""
-    values: dict[str, Any] = {name: getattr(event, name) for name in POSITIONS}
-    if event.truth is not None:
-        values |= {column: getattr(event.truth, name) for name, column in HITS.items()}
-        values |= {column: getattr(event.truth.particles, name) for name, column in PARTICLES.items()}
-    _check(path, event.event_id, values)
-    columns = [pa.array([event.event_id], pa.int64())]
-    for field in SCHEMA:
-        if field.name != "event_id":
-            value = values.get(field.name)
-            flat = None if value is None else pa.array(value, field.type.value_type)
-            columns.append(_list_of(flat, field.type))
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
-
-
-def _list_of(flat: Any | None, kind: Any) -> Any:
-    """One list, of these values or null."""
-    if flat is None:
-        return pa.array([None], kind)
-    return pa.ListArray.from_arrays(pa.array([0, len(flat)], pa.int32()), flat)
 
 
 @contextmanager
@@ -198,7 +127,21 @@ def _event(path: str | Path, row: Any) -> Event:
             if cell.values.null_count:
                 raise EventFormatError(f"{path}: event {event_id}: column {field.name!r} has nulls among its values")
             values[field.name] = cell.values.to_numpy(zero_copy_only=False)
-    _check(path, event_id, values)
+    check_columns(path, event_id, values)
+    return event_of_columns(event_id, values)
+
+
+def columns_of(event: Event) -> dict[str, Any]:
+    """The arrays of an event by the names of their columns; those of its truth only where it is known."""
+    values: dict[str, Any] = {name: getattr(event, name) for name in POSITIONS}
+    if event.truth is not None:
+        values |= {column: getattr(event.truth, name) for name, column in HITS.items()}
+        values |= {column: getattr(event.truth.particles, name) for name, column in PARTICLES.items()}
+    return values
+
+
+def event_of_columns(event_id: int, values: Mapping[str, Any]) -> Event:
+    """The event whose arrays these are; see `columns_of`."""
     truth = None
     if HITS["order"] in values:
         truth = Truth(
@@ -208,7 +151,7 @@ def _event(path: str | Path, row: Any) -> Event:
     return Event(event_id=event_id, **{name: values[name] for name in POSITIONS}, truth=truth)
 
 
-def _check(path: str | Path, event_id: int, values: dict[str, Any]) -> None:
+def check_columns(path: str | Path, event_id: int, values: Mapping[str, Any]) -> None:
     """Raise EventFormatError unless lengths agree, indices point at something, and truth is all there or all null."""
     where = f"{path}: event {event_id}"
     known = [name for name in (*HITS.values(), *PARTICLES.values()) if name in values]

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, IntArray
+from exatrkx.files import named, whole_file
 
 Per = Literal["spacepoint", "track"]
 
@@ -44,7 +44,9 @@ _SECONDS: Final = pa.field("seconds", pa.float32())
 
 
 class TracksWriter:
-    """Writes the tracks of one event after the other; a context manager, after which the file is complete.
+    """Writes the tracks of one event after the other; a context manager, after which the file is there, and whole.
+
+    If the `with` ends with an error, there is no file, or the one that was there before.
 
     | per | columns |
     |---|---|
@@ -54,8 +56,9 @@ class TracksWriter:
     Either has a column `seconds` more where `timed`: the time that the event took, in each of its rows. An event
     without rows has none.
 
-    Raises (on making, on writing and at the end):
-        EventFormatError: the file's name ends in neither `.parquet` nor `.csv`, or it cannot be written.
+    Raises:
+        EventFormatError: the file's name ends in neither `.parquet` nor `.csv`.
+        OutputError (at the beginning of the `with`, on writing and at the end): it cannot be written.
     """
 
     def __init__(self, file: Path, per: Per = "spacepoint", *, timed: bool = False) -> None:
@@ -69,21 +72,27 @@ class TracksWriter:
             schema = schema.set(2, pa.field("spacepoints", pa.string()))
         self._schema = schema.append(_SECONDS) if timed else schema
         self._waiting: list[pa.Table] = []
-        with self._named_failures():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._writer: Any = (pa_csv.CSVWriter if self._as_text else pq.ParquetWriter)(str(file), self._schema)
 
     def __enter__(self) -> Self:
+        with named(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stream = stack.enter_context(whole_file(self._file))
+            self._writer: Any = (pa_csv.CSVWriter if self._as_text else pq.ParquetWriter)(stream, self._schema)
+            stack.callback(self._writer.close)
+            self._opened = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._named_failures():
-            try:
+        try:
+            if error is None:
                 self._flush()
-            finally:
-                self._writer.close()
+        except BaseException as failure:
+            self._opened.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._opened.__exit__(kind, error, traceback)
 
     def write(self, event: Event, labels: IntArray, seconds: float | None = None) -> None:
         """Add one event.
@@ -100,15 +109,7 @@ class TracksWriter:
             columns["seconds"] = np.full(len(columns["label"]), seconds, dtype=np.float32)
         self._waiting.append(pa.table(columns, schema=self._schema))
         if sum(table.num_rows for table in self._waiting) >= _ROWS_AT_ONCE:
-            with self._named_failures():
-                self._flush()
-
-    @contextmanager
-    def _named_failures(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as failure:  # such as a full disk
-            raise EventFormatError(f"{self._file}: cannot be written: {failure}") from failure
+            self._flush()
 
     def _flush(self) -> None:
         if self._waiting:

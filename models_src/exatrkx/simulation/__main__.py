@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
-from exatrkx.events.parquet import write_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
 
 

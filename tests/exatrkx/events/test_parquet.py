@@ -15,9 +15,10 @@ from handmade import event, particles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exatrkx.errors import EventFormatError
+from exatrkx.errors import EventFormatError, OutputError
 from exatrkx.events.event import Event, Particles, Truth
-from exatrkx.events.parquet import SCHEMA, count_events, read_events, write_events
+from exatrkx.events.parquet import SCHEMA, count_events, read_events
+from exatrkx.events.parquet_writer import write_events
 
 
 def assert_same(found: Event, expected: Event) -> None:
@@ -172,7 +173,7 @@ def test_the_file_appears_when_whole(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match=r"events\.parquet: cannot be written: No such file"):
         write_events(tmp_path / "none" / "events.parquet", [])
 
 

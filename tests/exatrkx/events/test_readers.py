@@ -11,7 +11,7 @@ import pytest
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, features
-from exatrkx.events.parquet import write_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.readers import count_events, event_files, read_events
 
 HITS = """hit_id,x,y,z,volume_id,layer_id,module_id

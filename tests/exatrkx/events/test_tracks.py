@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exatrkx.errors import EventFormatError
+from exatrkx.errors import EventFormatError, OutputError
 from exatrkx.events.event import Event
 from exatrkx.events.event import IntArray as Labels
 from exatrkx.events.saved_tracks import SavedTracks, read_labels
@@ -144,15 +144,18 @@ def test_columns_that_no_writer_of_ours_makes(tmp_path: Path, column: str, value
 
 
 @every_format
-def test_what_was_found_before_an_error_is_kept(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("before", [None, b"of an earlier run"])
+def test_an_error_leaves_what_was_there(tmp_path: Path, suffix: str, before: bytes | None) -> None:
     def interrupted() -> None:
         with TracksWriter(tmp_path / f"t{suffix}") as writer:
             writer.write(event_of(0, 2), labels_of(0, 0))
             raise RuntimeError("interrupted")
 
+    if before is not None:
+        (tmp_path / f"t{suffix}").write_bytes(before)
     with pytest.raises(RuntimeError, match="interrupted"):
         interrupted()
-    assert read_labels(tmp_path / f"t{suffix}", event_of(0, 2)).tolist() == [0, 0]
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == ([] if before is None else [before])
 
 
 def test_many_small_events_share_a_row_group(tmp_path: Path) -> None:
@@ -170,15 +173,15 @@ def test_only_two_formats_are_known(tmp_path: Path, name: str) -> None:
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EventFormatError, match="cannot be written"):
-        TracksWriter(tmp_path / "file" / "tracks.csv")
+    with pytest.raises(OutputError, match="cannot be written"), TracksWriter(tmp_path / "file" / "tracks.csv"):
+        pass
 
 
 @every_format
 def test_a_disk_that_is_full(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"tracks{suffix}"
     file.symlink_to("/dev/full")
-    with pytest.raises(EventFormatError, match=rf"tracks\{suffix}: cannot be written: .*No space left"):
+    with pytest.raises(OutputError, match=rf"tracks\{suffix}: cannot be written: .*No space left"):
         write_one(file)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from exatrkx.events.parquet import read_events, write_events
+from exatrkx.events.parquet import read_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import mismatches, read_metadata, save_network
 from exatrkx.pipeline import Pipeline

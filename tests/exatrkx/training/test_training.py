@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from exatrkx.events.parquet import read_events, write_events
+from exatrkx.events.parquet import read_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import load_network
 from exatrkx.pipeline import Pipeline

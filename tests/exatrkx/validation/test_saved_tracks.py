@@ -16,7 +16,8 @@ import pytest
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, IntArray
-from exatrkx.events.parquet import read_events, write_events
+from exatrkx.events.parquet import read_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.tracks import Per, TracksWriter
 from exatrkx.events.truth import require_truth
 from exatrkx.performance.metrics import track_metrics

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from exatrkx.events.event import Event
-from exatrkx.events.parquet import read_events, write_events
+from exatrkx.events.parquet import read_events
+from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.truth import require_truth
 from exatrkx.performance.selection import TARGET, ParticleSelection
 from exatrkx.pipeline import Pipeline
