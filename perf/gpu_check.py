@@ -86,8 +86,11 @@ def run_one(options: argparse.Namespace) -> int:
 
 def main() -> int:
     """The command line; returns the exit code: 1 where a phase failed."""
+    from exatrkx.commands import run_command  # noqa: PLC0415 - after the path is set
+    from exatrkx.errors import ExitCode  # noqa: PLC0415
+
     options = parse()
-    return run_one(options) if options.only else run_all(options)
+    return run_command("gpu_check.py", lambda: ExitCode(run_one(options) if options.only else run_all(options)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Final, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.files import check_outputs
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
         from exatrkx_acts.plots import write_plots  # noqa: PLC0415
 
         plot_settings()  # that plots cannot be drawn is told before the events are made
-        options.output.mkdir(parents=True, exist_ok=True)
+        check_outputs([options.output / "tracks.csv"])
     retry = Retry(attempts=options.attempts)
     with TrackingClient(options.url, options.model, options.protocol, options.timeout, retry) as client:
         if options.fallback is None and not options.skip_failed:

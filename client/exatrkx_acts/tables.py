@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from exatrkx.files import named, write_files
 from exatrkx_acts.performance import Performance
 
 
@@ -15,7 +17,6 @@ def write_tables(performance: Performance, folder: Path) -> list[Path]:
     `tracks.csv` has the ratios, in bins and over all, with 95 % intervals; `parameters.csv` centre and width of each
     residual and pull; `histograms.csv` their bins.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     values = list(performance.distributions())
     tables: dict[str, tuple[str, Iterable[Sequence[object]]]] = {
         "tracks.csv": ("ratio low_edge high_edge numerator denominator low high", _ratios(performance)),
@@ -32,12 +33,19 @@ def write_tables(performance: Performance, folder: Path) -> list[Path]:
             ),
         ),
     }
-    for name, (header, rows) in tables.items():
-        with (folder / name).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(header.split())
-            writer.writerows(rows)
-    return [folder / name for name in tables]
+    files = {folder / name: _csv(header.split(), rows) for name, (header, rows) in tables.items()}
+    with named(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_files(files)
+    return list(files)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _ratios(performance: Performance) -> Iterable[Sequence[object]]:

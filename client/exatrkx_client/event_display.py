@@ -14,8 +14,9 @@ from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
-from exatrkx.events.readers import read_events
+from exatrkx.events.readers import input_files, read_events
 from exatrkx.events.saved_tracks import read_labels
+from exatrkx.files import check_outputs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,10 +29,11 @@ def display(options: argparse.Namespace) -> None:
     """Draw the event that the command line asks for, and say what is in it.
 
     Raises:
-        EventFormatError: events, tracks or output are not as they should be; the text gives the reason.
+        ExatrkxError: events, tracks or output are not as they should be; the text gives the reason.
     """
     from exatrkx_client.event_figure import draw, save  # noqa: PLC0415 - `--help` needs no matplotlib
 
+    check_outputs([options.output], [*input_files(options.events), options.tracks])
     event = find_event(options.events, options.event)
     labels = read_labels(options.tracks, event)
     save(draw(event, labels), options.output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exatrkx.contract import NOISE_LABEL
-from exatrkx.errors import EventFormatError
+from exatrkx.errors import OutputRefusedError
 from exatrkx.events.event import Event, IntArray
 from exatrkx.events.tracks import group_by_label
+from exatrkx.files import write_files
 
 _NOISE: Final = "#b8bcc4"
 _INK: Final = "#2b2f36"
@@ -75,13 +77,15 @@ def save(figure: Figure, file: Path) -> None:
     """Write the figure, in the format that the file's name says.
 
     Raises:
-        EventFormatError: matplotlib does not know that format, or the file cannot be written.
+        OutputRefusedError: matplotlib does not know that format.
+        OutputError: the file cannot be written.
     """
+    drawn = io.BytesIO()
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, dpi=150)
-    except (ValueError, OSError) as error:
-        raise EventFormatError(f"{file}: {error}") from error
+        figure.savefig(drawn, format=file.suffix.removeprefix(".") or "png", dpi=150)
+    except ValueError as error:
+        raise OutputRefusedError(f"{file}: {error}") from error
+    write_files({file: drawn.getvalue()})
 
 
 def _panel(axes: Axes, points: Points, event: Event, labels: IntArray) -> None:

@@ -20,17 +20,22 @@ from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_com
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
-from exatrkx.events.readers import count_events, event_files, read_events
+from exatrkx.events.readers import count_events, event_files, input_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
+from exatrkx.files import check_outputs
+from exatrkx.journal import Journal
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.report import Report
+from exatrkx_client.resumable import find_resumable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     command = parser()
     options = command.parse_args(arguments)
+    if options.resume and options.output is None:
+        command.error("--resume is of an output: name it with --output")
     try:
         Address.parse(options.url, options.protocol)
     except ValueError as error:
@@ -44,26 +49,46 @@ def find_tracks(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError: events, output or server are not as they should be; the text gives the reason.
     """
-    if options.output is not None:
-        require_suffix(options.output)
+    output, skipped = options.output, Skipped() if options.skip_bad else None
+    if output is not None:
+        require_suffix(output)
+        check_outputs([output], input_files(options.events))
     files = event_files(options.events)
-    total = count_events(files)
-    events = islice(read_events(files), options.limit)
+    total = None if options.skip_bad else count_events(files)
+    events = islice(read_events(files, skipped), options.limit)
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
-        raise EventFormatError(f"{', '.join(map(str, files))}: no events")
-    with TrackingClient(options.url, options.model, options.protocol, options.timeout) as client:
+        raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
+    journal = Journal(output, {"model": options.model}, resume=options.resume) if output is not None else None
+    with (
+        journal or nullcontext(),
+        TrackingClient(options.url, options.model, options.protocol, options.timeout) as client,
+    ):
         client.wait_until_ready(options.wait)
         client.check_contract()
         run(
             client,
             chain([first], events),
             Report(with_truth=first.truth is not None, in_flight=options.in_flight),
-            output=options.output,
+            output=output,
             per=options.per,
             in_flight=options.in_flight,
-            total=total if options.limit is None else min(total, options.limit),
+            total=total if options.limit is None or total is None else min(total, options.limit),
+            journal=journal,
+            skipped=skipped,
         )
+    if skipped:
+        print(f"{program('find_tracks.py')}: {skipped}", file=sys.stderr)
+
+
+class Skipped(list[Exception]):
+    """Why events were skipped, in the order in which they were; called with each reason."""
+
+    def __call__(self, reason: Exception) -> None:
+        self.append(reason)
+
+    def __str__(self) -> str:
+        return f"skipped {len(self)}: {'; '.join(map(str, self))}"
 
 
 def run(
@@ -75,6 +100,8 @@ def run(
     per: Per = "spacepoint",
     in_flight: int = 1,
     total: int | None = None,
+    journal: Journal | None = None,
+    skipped: Skipped | None = None,
 ) -> None:
     """Find the tracks of all events, write them to `output` where one is given, and print the report's table."""
     print(report.header())
@@ -84,7 +111,7 @@ def run(
         TracksWriter(output, per) if output is not None else nullcontext() as writer,
         tqdm(total=total, unit="event", disable=None, file=sys.stderr) as progress,
     ):
-        for event, result in client.find_tracks_many(events, in_flight):
+        for event, result in find_resumable(client, events, in_flight, journal, skipped):
             if writer is not None:
                 writer.write(event, result.labels)
             progress.write(report.add(event, result), file=sys.stdout)
@@ -120,6 +147,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
     )
+    add("--resume", action="store_true", help="go on where an interrupted run with the same output ended")
+    add("--skip-bad", action="store_true", help="leave out events that cannot be read or are refused, and say which")
     add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
     add("--limit", type=at_least(int, 1), help="stop after this many events")
     add("--timeout", type=at_least(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")

@@ -6,7 +6,7 @@
 Needs no torch in the process that starts the server.
 """
 
-from exatrkx_server.errors import PortInUseError, ServerError, ServerSetupError, ServerStartError, StartCancelledError
+from exatrkx_server.errors import PortInUseError, ServerSetupError, ServerStartError, ServingError, StartCancelledError
 from exatrkx_server.installation import TritonInstallation, find_triton
 from exatrkx_server.options import Ports, ServerOptions, free_ports
 from exatrkx_server.server import TritonServer
@@ -14,10 +14,10 @@ from exatrkx_server.server import TritonServer
 __all__ = [
     "PortInUseError",
     "Ports",
-    "ServerError",
     "ServerOptions",
     "ServerSetupError",
     "ServerStartError",
+    "ServingError",
     "StartCancelledError",
     "TritonInstallation",
     "TritonServer",

@@ -75,14 +75,21 @@ def _choose(directory: Path, preference: Preference) -> Backend:
     name, model = directory.name, directory / "model.py"
     library = next(iter(sorted(directory.glob(f"**/libtriton_{name}.so"))), None)
     if preference == "compiled" and library is None:
-        raise ServerSetupError(
-            f"{directory}: libtriton_{name}.so is not built; make custom-backend builds it in a checkout"
-        )
+        raise ServerSetupError(f"{directory}: libtriton_{name}.so is not built; {_how_to_build()}")
     if library is not None and (preference != "python" or not model.is_file()):
         return Backend(name, "compiled", library.parent)
     if not model.is_file():
         raise ServerSetupError(f"{directory}: neither model.py nor libtriton_{name}.so is there")
     return Backend(name, "python", model)
+
+
+def _how_to_build() -> str:
+    if project_files().is_checkout:
+        return "make custom-backend builds it"
+    return (
+        "an installed package has no compiled backends, a checkout of the repository builds them; without "
+        "--custom-backend compiled and --stages compiled the models in Python serve"
+    )
 
 
 def _place(backend: Backend, target: Path, *, copied: bool) -> None:
@@ -130,7 +137,7 @@ def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) 
     if not can_compile_stages(backends):
         raise ServerSetupError(
             f"compiled stages: libtriton_{COMPILED_STAGES}.so, which serves {CUSTOM.name} too, is not built or not "
-            "wanted; make custom-backend builds it in a checkout"
+            f"wanted; {_how_to_build()}"
         )
     linked_copy(repository, target)
     for stage in STAGES:

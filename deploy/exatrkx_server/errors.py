@@ -5,15 +5,15 @@ from __future__ import annotations
 from exatrkx.errors import ExatrkxError
 
 
-class ServerError(ExatrkxError):
+class ServingError(ExatrkxError):
     """Base of every error of this package."""
 
 
-class ServerSetupError(ServerError):
+class ServerSetupError(ServingError):
     """Something that the server needs is not on this machine; the text says what to install."""
 
 
-class ServerStartError(ServerError):
+class ServerStartError(ServingError):
     """The server was started and did not become ready; the text says why."""
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
-from exatrkx_server.errors import ServerError, StartCancelledError
+from exatrkx_server.errors import ServingError, StartCancelledError
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages
 from exatrkx_server.repository import default_repository
 from exatrkx_server.server import TritonServer
@@ -151,7 +151,7 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
     """Serve until a stop is requested.
 
     Raises:
-        ServerError: the server could not start, or ended by itself; the text gives the reason.
+        ServingError: the server could not start, or ended by itself; the text gives the reason.
     """
     with contextlib.ExitStack() as cleanup:
         try:
@@ -164,7 +164,7 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
         print(ready_line(server), flush=True)
         while not stop.made:
             if server.ending:
-                raise ServerError(server.ending)
+                raise ServingError(server.ending)
             time.sleep(_POLL_S)
 
 

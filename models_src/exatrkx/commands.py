@@ -49,7 +49,7 @@ def program(name: str) -> str:
 
 
 def run_command(name: str, work: Callable[[], object]) -> int:
-    """Exit code of a command's work; the reason of a failure goes to standard error in a line, after the command's name.
+    """Exit code of a command's work; of a failure a line of standard error gives the reason.
 
     A reason is what a person, a file, a disk, a network or a signal does; its notes (`add_note`) follow it in the line.
     A bug keeps its traceback. SIGINT and SIGTERM end the work by an exception, unless the command handles them itself.
@@ -74,7 +74,7 @@ def run_command(name: str, work: Callable[[], object]) -> int:
             reason = _reason(_STOPS[signals.received]() if signals.received else error)
             if reason is None:
                 raise
-            _tell(name, *reason, *getattr(error, "__notes__", ()))
+            _tell(name, reason[1], *getattr(error, "__notes__", ()))
             return reason[0]
     return result if isinstance(result, ExitCode) else ExitCode.DONE
 
@@ -118,24 +118,29 @@ _STOPS: Final[dict[int, type[KeyboardInterrupt]]] = {signal.SIGINT: KeyboardInte
 
 def _reason(error: BaseException) -> tuple[ExitCode, str] | None:
     """Exit code and text of an error that is a reason; None of a bug, and of what ends Python."""
-    if isinstance(error, Terminated):
-        return ExitCode.TERMINATED, "terminated"
-    if isinstance(error, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED, "interrupted"
-    if isinstance(error, ModuleNotFoundError):
-        module = (error.name or "").partition(".")[0]
-        extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
-        return (ExitCode.FAILED, f"{error}: pip install '{ALL}[{extra}]'") if extra else None
-    if isinstance(error, ExatrkxError):
-        return error.exit_code, str(error)
-    if isinstance(error, BrokenPipeError) and _is_closed(sys.stdout):
-        return ExitCode.CLOSED_PIPE, ""
-    if isinstance(error, MemoryError):
-        return ExitCode.FAILED, f"out of memory: {error}" if str(error) else "out of memory"
-    if isinstance(error, OSError):
-        known = error.filename is not None and error.strerror is not None
-        return ExitCode.FAILED, f"{error.filename}: {error.strerror}" if known else str(error)
-    return None
+    code, text = ExitCode.FAILED, str(error)
+    match error:
+        case Terminated():
+            code, text = ExitCode.TERMINATED, "terminated"
+        case KeyboardInterrupt():
+            code, text = ExitCode.INTERRUPTED, "interrupted"
+        case ModuleNotFoundError():
+            module = (error.name or "").partition(".")[0]
+            extra = next((extra for extra, modules in _EXTRAS.items() if module in modules), None)
+            if extra is None:
+                return None
+            text += f": pip install '{ALL}[{extra}]'"
+        case ExatrkxError():
+            code = error.exit_code
+        case BrokenPipeError() if _is_closed(sys.stdout):
+            code, text = ExitCode.CLOSED_PIPE, ""
+        case MemoryError():
+            text = f"out of memory: {text}" if text else "out of memory"
+        case OSError():
+            text = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else text
+        case _:
+            return None
+    return code, text
 
 
 def _is_closed(stream: TextIO) -> bool:
@@ -150,7 +155,7 @@ def _is_closed(stream: TextIO) -> bool:
     return False
 
 
-def _tell(name: str, code: ExitCode, *texts: str) -> None:
+def _tell(name: str, *texts: str) -> None:
     """One line on standard error; none where there is nothing to tell."""
     lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
     if lines:

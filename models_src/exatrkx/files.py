@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _UNFINISHED: Final = "unfinished"
 
 
-def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = (), *, make_folders: bool = True) -> None:
     """Refuse outputs that cannot be written, that are inputs or each other; make the folders that they are to be in.
 
     Links, `./` and other spellings are seen through.
@@ -33,6 +33,7 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
     Args:
         outputs: files that the command is going to write.
         inputs: files that it is going to read; of a folder every file in it.
+        make_folders: make them where they are missing, rather than refuse that.
 
     Raises:
         OutputRefusedError: an output is an input, another output, or a folder.
@@ -49,7 +50,10 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
             if found := taken.get(_identity(path)):
                 raise OutputRefusedError(f"{path}: is {found}; name another output")
             folder = _target(path).parent
-            folder.mkdir(parents=True, exist_ok=True)
+            if make_folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            if not folder.is_dir():
+                raise FileNotFoundError(errno.ENOENT, f"no such folder: {folder}")
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, f"the folder {folder} is not writable")
         taken[_identity(path)] = f"another output, too, as {path}"
@@ -82,25 +86,35 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     Raises:
         OutputError: one cannot be written; every file is as it was then.
     """
-    if len(contents) == 1:
-        for path, content in contents.items():
-            with whole_file(path) as file:
-                file.write(content)
-        return
+    alone = [path for path in contents if len(contents) == 1 or _is_special(path)]
+    for path in alone:
+        with whole_file(path) as stream:
+            stream.write(contents[path])
     with ExitStack() as stack:
-        unfinished = [stack.enter_context(_Unfinished(path)) for path in contents]
-        for file, content in zip(unfinished, contents.values(), strict=True):
-            file.stream.write(content)
+        files = {path: stack.enter_context(_Unfinished(path)) for path in contents if path not in alone}
+        for path, file in files.items():
+            file.stream.write(contents[path])
             file.sync()
-        for file in unfinished:
+        for file in files.values():
             file.keep_old()
         try:
-            for file in unfinished:
+            for file in files.values():
                 file.rename()
         except BaseException:
-            for file in unfinished:
+            for file in files.values():
                 file.restore_old()
             raise
+
+
+def with_appended(path: Path, text: str) -> dict[Path, bytes]:
+    """What `write_files` takes to append to a text file, or to make it.
+
+    Raises:
+        OutputError: what is there cannot be read.
+    """
+    with named(path):
+        before = path.read_bytes() if path.is_file() else b""
+    return {path: before + text.encode()}
 
 
 @contextmanager
@@ -214,10 +228,10 @@ def lock(descriptor: int) -> bool:
 
 def _remove_stale(target: Path) -> None:
     """Remove what killed runs left of an output: nobody has a lock on it."""
-    for name in glob.iglob(f".{glob.escape(target.name)}.*.{_UNFINISHED}", root_dir=target.parent, include_hidden=True):
-        with suppress(OSError), (target.parent / name).open("rb") as file:
+    for place in target.parent.glob(f".{glob.escape(target.name)}.*.{_UNFINISHED}"):
+        with suppress(OSError), place.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (target.parent / name).unlink()
+            place.unlink()
 
 
 def _target(path: Path) -> Path:

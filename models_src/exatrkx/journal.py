@@ -11,7 +11,7 @@ import json
 import os
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,11 +20,13 @@ from exatrkx.errors import OutputRefusedError
 from exatrkx.files import NamedFile, lock, named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import numpy.typing as npt
 
-Arrays = dict[str, "npt.NDArray[Any]"]
+T = TypeVar("T")
+Arrays = dict[str, Any]
+"""NumPy arrays and numbers by name."""
 
 SUFFIX: Final = ".partial"
 FORMAT: Final = {"format": "exatrkx-partial", "version": 1}
@@ -75,7 +77,9 @@ class Journal:
         if error is None or not self._ends:
             self.path.unlink(missing_ok=True)
         else:
-            error.add_note(f"{len(self)} finished events are kept in {self.path}: the same command with --resume goes on")
+            error.add_note(
+                f"{len(self)} finished events are kept in {self.path}: the same command with --resume goes on"
+            )
         self._file.close()
 
     def entries(self) -> Iterator[Arrays]:
@@ -88,7 +92,9 @@ class Journal:
                 with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                     entry = dict(arrays)
             except (ValueError, EOFError, BadZipFile, zlib.error) as error:
-                raise OutputRefusedError(f"{self.path}: is damaged: {error}; without --resume it is replaced") from error
+                raise OutputRefusedError(
+                    f"{self.path}: is damaged: {error}; without --resume it is replaced"
+                ) from error
             yield entry
             start = end
 
@@ -101,6 +107,27 @@ class Journal:
         self._file.write(len(content.getvalue()).to_bytes(_LENGTH_BYTES) + content.getvalue())
         self._ends.append(self._file.tell())
 
+    def resumed(
+        self,
+        numbers: range,
+        make: Callable[[range], Iterable[T]],
+        pack: Callable[[T], Arrays],
+        unpack: Callable[[Arrays], T],
+    ) -> Iterator[T]:
+        """What belongs to the events of these numbers, in their order: from the journal, then made and added.
+
+        Args:
+            numbers: of the events, the same ones from the first on that the journal's run had.
+            make: makes what belongs to the events of these numbers.
+            pack: from that to an entry of the journal.
+            unpack: and back.
+        """
+        for _, entry in zip(numbers, self.entries(), strict=False):
+            yield unpack(entry)
+        for one in make(numbers[len(self) :]):
+            self.add(**pack(one))
+            yield one
+
     def _begin(self, *, resume: bool) -> None:
         """Find the whole entries of the file, or make it a journal without any."""
         found = self._file.readline(_LONGEST_HEADER)
@@ -110,7 +137,9 @@ class Journal:
             self._file.write(self._header)
             return
         if found != self._header:
-            raise OutputRefusedError(f"{self.path}: {_difference(found, self._header)}; without --resume it is replaced")
+            raise OutputRefusedError(
+                f"{self.path}: {_difference(found, self._header)}; without --resume it is replaced"
+            )
         end, size = len(found), os.fstat(self._file.fileno()).st_size
         while length := self._file.read(_LENGTH_BYTES):
             end += _LENGTH_BYTES + int.from_bytes(length)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import program, run_command
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.errors import ExatrkxError
 
 if TYPE_CHECKING:
@@ -59,5 +59,7 @@ def project_files(package: Path = _PACKAGE) -> ProjectFiles:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `exatrkx events`; returns the exit code."""
     description = "Print the folder of the bundled events: simulated tt̄ with truth."
-    argparse.ArgumentParser(prog=program("events"), description=description).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog=program("events"), description=description, epilog=EXIT_CODES)
+    add_version(parser)
+    parser.parse_args(arguments)
     return run_command("events", lambda: print(project_files().events))

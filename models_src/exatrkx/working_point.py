@@ -87,8 +87,9 @@ class WorkingPoint:
         except (TypeError, ValueError) as error:
             raise ContractError(f"{source}: {error}") from error
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+    def to_json(self) -> str:
+        """The text that `load` reads."""
+        return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def logit(probability: float) -> float:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 from typing import TYPE_CHECKING
 
 from exatrkx import commands
-from exatrkx.commands import at_least
+from exatrkx.commands import EXIT_CODES, add_version, at_least
 from exatrkx.errors import ExitCode
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS
@@ -20,25 +18,24 @@ positive = at_least(int, 1)
 """A whole number of at least 1."""
 
 
-def parser_of(description: str | None, epilog: str | None = None) -> argparse.ArgumentParser:
-    """A parser whose help is a script's docstring as it is written."""
+def parser_of(description: str | None, epilog: str = "") -> argparse.ArgumentParser:
+    """A parser whose help is a script's docstring as it is written, with the exit codes and `--version`."""
     form = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(description=description, formatter_class=form, epilog=epilog)
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=form, epilog=f"{epilog}\n\n{EXIT_CODES}".lstrip()
+    )
+    add_version(parser)
+    return parser
 
 
-def run_command(
-    script: str, command: Callable[[argparse.Namespace], int], options: argparse.Namespace, *, servers: bool = False
-) -> int:
+def run_command(script: str, command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
     """Exit code of a command: its own, or that of an error, which is reported in one line; see `exatrkx.commands`.
 
     Args:
         script: file name in front of an error.
         command: what is run with the options.
         options: of the command line.
-        servers: it starts servers, which are stopped on SIGTERM, too.
     """
-    if servers:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ExitCode.TERMINATED))
     return commands.run_command(script, lambda: ExitCode(command(options)))
 
 

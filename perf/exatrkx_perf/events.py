@@ -14,6 +14,7 @@ from exatrkx.checks import check_finite
 from exatrkx.contract import ENSEMBLE
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
+from exatrkx.files import named, write_files
 from exatrkx_perf.errors import PerfError
 
 if TYPE_CHECKING:
@@ -93,13 +94,13 @@ def write_input_file(sample: EventSample, path: Path) -> None:
 
     Raises:
         ContractError: an event has features that are not finite, for which JSON has no number.
+        OutputError: the file cannot be written.
     """
     data = []
     for array in sample.arrays:
         check_finite(array, INPUT.name)
         numbers = [float(str(value)) for value in array.ravel()]  # the digits that bring back the same FP32 value
         data.append({INPUT.name: {"content": numbers, "shape": array.shape}})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(json.dumps({"data": data}) + "\n")
-    unfinished.replace(path)
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_files({path: json.dumps({"data": data}).encode() + b"\n"})

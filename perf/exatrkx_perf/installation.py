@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from exatrkx.files import whole_file
 from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import ToolMissingError
 from exatrkx_perf.events import read_sample, write_input_file
@@ -154,8 +155,7 @@ def install_launcher(prefix: Path = Path(sys.prefix)) -> Path:
     write_input_file(read_sample([EVENTS]), events)
     paths = {"program": program, "libraries": libraries, "events": events, "packages": _PACKAGES}
     words = {name: shlex.quote(str(path)) for name, path in paths.items()} | {"python": shlex.quote(sys.executable)}
-    unfinished = launcher.with_name(f".{PROGRAM}.unfinished")
-    unfinished.write_text(_SCRIPT.format_map(words))
-    unfinished.chmod(0o755)
-    unfinished.replace(launcher)
+    with whole_file(launcher) as file:
+        file.write(_SCRIPT.format_map(words).encode())
+        os.fchmod(file.fileno(), 0o755)
     return launcher

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from exatrkx.files import named
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.points import Point
 from exatrkx_perf.run_metadata import RunMetadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
 NAN: Final = math.nan
@@ -195,23 +197,29 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
     What a killed process left behind the last line end is taken away.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    drop_partial_line(path)
-    with path.open("a", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        for row in rows:
-            if stream.tell() == 0:
-                writer.writerow(row)
-            writer.writerow(row.values())
-        stream.flush()
-        os.fsync(stream.fileno())
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        drop_partial_line(path)
+        with path.open("ab") as stream:
+            stream.write(rows_text(list(rows), header=stream.tell() == 0).encode())
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def rows_text(rows: Sequence[Mapping[str, str]], *, header: bool) -> str:
+    """Rows as the lines of a CSV file, with the names of the columns above them or not."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([list(rows[0])] if rows and header else [])
+    writer.writerows(row.values() for row in rows)
+    return text.getvalue()
 
 
 def drop_partial_line(path: Path) -> None:
     """Cut a file after its last line end."""
     content = path.read_bytes() if path.exists() else b""
     if content and not content.endswith(b"\n"):
-        path.write_bytes(content[: content.rfind(b"\n") + 1])
+        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def read_rows(path: Path, what: str, *kinds: Any) -> list[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from exatrkx.files import write_files
 from exatrkx_perf import ROOT
 from exatrkx_perf.usage import gpu_names
 from exatrkx_server.resources import usable_cores
@@ -54,7 +55,8 @@ class Machine:
         return f"{self.processor}, {self.cores} cores, {self.memory_gib:.0f} GiB{gpus}"
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps({"machine": str(self), **asdict(self)}, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps({"machine": str(self), **asdict(self)}, indent=2, ensure_ascii=False)
+        write_files({path: f"{text}\n".encode()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

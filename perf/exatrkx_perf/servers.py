@@ -59,7 +59,7 @@ def serve(
     """A server for one model, ready and warm; stopped at the end of the `with`.
 
     Raises:
-        ServerError: it did not start.
+        ServingError: it did not start.
         ClientError: it does not answer.
     """
     with tempfile.TemporaryDirectory(prefix="exatrkx-perf-") as scratch, contextlib.ExitStack() as stack:

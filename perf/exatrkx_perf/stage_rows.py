@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exatrkx_perf.goals import largest, stage_goals_text
-from exatrkx_perf.results import append_rows, cells_of
+from exatrkx_perf.results import cells_of, rows_text
 from exatrkx_perf.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +81,9 @@ HEADER = (
 )
 
 
-def write_csv(rows: Iterable[Row], path: Path) -> None:
+def csv_of(rows: Iterable[Row]) -> bytes:
     """The rows as a CSV file, with every digit of their rounded numbers."""
-    path.unlink(missing_ok=True)
-    append_rows(path, (cells_of(row, digits="") for row in rows))
+    return rows_text([cells_of(row, digits="") for row in rows], header=True).encode()
 
 
 def with_growth(rows: Sequence[Row]) -> list[Row]:

@@ -18,7 +18,7 @@ NUMBERS: dict[str, object] = {"radius": 0.7, "max_neighbors": 40, "filter_cut": 
 
 def test_a_working_point_survives_the_disk(tmp_path: Path) -> None:
     point = WorkingPoint.from_mapping(NUMBERS, "test")
-    point.save(tmp_path / "point.json")
+    (tmp_path / "point.json").write_text(point.to_json())
     assert WorkingPoint.load(tmp_path / "point.json") == point
     assert point.min_hits == 3
 

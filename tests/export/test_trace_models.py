@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import KINDS, save_network
+from exatrkx.networks.storage import KINDS, network_bytes
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
@@ -45,7 +45,7 @@ def own(tmp_path: Path) -> list[str]:
     """Options that name three tiny networks and their working point."""
     source = tmp_path / "own_networks.py"
     source.write_text(OWN)
-    POINT.save(tmp_path / "point.json")
+    (tmp_path / "point.json").write_text(POINT.to_json())
     factories = {"embed": "TinyEmbedding", "filter": "edge_filter", "gnn": "gnn"}
     named = [word for kind, factory in factories.items() for word in (f"--{kind}", f"{source}:{factory}")]
     return [*named, "--working-point", str(tmp_path / "point.json")]
@@ -137,9 +137,9 @@ def test_a_file_that_cannot_be_written(repository: Path, own: list[str], capsys:
 def test_networks_that_do_not_belong_together_are_told(
     tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_network(tmp_path / "embed.safetensors", "embed", {}, Embedding())
-    save_network(tmp_path / "filter.safetensors", "filter", {}, EdgeFilter(), {"embed": "0" * 64})
-    save_network(tmp_path / "gnn.safetensors", "gnn", {"rounds": 1}, TripletNetwork(rounds=1))
+    (tmp_path / "embed.safetensors").write_bytes(network_bytes("embed", {}, Embedding()))
+    (tmp_path / "filter.safetensors").write_bytes(network_bytes("filter", {}, EdgeFilter(), {"embed": "0" * 64}))
+    (tmp_path / "gnn.safetensors").write_bytes(network_bytes("gnn", {"rounds": 1}, TripletNetwork(rounds=1)))
     shutil.copy(WEIGHTS_DIR / "working_point.json", tmp_path)
     assert main(["--weights", str(tmp_path), "--repository", str(repository)]) == 0
     said = capsys.readouterr()

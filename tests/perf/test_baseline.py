@@ -9,7 +9,7 @@ import pytest
 from exatrkx_perf import ROOT
 from exatrkx_perf.commands import breakdown, compare
 from exatrkx_perf.results import columns_of, read_rows, read_steps
-from exatrkx_perf.stage_rows import Row, report, write_csv
+from exatrkx_perf.stage_rows import Row, csv_of, report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,6 @@ def test_the_steps_of_the_baseline_make_a_table(capsys: pytest.CaptureFixture[st
 def test_the_report_of_the_stages_is_the_committed_one(tmp_path: Path) -> None:
     rows = [row for (row,) in read_rows(BASELINE / "stages.csv", "stages", Row)]
     assert f"# Stages\n\n{report(rows)}" == (BASELINE / "stages.md").read_text()
-    write_csv(rows, tmp_path / "stages.csv")
+    (tmp_path / "stages.csv").write_bytes(csv_of(rows))
     assert (tmp_path / "stages.csv").read_text() == (BASELINE / "stages.csv").read_text()
     assert (tmp_path / "stages.csv").read_text().startswith(",".join(columns_of(Row)))

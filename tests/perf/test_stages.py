@@ -18,7 +18,7 @@ from exatrkx_perf.goals import stage_goals
 from exatrkx_perf.results import columns_of
 from exatrkx_perf.stage_benchmark import same_candidates
 from exatrkx_perf.stage_inputs import STAND_IN, from_events, stand_in
-from exatrkx_perf.stage_rows import Row, growth_text, power, report, with_growth, write_csv
+from exatrkx_perf.stage_rows import Row, csv_of, growth_text, power, report, with_growth
 from exatrkx_perf.timing import Measurement, measure
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def test_the_report_says_where_and_with_what() -> None:
 
 
 def test_no_number_is_an_empty_cell(tmp_path: Path) -> None:
-    write_csv([replace(row(), n_power=math.nan)], tmp_path / "rows.csv")
+    (tmp_path / "rows.csv").write_bytes(csv_of([replace(row(), n_power=math.nan)]))
     with (tmp_path / "rows.csv").open(newline="") as file:
         (line,) = csv.DictReader(file)
     assert (line["n_power"], line["wall_ms"]) == ("", "10.0")

@@ -14,7 +14,7 @@ from tiny_networks import WORKING_POINT
 
 from exatrkx.contract import STAGES
 from exatrkx.serving.model_config import PARAMETERS
-from exatrkx_server import ServerError, ServerOptions, TritonServer
+from exatrkx_server import ServerOptions, ServingError, TritonServer
 from tests.served.test_served_bad_input import BAD_INPUTS
 from tests.served.test_served_pipeline import spacepoints
 
@@ -98,7 +98,7 @@ def test_each_parameter_is_needed_and_read(tiny_repository: Path, tmp_path: Path
         reasons = []
         in_python = TritonServer(repository, ServerOptions(log_file=tmp_path / "python.log"))
         for unstarted in (compiled.server(repository, tmp_path, "compiled"), in_python):
-            with pytest.raises(ServerError) as caught, unstarted:
+            with pytest.raises(ServingError) as caught, unstarted:
                 pass
             reasons.append(str(caught.value))
         wanted = f"{model}: config.pbtxt has no parameter {field}" if number == 0 else "'much'"
@@ -107,7 +107,7 @@ def test_each_parameter_is_needed_and_read(tiny_repository: Path, tmp_path: Path
 
 def test_they_need_the_compiled_backend(tiny_repository: Path, tmp_path: Path) -> None:
     wanted = ServerOptions(log_file=tmp_path / "log", custom_backend="python", stages="compiled")
-    with pytest.raises(ServerError, match=r"libtriton_exatrkx\.so.*make custom-backend builds it"):
+    with pytest.raises(ServingError, match=r"libtriton_exatrkx\.so.*make custom-backend builds it"):
         TritonServer(tiny_repository, wanted).__enter__()
 
 
@@ -116,5 +116,5 @@ def test_a_configuration_without_a_backend(tmp_path: Path) -> None:
     folder = tmp_path / "repository" / "frnn"
     folder.mkdir(parents=True)
     (folder / "config.pbtxt").write_text('name: "frnn"\n')
-    with pytest.raises(ServerError, match=r"frnn/config\.pbtxt: expected one line with a backend, found 0"):
+    with pytest.raises(ServingError, match=r"frnn/config\.pbtxt: expected one line with a backend, found 0"):
         compiled.server(tmp_path / "repository", tmp_path, "compiled").__enter__()

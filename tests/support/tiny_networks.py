@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from exatrkx.commands import write_files
+from exatrkx.files import write_files
 from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WorkingPoint
 

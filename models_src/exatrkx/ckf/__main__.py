@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,7 +12,15 @@ from tqdm import tqdm
 from exatrkx.ckf.settings import SETTINGS
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.events.tracks import TracksWriter
-from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
+from exatrkx.files import check_outputs, with_appended, write_files
+from exatrkx.journal import Journal
+from exatrkx.simulation.arguments import (
+    add_event_arguments,
+    add_resume,
+    event_numbers,
+    parse_with_settings,
+    sample_of,
+)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -24,6 +32,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         epilog=EXIT_CODES,
     )
     add_event_arguments(parser)
+    add_resume(parser, "--tracks")
     add_version(parser)
     parser.add_argument("--settings", dest="ckf", choices=SETTINGS, default="tuned", help="of the filter")
     parser.add_argument("--output", type=Path, help="append the report to this Markdown file too")
@@ -33,7 +42,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="write the tracks, one row for each spacepoint, with the event's seconds: .parquet or .csv, which "
         "exatrkx.validate --tracks takes",
     )
-    return parse_with_settings(parser, arguments)
+    options = parse_with_settings(parser, arguments)
+    if options.resume and not options.tracks:
+        parser.error("--resume is of --tracks FILE")
+    return options
 
 
 def find(options: argparse.Namespace) -> None:
@@ -43,12 +55,22 @@ def find(options: argparse.Namespace) -> None:
         ExatrkxError, OSError: simulation or output failed; the text gives the reason.
     """
     from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
-    from exatrkx.ckf.reconstruction import reconstruct  # noqa: PLC0415
+    from exatrkx.ckf.reconstruction import Reconstructed, packed, reconstruct, unpacked  # noqa: PLC0415
 
     numbers = event_numbers(options)
     figures = CkfFigures()
-    events = reconstruct(options.settings, SETTINGS[options.ckf], numbers, options.workers)
-    with TracksWriter(options.tracks, timed=True) if options.tracks else nullcontext() as writer:
+
+    def found_in(left: range) -> Iterator[Reconstructed]:
+        return reconstruct(options.settings, SETTINGS[options.ckf], left, options.workers)
+
+    check_outputs([path for path in (options.tracks, options.output) if path])
+    with ExitStack() as stack:
+        events, writer = found_in(numbers), None
+        if options.tracks:
+            run = {**sample_of(options), "ckf": options.ckf}
+            journal = stack.enter_context(Journal(options.tracks, run, resume=options.resume))
+            writer = stack.enter_context(TracksWriter(options.tracks, timed=True))
+            events = journal.resumed(numbers, found_in, packed, unpacked)
         for found in tqdm(events, total=len(numbers), unit="event"):
             figures.add(found)
             if writer:
@@ -58,8 +80,7 @@ def find(options: argparse.Namespace) -> None:
     )
     print(report)
     if options.output:
-        with options.output.open("a") as file:
-            file.write(report)
+        write_files(with_appended(options.output, report))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
+
 from exatrkx.ckf.algorithms import Clock, TrackSink, ambiguity, finding, seeding
 from exatrkx.ckf.settings import CkfSettings
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event, IntArray
+from exatrkx.events.parquet import columns_of, event_of_columns
+from exatrkx.journal import Arrays
 from exatrkx.simulation.chain import Simulation, in_processes
 from exatrkx.simulation.settings import SimulationSettings
 
@@ -28,6 +32,21 @@ class Reconstructed:
     event: Event
     labels: IntArray
     seconds: dict[str, float]
+
+
+def packed(found: Reconstructed) -> Arrays:
+    """An entry of a journal; `unpacked` gives it back."""
+    seconds = {"stages": np.array(list(found.seconds)), "seconds": np.array(list(found.seconds.values()))}
+    return {"event_id": np.int64(found.event.event_id), **columns_of(found.event), "labels": found.labels, **seconds}
+
+
+def unpacked(entry: Arrays) -> Reconstructed:
+    """What an entry of a journal was made of."""
+    return Reconstructed(
+        event=event_of_columns(int(entry["event_id"]), entry),
+        labels=entry["labels"],
+        seconds=dict(zip(entry["stages"].tolist(), entry["seconds"].tolist(), strict=True)),
+    )
 
 
 class Reconstruction:

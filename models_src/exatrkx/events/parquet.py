@@ -12,7 +12,7 @@ The `hit_` and `particle_` columns are null where nothing is known of an event's
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -54,13 +54,18 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def read_events(path: str | Path, indices: Sequence[int] | None = None) -> Iterator[Event]:
+def read_events(
+    path: str | Path,
+    indices: Sequence[int] | None = None,
+    skipped: Callable[[EventFormatError], object] | None = None,
+) -> Iterator[Event]:
     """Read events one after the other, each only when it is asked for.
 
     Args:
         path: a file that `exatrkx.events.parquet_writer` wrote.
         indices: places of the wanted events in the file, from 0, in the order in which they are wanted; all of them
             unless given.
+        skipped: is told about each event that cannot be read, and the next one follows; without it that is an error.
 
     Raises:
         EventFormatError: the file is not one of events, or there is no event of that index.
@@ -73,8 +78,15 @@ def read_events(path: str | Path, indices: Sequence[int] | None = None) -> Itera
             if not 0 <= index < count:
                 raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
             group = int(np.searchsorted(ends, index, side="right"))
-            rows = _row_group(path, file, group)
-            yield _event(path, rows.slice(index - ends[group] + len(rows), 1))
+            try:
+                rows = _row_group(path, file, group)
+                event = _event(path, rows.slice(index - ends[group] + len(rows), 1))
+            except EventFormatError as error:
+                if skipped is None:
+                    raise
+                skipped(error)
+                continue
+            yield event
 
 
 def count_events(path: str | Path) -> int:

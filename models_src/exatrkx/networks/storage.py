@@ -30,15 +30,12 @@ KINDS: Final[dict[str, type[Network]]] = {"embed": Embedding, "filter": EdgeFilt
 """The network that stands behind each served model, in the order in which they are trained."""
 
 
-def save_network(
-    path: Path, kind: str, sizes: dict[str, int], network: nn.Module, origin: Mapping[str, str] | None = None
-) -> None:
-    """Write `network`, built as `KINDS[kind](**sizes)`, to a safetensors file; readers see it whole or not at all."""
+def network_bytes(
+    kind: str, sizes: dict[str, int], network: nn.Module, origin: Mapping[str, str] | None = None
+) -> bytes:
+    """Content of the safetensors file of `network`, built as `KINDS[kind](**sizes)`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    # Not `save_file`, whose temporary file nobody else may read.
-    partial.write_bytes(save(tensors, metadata={**(origin or {}), "kind": kind, "sizes": json.dumps(sizes)}))
-    partial.replace(path)
+    return save(tensors, metadata={**(origin or {}), "kind": kind, "sizes": json.dumps(sizes)})
 
 
 def load_network(path: Path) -> Network:

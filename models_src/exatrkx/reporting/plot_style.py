@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image  # matplotlib brings it
 
 from exatrkx.errors import ExatrkxError
+from exatrkx.files import named, write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,18 +83,31 @@ def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **o
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure into a folder that is made if it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    """Write the figure, in the format that the file's name says, into a folder that is made if it is not there.
+
+    Raises:
+        OutputError: it cannot be written.
+        ValueError: matplotlib does not know that format.
+    """
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix.removeprefix(".") or "png", dpi=150)
+    _write(path, drawn)
 
 
 def save_small(figure: Figure, path: Path, dpi: float = 110.0, colours: int = 64) -> None:
     """The same for a PNG that a repository keeps: fewer dots, and few colours, in a third of the bytes."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with Image.open(drawn) as image:
-        image.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+        small = io.BytesIO()
+        image.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    _write(path, small)
+
+
+def _write(path: Path, drawn: io.BytesIO) -> None:
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_files({path: drawn.getvalue()})
 
 
 def headline(axes: Axes, text: str) -> None:

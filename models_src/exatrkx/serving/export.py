@@ -24,9 +24,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command, write_files
+from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.contract import EMBED, FILTER, GNN
 from exatrkx.errors import ExatrkxError
+from exatrkx.files import check_outputs, write_files
 from exatrkx.project_files import project_files
 from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
@@ -118,6 +119,13 @@ def export(
     return proofs, list(configs)
 
 
+def inputs_of(options: argparse.Namespace) -> list[Path]:
+    """The files and folders that the command line names to be read."""
+    networks = [Path(name.partition(":")[0]) for kind in KINDS if (name := getattr(options, kind))]
+    others = [options.weights, options.working_point, *(getattr(options, f"{kind}_checkpoint") for kind in KINDS)]
+    return [*networks, *(path for path in others if path and path.exists())]
+
+
 @contextmanager
 def complete_copy(repository: Path, target: Path) -> Iterator[Path]:
     """Within the `with` a copy of a model repository, without networks, which becomes `target` at its end.
@@ -146,6 +154,8 @@ def trace(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
     point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
     target = options.output or options.repository
+    if not options.output:
+        check_outputs([target / kind / "1" / "model.pt" for kind in KINDS], inputs_of(options), make_folders=False)
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
         proofs, configs = export(load_networks(options), point, repository)
     for kind, proof in proofs.items():

@@ -6,11 +6,22 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.events.event import Event
+from exatrkx.events.parquet import columns_of, event_of_columns
 from exatrkx.events.parquet_writer import write_events
-from exatrkx.simulation.arguments import add_event_arguments, event_numbers, parse_with_settings
+from exatrkx.files import check_outputs
+from exatrkx.journal import Arrays, Journal
+from exatrkx.simulation.arguments import (
+    add_event_arguments,
+    add_resume,
+    event_numbers,
+    parse_with_settings,
+    sample_of,
+)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -22,6 +33,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.events.parquet")
     add_event_arguments(parser)
+    add_resume(parser, "output")
     add_version(parser)
     return parse_with_settings(parser, arguments)
 
@@ -35,8 +47,20 @@ def write_simulated(options: argparse.Namespace) -> None:
     from exatrkx.simulation.chain import simulate  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
 
     numbers = event_numbers(options)
-    events = simulate(options.settings, numbers, options.workers)
-    write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
+    check_outputs([options.output])
+    with Journal(options.output, sample_of(options), resume=options.resume) as journal:
+        events = journal.resumed(
+            numbers, lambda left: simulate(options.settings, left, options.workers), _entry, _event
+        )
+        write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
+
+
+def _entry(event: Event) -> Arrays:
+    return {"event_id": np.int64(event.event_id), **columns_of(event)}
+
+
+def _event(entry: Arrays) -> Event:
+    return event_of_columns(int(entry["event_id"]), entry)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
+from importlib import metadata
 
 from exatrkx.simulation.settings import BEAM_SPOT, PROCESSES, SimulationSettings
 
@@ -28,6 +30,20 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
         help="standard deviation of the vertices along the beam",
     )
     parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
+
+
+def add_resume(parser: argparse.ArgumentParser, output: str) -> None:
+    """Add the option that goes on with an interrupted run; `output` is what the journal is of."""
+    parser.add_argument(
+        "--resume", action="store_true", help=f"go on where an interrupted run with the same {output} ended"
+    )
+
+
+def sample_of(options: argparse.Namespace) -> dict[str, object]:
+    """What decides the events of a run, their number apart: settings, first event, and what simulates them."""
+    installed = {name: next(iter(metadata.distributions(name=name)), None) for name in ("pyacts", "pythia8mc")}
+    versions = {name: found.version if found else "unknown" for name, found in installed.items()}
+    return {**asdict(options.settings), "first event": options.first_event, **versions}
 
 
 def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:

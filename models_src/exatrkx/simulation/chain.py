@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache, partial
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from exatrkx.errors import SimulationError
@@ -64,7 +67,7 @@ def in_processes(of_event: Callable[[int], T], numbers: Sequence[int], workers: 
         SimulationError: a worker process died; besides, whatever `of_event` raises.
     """
     executor = ProcessPoolExecutor(
-        max(min(workers, len(numbers)), 1), multiprocessing.get_context("spawn"), initializer=_leave_interrupts
+        max(min(workers, len(numbers)), 1), multiprocessing.get_context("spawn"), initializer=_prepare_worker
     )
     try:
         yield from executor.map(of_event, numbers)
@@ -84,6 +87,17 @@ def _simulation(settings: SimulationSettings) -> Simulation:
     return Simulation(settings)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the main process ends the others, after their current event."""
+def _prepare_worker() -> None:
+    """Leave it to the main process when this one ends: after its current event, or at once with a main process killed.
+
+    Ctrl-C reaches every process of a terminal.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main = multiprocessing.parent_process()
+    if main is not None:
+        threading.Thread(target=_end_after, args=(main,), daemon=True).start()
+
+
+def _end_after(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)

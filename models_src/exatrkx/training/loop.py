@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import time
 from dataclasses import asdict
@@ -12,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from exatrkx.arrays import retain_freed_memory
+from exatrkx.files import write_files
 from exatrkx.training.events import TrainingEvent, augment
 
 if TYPE_CHECKING:
@@ -157,12 +159,11 @@ class _Progress:
 
     def save(self, checkpoint: Path) -> None:
         """Write the state after an epoch, and the log; an interrupted write leaves the one before it whole."""
-        partial = checkpoint.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(figures) + "\n" for figures in self.history))
-        partial.replace(checkpoint.with_suffix(".jsonl"))
+        state = io.BytesIO()
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        torch.save({"run": self.run, **parts, "history": self.history}, partial)
-        partial.replace(checkpoint)
+        torch.save({"run": self.run, **parts, "history": self.history}, state)
+        log = "".join(json.dumps(figures) + "\n" for figures in self.history)
+        write_files({checkpoint.with_suffix(".jsonl"): log.encode(), checkpoint: state.getvalue()})
 
     def resume(self, checkpoint: Path) -> None:
         """Go on from `checkpoint`, if it is there and was left by the same run."""

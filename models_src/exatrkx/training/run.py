@@ -12,8 +12,9 @@ import torch
 from exatrkx.commands import program
 from exatrkx.errors import EventFormatError, ExatrkxError
 from exatrkx.events.parquet import count_events, read_events
+from exatrkx.files import check_outputs, write_files
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import KINDS, hash_tensors, load_network, mismatches, read_metadata, save_network
+from exatrkx.networks.storage import KINDS, hash_tensors, load_network, mismatches, network_bytes, read_metadata
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.reporting.tables import TRACK_ROWS, with_interval
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
@@ -47,7 +48,10 @@ class Training:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.folder: Path = arguments.output
-        self.folder.mkdir(parents=True, exist_ok=True)
+        start = [arguments.start] if arguments.start else []
+        check_outputs(
+            [self.folder / f"{kind}.safetensors" for kind in KINDS], [*arguments.train, *arguments.valid, *start]
+        )
         self.recipe = _recipe(arguments)
         self.seed: int = arguments.seed
         self.start: Path | None = arguments.start
@@ -143,7 +147,7 @@ class Training:
         self._require_free(path, run)
         fit(task, self.train, self.valid, schedule, path.with_suffix(".checkpoint"), settings=settings)
         before = {name: str(graph[name]) for name in KINDS if name in graph}
-        save_network(path, kind, sizes, network, {"run": run, **before})
+        write_files({path: network_bytes(kind, sizes, network, {"run": run, **before})})
 
     def _require_free(self, weights: Path, run: str) -> None:
         """Refuse to replace what another run has made, unless that was asked for."""
@@ -171,7 +175,7 @@ class Training:
             cuts = {"filter_cut": PROVISIONAL_CUT, "gnn_cut": PROVISIONAL_CUT}
             fixed = {"track_building": self.recipe.track_building}
             point = WorkingPoint.from_mapping({**cuts, **fixed, **numbers}, "chosen on held-out events")
-        point.save(path)
+        write_files({path: point.to_json().encode()})
         print(f"working point: {numbers}")
 
 

@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.errors import ExatrkxError
-from exatrkx.events.readers import count_events, read_events
+from exatrkx.events.readers import count_events, input_files, read_events
+from exatrkx.files import check_outputs, with_appended, write_files
 from exatrkx.validation import validate
 from exatrkx.validation.evaluation import Evaluation, Sample
 from exatrkx.validation.finders import NETWORKS, Finder, Found, direct, saved
 from exatrkx.validation.report import image_lines, markdown
-from exatrkx.validation.tables import write_table
+from exatrkx.validation.tables import table_text
 from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
@@ -184,13 +184,25 @@ def evaluate(options: argparse.Namespace) -> str:
         settings()
     if options.output and not options.output.parent.is_dir():
         raise FileNotFoundError(f"{options.output}: no such folder")
+    if options.output:
+        check_outputs([options.output, options.output.with_suffix(TABLE_SUFFIX)], inputs_of(options))
     evaluations = evaluate_all(options)
     report = markdown(evaluations, _drawn(evaluations, options))
     if options.output:
-        with options.output.open("a", encoding="utf-8") as file:
-            file.write(report)
-        write_table(options.output.with_suffix(TABLE_SUFFIX), evaluations)
+        table = table_text(evaluations).encode()
+        write_files({options.output.with_suffix(TABLE_SUFFIX): table, **with_appended(options.output, report)})
     return report
+
+
+def inputs_of(options: argparse.Namespace) -> list[Path]:
+    """The files that are going to be read: events, tracks, networks.
+
+    Raises:
+        EventFormatError: files of events are not there.
+    """
+    events = [file for sample in named_samples(options) for file in input_files(sample.paths)]
+    tracks = [Path(file) for _, *files in options.tracks for file in files if file != NO_FILE]
+    return [*events, *tracks, *(path for path in (options.weights, options.working_point) if path and path.exists())]
 
 
 def evaluate_all(options: argparse.Namespace) -> list[Evaluation]:
@@ -241,7 +253,7 @@ def _drawn(evaluations: Sequence[Evaluation], options: argparse.Namespace) -> di
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     options = parse(arguments)
-    return run_command("validate", lambda: print(evaluate(options)), (ExatrkxError, OSError, ValueError))
+    return run_command("validate", lambda: print(evaluate(options)))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from math import isnan
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,6 @@ from exatrkx.validation.evaluation import finders_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from exatrkx.performance.intervals import Ratio
     from exatrkx.validation.binned import Axis, Quantity
@@ -169,19 +169,15 @@ CSV_COLUMNS: Final = (
 )
 
 
-def write_table(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Write the counts, those of empty bins too.
-
-    Args:
-        path: replaced if it is there.
-        evaluations: each finder in each sample.
-    """
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        for one in evaluations:
-            for (quantity, kind, axis), counted in one.result.binned.ratios.items():
-                for (low, high), ratio in zip(axis.bins, counted.ratios, strict=True):
-                    counts = (ratio.numerator, ratio.denominator)
-                    whose = (one.sample.name, one.finder.name)
-                    writer.writerow((*whose, quantity, kind, axis.name, axis.unit, low, high, *counts))
+def table_text(evaluations: Sequence[Evaluation]) -> str:
+    """The counts of each finder in each sample as CSV, those of empty bins too."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    for one in evaluations:
+        for (quantity, kind, axis), counted in one.result.binned.ratios.items():
+            for (low, high), ratio in zip(axis.bins, counted.ratios, strict=True):
+                counts = (ratio.numerator, ratio.denominator)
+                whose = (one.sample.name, one.finder.name)
+                writer.writerow((*whose, quantity, kind, axis.name, axis.unit, low, high, *counts))
+    return text.getvalue()

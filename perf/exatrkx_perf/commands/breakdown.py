@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.files import check_outputs
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.errors import ResultsError
@@ -24,6 +25,8 @@ def breakdown(options: argparse.Namespace) -> int:
     from exatrkx_perf.results import steps_in  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.tables import steps_text  # noqa: PLC0415
 
+    if options.plot:
+        check_outputs([options.plot], options.results)
     found = steps_in(options.results)
     wanted = {name: getattr(options, name) for name in ("concurrency", "instances", "threads")}
     chosen = [e for e in found if all(v in (None, getattr(e.point, name)) for name, v in wanted.items())]

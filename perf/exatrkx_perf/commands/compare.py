@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.files import check_outputs, write_files
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command, server_address, size_range
 from exatrkx_perf.errors import MeasurementError
@@ -74,21 +75,22 @@ def compare(options: argparse.Namespace) -> int:
     from exatrkx_perf.results import results_in, steps_in  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.tables import comparison_text  # noqa: PLC0415
 
+    first = options.results[0] if options.results else options.save
+    folder = options.output or (first if first.is_dir() or not first.exists() else first.parent)
+    report = folder / "comparison.md"
+    check_outputs([report], [path for path in options.results if path.is_file()])
     if options.url:
         measure(options)
     results = results_in(options.results)
     text = comparison_text(results)
     print(text)
-    first = options.results[0]
-    folder = options.output or (first if first.is_dir() else first.parent)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "comparison.md").write_text(f"# Comparison\n\n{text}\n")
+    write_files({report: f"# Comparison\n\n{text}\n".encode()})
     written = []
     if not options.no_plots:
         from exatrkx_perf.plots import write_plots  # noqa: PLC0415 - as above
 
         written = write_plots(results, steps_in(options.results), folder)
-    print("\n" + "\n".join(map(str, [folder / "comparison.md", *written])))
+    print("\n" + "\n".join(map(str, [report, *written])))
     return 0
 
 

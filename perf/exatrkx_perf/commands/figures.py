@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
+from exatrkx.files import check_outputs, write_files
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample
@@ -29,7 +30,7 @@ def figures(options: argparse.Namespace) -> int:
     from exatrkx_perf.project_figures import SPACEPOINTS, ProjectFigures, command_goals  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.run_metadata import commit, this_machine  # noqa: PLC0415
 
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    check_outputs([options.output], [options.crowded] if options.crowded else ())
     event = read_sample([EVENTS]).nearest(SPACEPOINTS)
     goals: list[Goal] = []
     for threads in options.threads:
@@ -47,7 +48,7 @@ def figures(options: argparse.Namespace) -> int:
         goals += command_goals()
     where = f"On {this_machine()}, commit {commit()}; median (range) of {options.repeats} repeats."
     text = f"{project_goals_text(goals)}\n\n{where}"
-    options.output.write_text(f"# Figures\n\n{text}\n")
+    write_files({options.output: f"# Figures\n\n{text}\n".encode()})
     print(text)
     return 0 if all(goal.met for goal in goals) else 1
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--commands", action="store_true", help="time `make demo` and `make test` in a fresh clone, too")
     add("--model-repository", type=Path, help="default: that of this project")
     add("--output", type=Path, default=OUTPUT / "figures.md", help="default: %(default)s")
-    return run_command("figures.py", figures, parser.parse_args(arguments), servers=True)
+    return run_command("figures.py", figures, parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

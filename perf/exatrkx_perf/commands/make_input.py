@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.events.readers import input_files
+from exatrkx.files import check_outputs
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, parser_of, run_command
 from exatrkx_perf.events import read_sample, write_input_file
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 def write(options: argparse.Namespace) -> int:
     """Write the file, and say what is in it."""
+    check_outputs([options.output], input_files(options.events))
     sample = read_sample(options.events, options.limit, options.spacepoints)
     write_input_file(sample, options.output)
     sizes = sample.spacepoints

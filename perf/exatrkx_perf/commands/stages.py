@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.events.readers import input_files
+from exatrkx.files import check_outputs, write_files
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.command_line import parser_of, positive, run_command
@@ -33,8 +35,12 @@ def stages(options: argparse.Namespace) -> int:
     """Measure, print and write the rows; 1 when two methods disagree."""
     from exatrkx_perf.run_metadata import environment  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.stage_benchmark import Benchmark, rows_for  # noqa: PLC0415
-    from exatrkx_perf.stage_rows import HEADER, growth_text, report, show, with_growth, write_csv  # noqa: PLC0415
+    from exatrkx_perf.stage_rows import HEADER, csv_of, growth_text, report, show, with_growth  # noqa: PLC0415
 
+    if options.output is not None:
+        check_outputs(
+            [options.output, options.output.with_suffix(".md")], input_files(options.events) if options.events else ()
+        )
     events = events_of(options)
     benchmark = Benchmark(
         weights=options.weights,
@@ -54,8 +60,8 @@ def stages(options: argparse.Namespace) -> int:
     rows = with_growth(rows)
     print("", growth_text(rows), stage_goals_text(rows), sep="\n\n")
     if options.output is not None:
-        write_csv(rows, options.output)
-        options.output.with_suffix(".md").write_text(f"# Stages\n\n{report(rows)}")
+        report_file = options.output.with_suffix(".md")
+        write_files({options.output: csv_of(rows), report_file: f"# Stages\n\n{report(rows)}".encode()})
     return 0 if all(row.same_answer for row in rows) else 1
 
 

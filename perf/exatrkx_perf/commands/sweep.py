@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.commands import program
+from exatrkx.events.readers import input_files
+from exatrkx.files import check_outputs
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample, write_input_file
@@ -76,6 +78,8 @@ def sweep(options: argparse.Namespace) -> int:
     from exatrkx_perf.sweeps import Sweep  # noqa: PLC0415
 
     repository = options.model_repository or default_repository()
+    outputs = [options.output / name for name in ("results.csv", "steps.csv", "machine.json", "events.json")]
+    check_outputs(outputs, input_files(options.events))
     if options.fresh:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
@@ -97,7 +101,7 @@ def sweep(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command("sweep.py", sweep, parse(arguments), servers=True)
+    return run_command("sweep.py", sweep, parse(arguments))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from exatrkx.files import whole_file
 from exatrkx_perf.errors import PerfError
 from exatrkx_perf.installation import find_program
 
@@ -44,14 +45,13 @@ def pack(target: Path, python_version: str, pile_up_events: Path | None, python_
         python_home: an installation of that Python with a shared library, for a machine whose own has none.
 
     Raises:
-        PerfError: the server's wheel or perf_analyzer is not installed here.
-        subprocess.CalledProcessError: pip does not find the client's wheels.
+        PerfError: the server's wheel or perf_analyzer is not installed here, or pip does not find the client's wheels.
     """
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="exatrkx-bundle-") as scratch:
         site = Path(scratch)
         _download_client(site, python_version)
-        with tarfile.open(target / ARCHIVE, "w:xz") as archive:
+        with whole_file(target / ARCHIVE) as file, tarfile.open(fileobj=file, mode="w:xz") as archive:
             for name in _SERVER:
                 archive.add(_installed(name), f"{PACKAGES}/{name}", filter=partial(_without_unused, python_version))
             for path in sorted(site.iterdir()):
@@ -60,10 +60,11 @@ def pack(target: Path, python_version: str, pile_up_events: Path | None, python_
             subprocess.run(["strip", program], check=False)  # where there is one: a quarter less to carry
             archive.add(program, "bin/perf_analyzer")
     if python_home is not None:
-        with tarfile.open(target / PYTHON_ARCHIVE, "w:xz") as archive:
+        with whole_file(target / PYTHON_ARCHIVE) as file, tarfile.open(fileobj=file, mode="w:xz") as archive:
             archive.add(python_home, PYTHON_HOME, filter=_python_filter)
     if pile_up_events is not None:
-        shutil.copy(pile_up_events, target / PILE_UP_EVENTS)
+        with pile_up_events.open("rb") as events, whole_file(target / PILE_UP_EVENTS) as file:
+            shutil.copyfileobj(events, file)
     return sorted(target.iterdir())
 
 
@@ -79,7 +80,8 @@ def _download_client(site: Path, python_version: str) -> None:
     tags = [f"--platform={tag}" for tag in ("manylinux_2_28_x86_64", "manylinux_2_24_x86_64", "manylinux2014_x86_64")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--target", str(site), "--python-version", python_version, "--implementation", "cp", *tags]
-    subprocess.run([*command, *_CLIENT], check=True)
+    if subprocess.run([*command, *_CLIENT], check=False).returncode != 0:
+        raise PerfError("pip does not find the client's wheels; it has said why")
 
 
 def _installed(name: str) -> Path:

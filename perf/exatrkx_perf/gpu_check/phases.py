@@ -8,6 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from exatrkx.files import write_files
 from exatrkx_perf import ROOT
 from exatrkx_server.processes import start_process, stop_process_group
 
@@ -75,7 +76,8 @@ def _run(phase: Phase, limit_s: float, output: Path, environment: Mapping[str, s
 
 
 def write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+    write_files({path: f"{text}\n".encode()})
 
 
 def _say(outcome: Outcome) -> None:

@@ -8,6 +8,7 @@ import json
 import tarfile
 from typing import TYPE_CHECKING, Any, Final
 
+from exatrkx.files import whole_file, write_files
 from exatrkx.reporting.markdown import markdown_table
 from exatrkx_perf.gpu_check.phases import write_json
 
@@ -33,10 +34,10 @@ def write_report(output: Path, device: str) -> Path:
     sweeps = {name: output / name / "results.csv" for name in _SWEEPS}
     found["sweeps"] = {name: path.read_text() for name, path in sweeps.items() if path.is_file()}
     write_json(output / FIGURES, found)
-    with tarfile.open(output / "logs.tar.gz", "w:gz") as archive:
+    with whole_file(output / "logs.tar.gz") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
         for path in sorted(output.rglob("*.log")):
             archive.add(path, str(path.relative_to(output)))
-    (output / REPORT).write_text(markdown(found))
+    write_files({output / REPORT: markdown(found).encode()})
     return output / REPORT
 
 

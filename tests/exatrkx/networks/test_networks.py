@@ -12,7 +12,7 @@ from exatrkx.errors import ContractError
 from exatrkx.networks import tables
 from exatrkx.networks.geometry import edge_features, node_table, outwards
 from exatrkx.networks.mlp import EdgeFilter, EdgeInput, Embedding
-from exatrkx.networks.storage import load_network, save_network
+from exatrkx.networks.storage import load_network, network_bytes
 from exatrkx.networks.torchscript import probe
 from exatrkx.networks.triplet_network import TripletNetwork
 
@@ -125,7 +125,7 @@ def test_networks_survive_the_disk(
     tmp_path: Path, kind: str, sizes: dict[str, int], network: Embedding | EdgeFilter | TripletNetwork
 ) -> None:
     path = tmp_path / "network.safetensors"
-    save_network(path, kind, sizes, network)
+    path.write_bytes(network_bytes(kind, sizes, network))
     loaded = load_network(path)
     inputs = probe(20, 40)[: 1 if kind == "embed" else 2]
     assert type(loaded) is type(network)

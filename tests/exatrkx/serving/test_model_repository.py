@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
-from exatrkx.commands import write_files
 from exatrkx.contract import ENSEMBLE, MODELS, STEPS, VARIABLE, ModelSpec, TensorSpec
 from exatrkx.errors import ContractError
+from exatrkx.files import write_files
 from exatrkx.serving.model_config import (
     PARAMETERS,
     edited_configs,

@@ -12,7 +12,7 @@ import torch
 from exatrkx.events.parquet import read_events
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import mismatches, read_metadata, save_network
+from exatrkx.networks.storage import mismatches, network_bytes, read_metadata
 from exatrkx.pipeline import Pipeline
 from exatrkx.training.__main__ import main
 from exatrkx.training.events import TrainingEvent, load_training_events
@@ -173,8 +173,8 @@ def test_networks_that_do_not_belong_together(tmp_path: Path, capsys: pytest.Cap
 
 def test_what_is_not_known_is_not_judged(tmp_path: Path) -> None:
     assert mismatches(WEIGHTS_DIR) == []
-    save_network(tmp_path / "embed.safetensors", "embed", {}, Embedding())
-    save_network(tmp_path / "filter.safetensors", "filter", {}, EdgeFilter(), {"embed": "0" * 64})
+    (tmp_path / "embed.safetensors").write_bytes(network_bytes("embed", {}, Embedding()))
+    (tmp_path / "filter.safetensors").write_bytes(network_bytes("filter", {}, EdgeFilter(), {"embed": "0" * 64}))
     assert mismatches(tmp_path, ["filter"]) == []
     assert len(mismatches(tmp_path, ["embed", "filter"])) == 1
 

@@ -168,7 +168,7 @@ def test_the_command_trains_all_three_and_the_pipeline_takes_them(
     tighter = WorkingPoint.load(output / "working_point.json")
     assert tighter.radius < chosen.radius
     assert tighter.filter_cut > chosen.filter_cut
-    chosen.save(output / "working_point.json")
+    (output / "working_point.json").write_text(chosen.to_json())
     result = validate(Pipeline.from_weights(output), read_events(EVENTS, [0, 1]))
     assert result.events == 2
     assert result.stages["neighbours"].count >= result.stages["filter"].count >= result.stages["GNN"].count

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,11 +22,11 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events import parquet
 from exatrkx.events.event import Event
 from exatrkx.events.readers.csv_files import first_line, is_number, read_features, read_spacepoints
-from exatrkx.events.readers.trackml import read_trackml
+from exatrkx.events.readers.trackml import companions, read_trackml
 
 PARQUET_MAGIC: Final = b"PAR1"
 
-__all__ = ["count_events", "event_files", "read_events"]
+__all__ = ["count_events", "event_files", "input_files", "read_events"]
 
 
 AnyPath = str | os.PathLike[str]
@@ -41,18 +41,27 @@ _POSITIONS: Final = ("spacepoint", "spacepoints", "hits")
 """Which of an event's files holds its spacepoints: the first that exists, as ACTS writes its simulated hits too."""
 
 
-def read_events(paths: AnyPath | Iterable[AnyPath]) -> Iterator[Event]:
+def read_events(
+    paths: AnyPath | Iterable[AnyPath], skipped: Callable[[EventFormatError], object] | None = None
+) -> Iterator[Event]:
     """Read events one after the other, each only when it is asked for.
 
     Args:
         paths: a file, a folder, a pattern such as `data/event*-hits.csv`, or several of them.
+        skipped: is told about each event, or whole file, that cannot be read, and the next one follows; without it
+            that is an error.
 
     Raises:
         EventFormatError: a path leads to no events, or a file does not keep its format; the text names the file, the
             column and what is wrong with it.
     """
     for file in event_files(paths):
-        yield from _read_file(file)
+        try:
+            yield from _read_file(file, skipped)
+        except EventFormatError as error:
+            if skipped is None:
+                raise
+            skipped(error)
 
 
 def count_events(paths: AnyPath | Iterable[AnyPath]) -> int:
@@ -81,9 +90,19 @@ def event_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
     return _one_for_each_event(list(dict.fromkeys(found)))
 
 
-def _read_file(file: Path) -> Iterator[Event]:
+def input_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
+    """All files that `read_events` opens: those of `event_files`, and what belongs to an event of them.
+
+    Raises:
+        EventFormatError: as `event_files`.
+    """
+    files = event_files(paths)
+    return files + [other for file in files for other in companions(file)]
+
+
+def _read_file(file: Path, skipped: Callable[[EventFormatError], object] | None) -> Iterator[Event]:
     if _is_parquet(file):
-        yield from parquet.read_events(file)
+        yield from parquet.read_events(file, skipped=skipped)
         return
     header = [name.strip() for name in first_line(file).split(",")]
     if all(is_number(name) for name in header):

@@ -136,6 +136,11 @@ def _stack(columns: Columns, names: tuple[str, ...]) -> npt.NDArray[np.float64]:
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
 
 
+def companions(hits_file: Path) -> list[Path]:
+    """The files beside the one with the hits that `read_trackml` reads, too."""
+    return [file for part in ("truth", "particles") if (file := _beside(hits_file, part))]
+
+
 def _beside(hits_file: Path, part: str) -> Path | None:
     """The file of the same event with another part of it, compressed or not; None where there is none."""
     event, separator, _ = hits_file.name.rpartition("-hits.csv")
