@@ -21,8 +21,7 @@ READY_S: Final = 10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    return run_command("exatrkx_acts", lambda: run(options))
+    return run_command("exatrkx_acts", lambda: run(parse(arguments)))
 
 
 def run(options: argparse.Namespace) -> None:

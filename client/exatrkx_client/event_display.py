@@ -21,8 +21,7 @@ from exatrkx.files import check_outputs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parser().parse_args(arguments)
-    return run_command("event_display.py", lambda: display(options))
+    return run_command("event_display.py", lambda: display(parser().parse_args(arguments)))
 
 
 def display(options: argparse.Namespace) -> None:

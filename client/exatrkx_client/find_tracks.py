@@ -32,6 +32,11 @@ from exatrkx_client.resumable import find_resumable
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    return run_command("find_tracks.py", lambda: find_tracks(parse(arguments)))
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options; what contradicts itself ends the program with a message."""
     command = parser()
     options = command.parse_args(arguments)
     if options.resume and options.output is None:
@@ -40,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Address.parse(options.url, options.protocol)
     except ValueError as error:
         command.error(f"--url: {error}")
-    return run_command("find_tracks.py", lambda: find_tracks(options))
+    return options
 
 
 def find_tracks(options: argparse.Namespace) -> None:

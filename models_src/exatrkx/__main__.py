@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from exatrkx.commands import ALL, EXIT_CODES, add_version
+from exatrkx.commands import ALL, EXIT_CODES, add_version, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 COMMANDS: Final = {
     "simulate": ("exatrkx.simulation.__main__", "events with truth, made by Pythia 8 and ACTS"),
@@ -62,15 +63,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for count in (2, 1):
         name = " ".join(words[:count])
         if name in COMMANDS:
+            module, _ = COMMANDS[name]
             sys.argv = [f"{ALL} {name}", *words[count:]]
-            code: int = importlib.import_module(COMMANDS[name][0]).main(words[count:])
-            return code
+            # Apart from what it does, whose signals are its own; but what disturbs the import is told in one line, too.
+            loaded: list[ModuleType] = []
+            code = run_command(name, lambda: loaded.append(importlib.import_module(module)))  # noqa: B023
+            return code or int(loaded[0].main(words[count:]))
+    return run_command(ALL, lambda: other_words(words))
+
+
+def other_words(words: list[str]) -> NoReturn:
+    """End with what they ask for, --help or --version, or with what is wrong with them."""
     command = parser()
     group = [name for name in COMMANDS if name.startswith(f"{words[0]} ")] if words else []
     if not group:
         command.parse_args(words[:1])  # --help, --version
     asked = " ".join(words[:2] if group else words[:1])
-    return command.error(f"{asked or 'no command'}: known are {', '.join(group or COMMANDS)}")
+    command.error(f"{asked or 'no command'}: known are {', '.join(group or COMMANDS)}")
 
 
 if __name__ == "__main__":

@@ -58,8 +58,17 @@ def project_files(package: Path = _PACKAGE) -> ProjectFiles:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command `exatrkx events`; returns the exit code."""
+    return run_command("events", lambda: print_events(arguments))
+
+
+def print_events(arguments: Sequence[str] | None) -> None:
+    """Do what the command line asks for.
+
+    Raises:
+        ExatrkxError: the package was installed without them.
+    """
     description = "Print the folder of the bundled events: simulated tt̄ with truth."
     parser = argparse.ArgumentParser(prog=program("events"), description=description, epilog=EXIT_CODES)
     add_version(parser)
     parser.parse_args(arguments)
-    return run_command("events", lambda: print(project_files().events))
+    print(project_files().events)

@@ -70,7 +70,13 @@ class WorkingPoint:
         Raises:
             ContractError: a field is missing, unknown, of the wrong type or out of range.
         """
-        return cls.from_mapping(json.loads(path.read_text()), str(path))
+        try:
+            values = json.loads(path.read_text())
+        except ValueError as error:  # of JSON, or of text at all
+            raise ContractError(f"{path}: not a working point: {error}") from error
+        if not isinstance(values, dict):
+            raise ContractError(f"{path}: not a working point: expected names and values, found {values!r:.60}")
+        return cls.from_mapping(values, str(path))
 
     @classmethod
     def from_mapping(cls, values: dict[str, object], source: str) -> WorkingPoint:

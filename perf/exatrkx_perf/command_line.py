@@ -28,15 +28,17 @@ def parser_of(description: str | None, epilog: str = "") -> argparse.ArgumentPar
     return parser
 
 
-def run_command(script: str, command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+def run_command(
+    script: str, command: Callable[[argparse.Namespace], int], parse: Callable[[], argparse.Namespace]
+) -> int:
     """Exit code of a command: its own, or that of an error, which is reported in one line; see `exatrkx.commands`.
 
     Args:
         script: file name in front of an error.
         command: what is run with the options.
-        options: of the command line.
+        parse: reads them from the command line.
     """
-    return commands.run_command(script, lambda: ExitCode(command(options)))
+    return commands.run_command(script, lambda: ExitCode(command(parse())))
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:

@@ -236,9 +236,12 @@ def read_rows(path: Path, what: str, *kinds: Any) -> list[tuple[Any, ...]]:
     try:
         with path.open(newline="") as stream:
             rows = csv.DictReader([line for line in stream if line.endswith("\n")])
+            names = rows.fieldnames
     except OSError as error:
         raise ResultsError(f"{path}: {error.strerror}") from error
-    missing = [column for column in columns_of(*kinds) if column not in (rows.fieldnames or ())]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ResultsError(f"{path}: not a file of {what}: {error}") from error
+    missing = [column for column in columns_of(*kinds) if column not in (names or ())]
     if missing:
         raise ResultsError(f"{path}: not a file of {what}, or of another version: no column {', '.join(missing)}")
     found = []

@@ -85,8 +85,7 @@ def find(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    return run_command("ckf", lambda: find(options))
+    return run_command("ckf", lambda: find(parse(arguments)))
 
 
 if __name__ == "__main__":

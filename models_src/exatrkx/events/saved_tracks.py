@@ -49,6 +49,8 @@ class SavedTracks:
             EventFormatError: not a file of tracks.
         """
         require_suffix(file)
+        if file.exists() and not file.is_file():
+            raise EventFormatError(f"{file}: cannot be read: not a file")
         try:
             table = _read_csv(file) if file.suffix == ".csv" else pq.read_table(file)
             _check_columns(file, table)

@@ -175,8 +175,7 @@ def trace(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    return run_command("trace_models", lambda: trace(options))
+    return run_command("trace_models", lambda: trace(parse(arguments)))
 
 
 if __name__ == "__main__":

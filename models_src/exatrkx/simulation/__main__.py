@@ -65,8 +65,7 @@ def _event(entry: Arrays) -> Event:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    return run_command("simulation", lambda: write_simulated(options))
+    return run_command("simulation", lambda: write_simulated(parse(arguments)))
 
 
 if __name__ == "__main__":

@@ -63,8 +63,7 @@ def train(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    return run_command("training", lambda: train(options))
+    return run_command("training", lambda: train(parse(arguments)))
 
 
 if __name__ == "__main__":

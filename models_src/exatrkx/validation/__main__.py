@@ -252,8 +252,7 @@ def _drawn(evaluations: Sequence[Evaluation], options: argparse.Namespace) -> di
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = parse(arguments)
-    return run_command("validate", lambda: print(evaluate(options)))
+    return run_command("validate", lambda: print(evaluate(parse(arguments))))
 
 
 if __name__ == "__main__":

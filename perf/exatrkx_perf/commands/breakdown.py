@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--instances", type=positive, help="only points with so many instances")
     parser.add_argument("--threads", type=positive, help="only points with so many threads in each process")
     parser.add_argument("--plot", type=Path, help="write the bars for one client to this file")
-    return run_command("breakdown.py", breakdown, parser.parse_args(arguments))
+    return run_command("breakdown.py", breakdown, lambda: parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

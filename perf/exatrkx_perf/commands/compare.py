@@ -96,7 +96,7 @@ def compare(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command("compare.py", compare, parse(arguments))
+    return run_command("compare.py", compare, lambda: parse(arguments))
 
 
 if __name__ == "__main__":

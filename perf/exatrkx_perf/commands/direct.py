@@ -56,7 +56,7 @@ def direct(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command("direct.py", direct, parse(arguments))
+    return run_command("direct.py", direct, lambda: parse(arguments))
 
 
 if __name__ == "__main__":

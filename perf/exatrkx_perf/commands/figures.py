@@ -11,8 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.events.event import features
-from exatrkx.events.readers import read_events
 from exatrkx.files import check_outputs, write_files
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
@@ -32,6 +30,7 @@ def figures(options: argparse.Namespace) -> int:
 
     check_outputs([options.output], [options.crowded] if options.crowded else ())
     event = read_sample([EVENTS]).nearest(SPACEPOINTS)
+    crowded = read_sample([options.crowded], limit=1).arrays[0] if options.crowded else None
     goals: list[Goal] = []
     for threads in options.threads:
         found = ProjectFigures(
@@ -42,8 +41,8 @@ def figures(options: argparse.Namespace) -> int:
             log_folder=options.output.parent,
         )
         goals += found.goals()
-        if options.crowded:
-            goals += replace(found, event=features(next(iter(read_events(options.crowded))))).crowded_goals()
+        if crowded is not None:
+            goals += replace(found, event=crowded).crowded_goals()
     if options.commands:
         goals += command_goals()
     where = f"On {this_machine()}, commit {commit()}; median (range) of {options.repeats} repeats."
@@ -64,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--commands", action="store_true", help="time `make demo` and `make test` in a fresh clone, too")
     add("--model-repository", type=Path, help="default: that of this project")
     add("--output", type=Path, default=OUTPUT / "figures.md", help="default: %(default)s")
-    return run_command("figures.py", figures, parser.parse_args(arguments))
+    return run_command("figures.py", figures, lambda: parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

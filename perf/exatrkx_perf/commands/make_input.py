@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = parser_of(__doc__)
     add_event_arguments(parser)
     parser.add_argument("--output", type=Path, default=OUTPUT / "events.json", help="default: %(default)s")
-    return run_command("make_input.py", write, parser.parse_args(arguments))
+    return run_command("make_input.py", write, lambda: parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

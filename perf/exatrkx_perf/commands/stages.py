@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code: 1 when two methods disagree, 2 without usable events."""
-    return run_command("stages.py", stages, _parser().parse_args(arguments))
+    return run_command("stages.py", stages, lambda: _parser().parse_args(arguments))
 
 
 if __name__ == "__main__":

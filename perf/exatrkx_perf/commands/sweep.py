@@ -101,7 +101,7 @@ def sweep(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command("sweep.py", sweep, parse(arguments))
+    return run_command("sweep.py", sweep, lambda: parse(arguments))
 
 
 if __name__ == "__main__":

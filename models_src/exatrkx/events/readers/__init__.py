@@ -133,8 +133,10 @@ def _expand(path: Path) -> list[Path]:
         if not found:
             raise EventFormatError(f"{path}: a folder without any {', '.join(SUFFIXES)} file")
         return sorted(found, key=_natural)
-    if path.exists():
+    if path.is_file():
         return [path]
+    if path.exists():
+        raise EventFormatError(f"{path}: a pipe or a device, of which nothing can be read twice; name a file")
     if not set("*?[") & set(str(path)):
         raise EventFormatError(f"{path}: no such file or folder")
     base = Path(path.anchor)

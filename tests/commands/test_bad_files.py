@@ -1,0 +1,174 @@
+"""Every command with every kind of bad file, as input and as output: one line, a known exit code, nothing overwritten."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pytest
+
+from exatrkx.__main__ import main
+from exatrkx.errors import ExitCode
+from exatrkx.events.readers import read_events
+from exatrkx.events.tracks import TracksWriter
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+EVENTS: Final = ROOT / "data" / "events" / "ttbar_mu0.parquet"
+BASELINE: Final = ROOT / "perf" / "baseline"
+NO_SERVER: Final = ("--url", "127.0.0.1:9", "--wait", "0")
+
+INPUTS: Final = {
+    "find EVENTS": "find IN --url 127.0.0.1:9 --wait 0 --output OUT/t.parquet",
+    "display EVENTS": "display IN TRACKS --output OUT/d.png",
+    "display TRACKS": "display EVENTS IN --output OUT/d.png",
+    "validate EVENTS": "validate IN --output OUT/r.md",
+    "validate --tracks": "validate EVENTS --no-networks --tracks mine IN --output OUT/r.md",
+    "validate --weights": "validate EVENTS --weights IN --output OUT/r.md",
+    "validate --working-point": "validate EVENTS --working-point IN --output OUT/r.md",
+    "train --train": "train embed --train IN --valid EVENTS --output OUT/w",
+    "train --valid": "train embed --train EVENTS --limit 1 --valid IN --output OUT/w",
+    "train --start": "train embed --train EVENTS --limit 1 --valid EVENTS --start IN --output OUT/w",
+    "export --weights": "export --weights IN --output OUT/m",
+    "export --working-point": "export --working-point IN --output OUT/m",
+    "export --embed": "export --embed IN --output OUT/m",
+    "export --embed module": "export --embed IN:build --output OUT/m",
+    "export --embed-checkpoint": "export --embed FACTORY:build --embed-checkpoint IN --output OUT/m",
+    "export --repository": "export --repository IN --output OUT/m",
+    "perf compare RESULTS": "perf compare IN --output OUT/c --no-plots",
+    "perf breakdown RESULTS": "perf breakdown IN --plot OUT/p.png",
+    "perf make-input EVENTS": "perf make-input IN --output OUT/e.json",
+    "perf direct EVENTS": "perf direct IN",
+    "perf direct --model-repository": "perf direct EVENTS --limit 1 --workers 1 --model-repository IN",
+    "perf stages EVENTS": "perf stages IN --output OUT/s.csv",
+    "perf stages --weights": "perf stages EVENTS --sizes 1000 --weights IN --output OUT/s.csv",
+    "perf sweep EVENTS": "perf sweep IN --output OUT/p",
+    "perf figures --crowded": "perf figures --crowded IN --output OUT/f.md",
+}
+"""Each option or argument that names something to read."""
+
+WAITS: Final = tuple(name for name in INPUTS if not re.search("EVENTS|TRACKS|--tracks|--crowded", name))
+"""Those that wait for what comes through a pipe, as any program does."""
+
+OUTPUTS: Final = {
+    "find": "find EVENTS --url 127.0.0.1:9 --wait 0 --output PLACE.parquet",
+    "simulate": "simulate PLACE.parquet --events 1",
+    "ckf": "ckf --events 1 --tracks PLACE.csv",
+    "ckf report": "ckf --events 0 --output PLACE.md",
+    "display": "display EVENTS TRACKS --output PLACE.png",
+    "validate": "validate EVENTS --no-networks --tracks mine TRACKS --output PLACE.md",
+    "perf breakdown": "perf breakdown BASELINE --plot PLACE.png",
+    "perf make-input": "perf make-input EVENTS --output PLACE.json",
+    "perf stages": "perf stages EVENTS --sizes 1000 --repeats 1 --output PLACE.csv",
+    "perf figures": "perf figures --output PLACE.md",
+}
+"""Each option or argument that names a file to write."""
+
+
+def noise(size: int, seed: int) -> bytes:
+    return np.random.default_rng(seed).bytes(size)
+
+
+def made(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def link_loop(folder: Path) -> Path:
+    (folder / "loop.parquet").symlink_to(folder / "loop.parquet")
+    return folder / "loop.parquet"
+
+
+def folder_with_a_folder(folder: Path) -> Path:
+    (folder / "in" / "events.parquet").mkdir(parents=True)
+    return folder / "in"
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.parquet")
+    return folder / "pipe.parquet"
+
+
+KINDS: Final[dict[str, Callable[[Path], Path]]] = {
+    "missing": lambda folder: folder / "none.parquet",
+    "no pattern": lambda folder: folder / "none*.parquet",
+    "below a file": lambda folder: made(folder / "file", b"") / "x.parquet",
+    "a name too long": lambda folder: folder / ("x" * 300 + ".parquet"),
+    "a loop of links": link_loop,
+    "an empty folder": lambda folder: Path(shutil.copytree(folder, folder / "in")),
+    "a folder of folders": folder_with_a_folder,
+    "a pipe": pipe,
+    "a device": lambda _: Path("/dev/null"),
+    "empty": lambda folder: made(folder / "empty.parquet", b""),
+    "empty text": lambda folder: made(folder / "empty.csv", b""),
+    "cut off": lambda folder: made(folder / "cut.parquet", EVENTS.read_bytes()[:-100]),
+    "cut off early": lambda folder: made(folder / "cut.parquet", EVENTS.read_bytes()[:7]),
+    "noise": lambda folder: made(folder / "noise.parquet", noise(5000, 1)),
+    "noise with a head": lambda folder: made(folder / "noise.parquet", b"PAR1" + noise(5000, 2) + b"PAR1"),
+    "noise as text": lambda folder: made(folder / "noise.csv", noise(5000, 3)),
+    "noise as gzip": lambda folder: made(folder / "noise.csv.gz", b"\x1f\x8b" + noise(5000, 4)),
+    "another text": lambda folder: made(folder / "words.csv", b"once,upon\na,time\n"),
+}
+
+
+@pytest.fixture(scope="module")
+def tracks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("tracks") / "tracks.parquet"
+    with TracksWriter(file) as writer:
+        for event in read_events(EVENTS):
+            writer.write(event, np.zeros(len(event), dtype=np.int64))
+    return file
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["exatrkx"])
+    return folder
+
+
+def words(template: str, **places: Path) -> list[str]:
+    known = {"EVENTS": EVENTS, "BASELINE": BASELINE, **places}
+    named = re.compile("|".join(sorted(known, key=len, reverse=True)))
+    return [named.sub(lambda found: str(known[found[0]]), word) for word in template.split()]
+
+
+def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line with which a command ends; its exit code is one of the table's, and not that of success."""
+    capsys.readouterr()
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    error = capsys.readouterr().err
+    told = [line for line in error.splitlines() if line.startswith("exatrkx ")]
+    assert code in set(ExitCode) - {ExitCode.DONE}, error
+    assert "Traceback" not in error
+    assert len(told) == 1, error
+    assert error.endswith(f"{told[0]}\n"), error
+    return told[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(name, kind) for name in INPUTS for kind in KINDS if name not in WAITS or kind != "a pipe"]
+)
+def test_an_input_that_is_none(
+    here: Path, tmp_path: Path, tracks: Path, name: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, factory = (
+        tmp_path / "out",
+        made(tmp_path / "factory.py", b"from torch import nn\n\n\ndef build():\n    return nn.Linear(3, 3)\n"),
+    )
+    out.mkdir()
+    bad = KINDS[kind](here)
+    line = refusal(words(INPUTS[name], IN=bad, OUT=out, TRACKS=tracks, FACTORY=factory), capsys)
+    assert bad.name[:20] in line or here.name in line
+    assert not [file for file in out.rglob("*") if file.is_file()]
