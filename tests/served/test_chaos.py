@@ -37,7 +37,7 @@ LONG: Final = 5_000
 
 @pytest.fixture(scope="module")
 def good() -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
-    """Events with their labels; most are one event turned about the beam: of one size, and nothing but labels differ."""
+    """Events with their labels; most are one event turned about the beam: of one size, but for their labels."""
     pipeline = Pipeline.from_weights()
     event = min(read_events(EVENTS), key=len)
     arrays = [features(event)]
