@@ -18,7 +18,7 @@ demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the
 # One thread: the tests' events are small, and on a busy machine threads wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 chaos: export OMP_NUM_THREADS = 1
 chaos: $(VENV)/dev.installed models  ## break every part of the running service under load, for ten minutes: no answer wrong or lost
