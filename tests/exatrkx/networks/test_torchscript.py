@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from exatrkx.errors import ContractError
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.torchscript import probe, prove, served_form, to_bytes, trace
+from exatrkx.networks.proof import prove
+from exatrkx.networks.torchscript import probe, served_form, to_bytes, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.networks.user_network import load_user_network
 
