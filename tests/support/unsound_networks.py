@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import torch
 from tiny_networks import GNN_LENGTH, TinyEdges, TinyEmbedding
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 OPERATOR: Final = "unsound_networks::add_one"
 
-_library = torch.library.Library("unsound_networks", "DEF")
+_library: Any = torch.library.Library("unsound_networks", "DEF")  # type: ignore[no-untyped-call]  # torch's
 _library.define("add_one(Tensor x) -> Tensor")
 _library.impl("add_one", lambda x: x + 1.0, "CompositeExplicitAutograd")
 
@@ -137,13 +137,14 @@ class Foreign(Noisy):
 class ForeignInABranch(Noisy):
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
         scores = TinyEdges.forward(self, features, edge_index)
-        return _added_to_many(scores)
+        added: Tensor = _added_to_many(scores)
+        return added
 
 
 @torch.jit.script
 def _added_to_many(scores: Tensor) -> Tensor:
     if scores.size(0) > 1_000_000:
-        return torch.ops.unsound_networks.add_one(scores)
+        return torch.ops.unsound_networks.add_one(scores)  # type: ignore[no-any-return]  # TorchScript knows no casts
     return scores
 
 

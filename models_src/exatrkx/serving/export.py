@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from exatrkx.networks.torchscript import Proof
+    from exatrkx.networks.proof import Proof
 
 KINDS: Final = tuple(spec.name for spec in (EMBED, FILTER, GNN))
 LOGITS, PROBABILITIES = SCORES = ("logits", "probabilities")

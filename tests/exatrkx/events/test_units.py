@@ -32,14 +32,11 @@ def write(folder: Path, event: Event, form: str) -> Path:
     if form == "Parquet":
         write_events(folder / "events.parquet", [event])
         return folder / "events.parquet"
-    columns = [event.x, event.y, event.z]
+    lines = [f"{x:.9g},{y:.9g},{z:.9g}" for x, y, z in zip(event.x, event.y, event.z, strict=True)]
     header = "x,y,z"
     if form == "TrackML":
-        columns, header = [np.arange(1, len(event) + 1), *columns], "hit_id,x,y,z"
-    np.savetxt(file, np.stack(columns, axis=1), delimiter=",", header=header, comments="", fmt="%.9g")
-    if form == "TrackML":  # its identifiers are whole numbers
-        text = file.read_text().splitlines()
-        file.write_text("\n".join([text[0], *(f"{i + 1},{row.partition(',')[2]}" for i, row in enumerate(text[1:]))]))
+        lines, header = [f"{number},{line}" for number, line in enumerate(lines, 1)], "hit_id,x,y,z"
+    file.write_text("\n".join([header, *lines]))
     return file
 
 
