@@ -144,7 +144,8 @@ class ForeignInABranch(Noisy):
 @torch.jit.script
 def _added_to_many(scores: Tensor) -> Tensor:
     if scores.size(0) > 1_000_000:
-        return torch.ops.unsound_networks.add_one(scores)  # type: ignore[no-any-return]  # TorchScript knows no casts
+        added: Tensor = torch.ops.unsound_networks.add_one(scores)
+        return added
     return scores
 
 

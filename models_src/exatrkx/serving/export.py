@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
+    from torch.jit import ScriptModule
 
     from exatrkx.networks.proof import Proof
 
@@ -133,8 +134,8 @@ def load_working_point(options: argparse.Namespace, embed: nn.Module) -> Working
 
 def served_networks(
     networks: Mapping[str, nn.Module], scores: Mapping[str, str]
-) -> tuple[dict[str, bytes], dict[str, Proof]]:
-    """The contents of the TorchScript files, and the proof of each network.
+) -> tuple[dict[str, ScriptModule], dict[str, Proof]]:
+    """The networks as they are served, and the proof of each.
 
     Args:
         networks: eager or TorchScript, by the models that will serve them.
@@ -144,32 +145,33 @@ def served_networks(
         ContractError: a network does not keep the contract.
     """
     from exatrkx.networks.proof import examine, gives_probabilities, prove  # noqa: PLC0415 - as above
-    from exatrkx.networks.torchscript import contract_form, served_form, to_bytes  # noqa: PLC0415
+    from exatrkx.networks.torchscript import contract_form, served_form  # noqa: PLC0415
 
-    proofs, contents = {}, {}
+    scripts, proofs = {}, {}
     for kind, network in networks.items():
         examine(kind, network)  # before a trace, which keeps one answer of several
         turned = scores.get(kind) == PROBABILITIES and gives_probabilities(kind, network)
         form = contract_form(kind, network, probabilities=turned)
-        served = served_form(kind, form)
+        served = scripts[kind] = served_form(kind, form)
         logits = turned or scores.get(kind) == LOGITS
         proofs[kind] = prove(kind, served, None if served is form else form, logits=logits)
-        contents[kind] = to_bytes(served)
-    return contents, proofs
+    return scripts, proofs
 
 
-def write_networks(contents: Mapping[str, bytes], point: WorkingPoint, repository: Path) -> list[Path]:
+def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, repository: Path) -> list[Path]:
     """Write the networks and the working point into a model repository, all or nothing.
 
     Returns:
         The configurations that have another working point now.
 
     Raises:
-        ContractError: a configuration cannot be edited; nothing is written.
+        ContractError: a network cannot be written, or a configuration cannot be edited; nothing is written.
         OSError: a file cannot be written; the repository is as it was.
     """
+    from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415 - as above
+
     configs = edited_configs(repository, point)
-    files = {repository / kind / "1" / "model.pt": content for kind, content in contents.items()}
+    files = {repository / kind / "1" / "model.pt": to_bytes(network) for kind, network in networks.items()}
     write_files({**files, **configs})
     return list(configs)
 
@@ -202,14 +204,14 @@ def trace(options: argparse.Namespace) -> None:
     from exatrkx.serving.trial import try_chain  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
-    networks = load_networks(options)
-    point = load_working_point(options, networks[EMBED.name])
-    own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
-    contents, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own})
-    trial, warning = try_chain(contents, point)
     target = options.output or options.repository
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
-        configs = write_networks(contents, point, repository)
+        networks = load_networks(options)
+        point = load_working_point(options, networks[EMBED.name])
+        own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
+        scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own})
+        trial, warning = try_chain(scripts, point)
+        configs = write_networks(scripts, point, repository)
     for kind, proof in proofs.items():
         difference = "TorchScript as it came, not compared with an eager network"
         if proof.largest_difference is not None:

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
-
-import torch
 
 from exatrkx.contract import EMBED, FILTER, GNN
 from exatrkx.errors import ContractError, ExatrkxError, GraphTooLargeError
 from exatrkx.events.event import features
-from exatrkx.events.readers import read_events
 from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch.jit import ScriptModule
+
     from exatrkx.working_point import WorkingPoint
 
 
-def try_chain(networks: Mapping[str, bytes], point: WorkingPoint) -> tuple[str, str | None]:
+def try_chain(networks: Mapping[str, ScriptModule], point: WorkingPoint) -> tuple[str, str | None]:
     """What the networks find in the first bundled event, a sentence; and what is to be warned of, if anything is.
 
     Args:
-        networks: contents of the TorchScript files, by the models that will serve them.
+        networks: by the models that will serve them.
         point: the working point that they will be served with.
 
     Raises:
         ContractError: the chain fails.
     """
+    try:
+        from exatrkx.events.readers import read_events  # noqa: PLC0415 - needs PyArrow, and an export does not
+    except ModuleNotFoundError as error:
+        return f"not tried on an event: {error}", None
     event = next(read_events(project_files().events))
-    loaded = {kind: torch.jit.load(io.BytesIO(content)) for kind, content in networks.items()}  # type: ignore[no-untyped-call]  # torch's
-    pipeline = Pipeline(loaded[EMBED.name], loaded[FILTER.name], loaded[GNN.name], point)
+    pipeline = Pipeline(networks[EMBED.name], networks[FILTER.name], networks[GNN.name], point)
     where = f"bundled event {event.event_id} of {len(event):,} spacepoints"
     try:
         tracks = pipeline(features(event))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from exatrkx.events.event import Event, features
 from exatrkx.events.parquet import write_events
 from exatrkx.events.readers import read_events
 from exatrkx.project_files import project_files
-from exatrkx_client import TrackingClient
+from exatrkx_client import TrackingClient, find_tracks
 
 EVENT: Final = next(read_events(project_files().events))
 UNITS: Final = {"cm": 0.1, "m": 0.001, "µm": 1000.0, "tenths of a mm": 10.0}
@@ -58,6 +59,13 @@ def test_the_client_sends_neither() -> None:
                 client.find_tracks(source)  # port 9 answers nobody: it would be another error
             assert isinstance(refused.value, ContractError | EventFormatError)
             assert refused.value.exit_code == ExitCode.USAGE
+
+
+def test_the_command_tells_before_it_looks_for_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(tmp_path, in_unit(EVENT, 0.1), "ACTS")
+    assert find_tracks.main([str(file), "--url", "127.0.0.1:9", "--output", str(tmp_path / "tracks.csv")]) == 2
+    assert re.fullmatch(r"find_tracks.py: event 3: .* in cm they would\n", capsys.readouterr().err)
+    assert not (tmp_path / "tracks.csv").exists()
 
 
 def ring(nearest: float, outermost: float, length: float, size: int = 12) -> Event:
