@@ -19,7 +19,7 @@ from tqdm import tqdm
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import EventFormatError
-from exatrkx.events.event import Event, features
+from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
 from exatrkx_client.address import Address, Protocol
@@ -52,7 +52,6 @@ def find_tracks(options: argparse.Namespace) -> None:
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events")
-    features(first)  # so are units
     with TrackingClient(options.url, options.model, options.protocol, options.timeout) as client:
         client.wait_until_ready(options.wait)
         client.check_contract()

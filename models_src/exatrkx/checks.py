@@ -27,6 +27,8 @@ NEAREST_R: Final = 5.0
 OUTERMOST_R: Final = 300.0
 """mm; more than the radius in cm of any tracker (ALICE's TPC: 250), and less than that in mm of those with more than
 pixels. An event with spacepoints within `NEAREST_R` is one of other units only if all are within this."""
+FEWEST_SPACEPOINTS: Final = 10
+"""Fewer say nothing of how large their detector is."""
 HALF_TURN: Final = 1.0 + 1e-5
 """|φ / π| of half a turn, and room for the rounding of printed numbers."""
 
@@ -74,7 +76,9 @@ def check_lengths(r: Array, z: Array, name: str) -> None:
 
     def wrong(unit: float) -> bool:
         inside = nearest * unit < NEAREST_R and outermost * unit < OUTERMOST_R
-        return inside or outermost * unit > FARTHEST_R or farthest * unit > FARTHEST_Z
+        return (
+            (inside and len(r) >= FEWEST_SPACEPOINTS) or outermost * unit > FARTHEST_R or farthest * unit > FARTHEST_Z
+        )
 
     if wrong(1.0):
         fitting = next((f"; in {unit} they would" for unit, mm in _UNITS.items() if not wrong(mm)), "")

@@ -44,9 +44,11 @@ def write(folder: Path, event: Event, form: str) -> Path:
 @pytest.mark.parametrize("form", ["Parquet", "TrackML", "ACTS"])
 @pytest.mark.parametrize("unit", UNITS)
 def test_an_event_in_other_units_is_refused_whatever_its_file(tmp_path: Path, unit: str, form: str) -> None:
-    (event,) = read_events(write(tmp_path, in_unit(EVENT, UNITS[unit]), form))
-    with pytest.raises(UnitsError, match=rf"^event {event.event_id}: .* fit no detector; .* mm; in {unit} they would$"):
-        features(event)
+    file = write(tmp_path, in_unit(EVENT, UNITS[unit]), form)
+    with pytest.raises(UnitsError, match=rf"^{file}: event \d+: .* fit no detector; .* mm; in {unit} they would$"):
+        next(read_events(file))
+    with pytest.raises(UnitsError, match=rf"^event {EVENT.event_id}: .*; in {unit} they would$"):
+        features(in_unit(EVENT, UNITS[unit]))
     (right,) = read_events(write(tmp_path, in_unit(EVENT, 1.0), form))
     np.testing.assert_allclose(features(right), features(EVENT), rtol=1e-5, atol=1e-7)
 
@@ -64,7 +66,7 @@ def test_the_client_sends_neither() -> None:
 def test_the_command_tells_before_it_looks_for_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path, in_unit(EVENT, 0.1), "ACTS")
     assert find_tracks.main([str(file), "--url", "127.0.0.1:9", "--output", str(tmp_path / "tracks.csv")]) == 2
-    assert re.fullmatch(r"find_tracks.py: event 3: .* in cm they would\n", capsys.readouterr().err)
+    assert re.fullmatch(rf"find_tracks.py: {file}: event 3: .* in cm they would\n", capsys.readouterr().err)
     assert not (tmp_path / "tracks.csv").exists()
 
 
@@ -101,6 +103,7 @@ def test_few_spacepoints_and_one_at_the_centre_are_ordinary() -> None:
     none = np.zeros(0, dtype=np.float32)
     assert features(Event(event_id=0, x=none, y=none, z=none)).shape == (0, 3)
     assert features(ring(32, 32, 0, size=1)).shape == (1, 3)
+    assert features(ring(1, 3, 3, size=9)).shape == (9, 3)
     event = in_unit(EVENT, 1.0)
     event.x[7] = event.y[7] = event.z[7] = 0.0
     assert features(event)[7].tolist() == [0.0, 0.0, 0.0]
