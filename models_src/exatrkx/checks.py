@@ -75,10 +75,9 @@ def check_lengths(r: Array, z: Array, name: str) -> None:
     nearest, outermost, farthest = float(r.min()), float(r.max()), float(abs(z).max())
 
     def wrong(unit: float) -> bool:
+        outside = outermost * unit > FARTHEST_R or farthest * unit > FARTHEST_Z
         inside = nearest * unit < NEAREST_R and outermost * unit < OUTERMOST_R
-        return (
-            (inside and len(r) >= FEWEST_SPACEPOINTS) or outermost * unit > FARTHEST_R or farthest * unit > FARTHEST_Z
-        )
+        return outside or (inside and len(r) >= FEWEST_SPACEPOINTS)
 
     if wrong(1.0):
         fitting = next((f"; in {unit} they would" for unit, mm in _UNITS.items() if not wrong(mm)), "")
