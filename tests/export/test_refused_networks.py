@@ -19,6 +19,7 @@ from torch import nn
 
 from exatrkx.networks.storage import hash_tensors, load_network, save_network
 from exatrkx.networks.torchscript import load_torchscript, probe, to_bytes
+from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
 from exatrkx.serving.export import main
 from exatrkx.serving.model_config import read_working_point
@@ -202,10 +203,10 @@ def test_a_folder_whose_embedding_was_replaced(
     with torch.no_grad():
         next(network.parameters())[0, 0] += 1e-6
     save_network(tmp_path / "embed.safetensors", "embed", {"hidden": 128, "layers": 4, "dimension": 8}, network)
-    before = contents(repository)
-    assert main(["--repository", str(repository), "--weights", str(tmp_path)]) == 1
-    assert "embed.safetensors; give that of this one with --radius" in capsys.readouterr().err
-    assert contents(repository) == before
+    said = refused(repository, capsys, "--weights", str(tmp_path))
+    assert "its radius 1.0517 was chosen for another embedding" in said
+    with pytest.warns(UserWarning, match="its radius was chosen for another embedding than .*embed.safetensors"):
+        Pipeline.from_weights(tmp_path)
 
 
 def test_a_difference_is_told_only_where_it_was_measured(

@@ -17,7 +17,6 @@ from torch import nn
 from exatrkx.errors import ContractError
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.triplet_network import TripletNetwork
-from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -81,17 +80,13 @@ def mismatches(folder: Path, kinds: Iterable[str] = tuple(KINDS)) -> list[str]:
     paths = {kind: folder / f"{kind}.safetensors" for kind in kinds}
     hashes = {kind: hash_tensors(load_file(path)) for kind, path in paths.items()}
     origins = {kind: read_metadata(path) for kind, path in paths.items()}
-    found = [
+    return [
         f"{paths[kind]} was not trained with the {paths[before].name} beside it, but with another one: train it again, "
         "or put back the one that belongs to it"
         for kind in paths
         for before in paths
         if origins[kind].get(before, hashes[before]) != hashes[before]
     ]
-    point = folder / "working_point.json"
-    if "embed" in hashes and point.is_file() and not WorkingPoint.load(point).fits(hashes["embed"]):
-        found.append(f"{point}: its radius was chosen for another embedding than {paths['embed'].name} beside it")
-    return found
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
