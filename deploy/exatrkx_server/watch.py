@@ -33,7 +33,7 @@ _LONGEST_LOOK_S: Final = 2.0
 _ASK_TIMEOUT_S: Final = 1.0
 _LIST_TIMEOUT_S: Final = 30.0
 _COMPUTES: Final = 0.1  # of a core
-_CONFIRMED: Final = 2  # failures in a row
+_CONFIRMED: Final = 2  # failures in a row, the first of which makes it not ready, the second another start
 _SERVER: Final = "server"
 
 Kind = Literal["dead", "hung", "wrong", "error", "ended", "descriptors", "start"]
@@ -57,7 +57,7 @@ class _Prober:
         self.name = name
         self.answers = 0
         self.failures = 0
-        self.error: Exception | None = None
+        self.error: ExatrkxError | None = None
         self.waiting = True
         self._ask = ask
         self._measured = measured
@@ -77,12 +77,6 @@ class _Prober:
                 self.answers += 1
                 self._measured(self.name, time.monotonic() - began)
             closing.wait(_AGAIN_S if self.error else every_s)
-
-    def failure(self) -> Problem | None:
-        if self.failures == 0:
-            return None
-        kind: Kind = "wrong" if isinstance(self.error, WrongAnswerError) else "error"
-        return Problem(kind, f"{self.name}: {self.error}", restart=self.failures >= _CONFIRMED)
 
 
 class _SignsOfLife:
@@ -112,14 +106,17 @@ class _SignsOfLife:
             answered = before is not None and self._counted > before
         self._unanswered_s = 0.0 if answered else self._unanswered_s + elapsed_s
         self._silent_s = 0.0 if answered or (computes and not stopped) else self._silent_s + elapsed_s
+        said = getattr(self.prober.error, "reason", "") or str(self.prober.error or "")
+        if self.prober.failures:
+            kind: Kind = "hung" if stopped else "wrong" if isinstance(self.prober.error, WrongAnswerError) else "error"
+            return self._problem(kind, [*stopped, said], restart=self.prober.failures >= _CONFIRMED)
         if self._silent_s < options.hang_timeout_s and self._unanswered_s < options.busy_timeout_s:
             return None
-        since = f"no answer for {self._unanswered_s:.0f} s"
-        why = "; ".join(stopped) or (
-            "though it computes" if self._silent_s == 0 else "and none of its processes computes"
-        )
-        refused = f" ({self.prober.error})" if self.prober.error else ""
-        return Problem("hung", f"{self.prober.name}: {since}{';' if stopped else ','} {why}{refused}")
+        why = stopped or ["its processes compute" if self._silent_s == 0 else "none of its processes computes"]
+        return self._problem("hung", [f"no answer for {self._unanswered_s:.0f} s", *why, said])
+
+    def _problem(self, kind: Kind, why: list[str], *, restart: bool = True) -> Problem:
+        return Problem(kind, f"{self.prober.name}: {'; '.join(filter(None, why))}", restart)
 
 
 class Watch:
@@ -174,9 +171,7 @@ class Watch:
         for pid, stage in self._stages.items():
             if states[pid].death is not None:
                 return Problem("dead", f"{stage}: its process {pid} {states[pid].death}")
-        found: list[Problem | None] = [
-            life.prober.failure() or life.look(states, elapsed_s, self._options) for life in self._lives
-        ]
+        found: list[Problem | None] = [life.look(states, elapsed_s, self._options) for life in self._lives]
         used, limit = descriptors(self._server.pid)
         if used >= limit:
             found.append(Problem("descriptors", f"{used} of {limit} file descriptors are in use", restart=False))
