@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 import threading
 import time
@@ -17,8 +18,10 @@ _CHECK_S: Final = 0.2
 _TAIL_BYTES: Final = 1 << 20
 
 _ERROR: Final = re.compile(
-    r"^(?:E\d{4} .*?\] |error: |.*/tritonserver: |I\d{4} .*?Failed to (?:pre)?initialize Python stub: )(?P<text>.*)$"
+    r"^(?:E\d{4} .*?\] |error: |.*/tritonserver: |I\d{4} .*?Failed to (?:pre)?initialize Python stub: |\[warn\] |"
+    r"\s+(?=what\(\):)|(?=terminate called|Signal \(\d+\)|bash: ))(?P<text>.*)$"
 )
+_STACK_FRAME: Final = re.compile(r"\s*\d+# ")
 _PORT_TAKEN: Final = re.compile(r"already in use|failed to (?:bind|listen)", re.IGNORECASE)
 
 # What Triton reports as errors on every machine without a GPU.
@@ -74,7 +77,8 @@ class ServerLog:
 
     def last_errors(self, count: int = 3) -> str:
         """The server's last error lines, or its last lines where there is none."""
-        lines = [line for line in self._lines() if line.strip() and not _HARMLESS.search(line)]
+        lines = [line for line in self._lines() if line.strip()]
+        lines = [line for line in lines if not (_HARMLESS.search(line) or _STACK_FRAME.match(line))]
         errors = [match["text"].strip('"') for line in lines if (match := _ERROR.match(line))]
         return "\n".join(errors[-count:] or lines[-count:]) or "nothing in the log"
 
@@ -105,5 +109,5 @@ class ServerLog:
             before = self.rotated.read_bytes()[-room:] if room > 0 and self.rotated.is_file() else b""
             self.rotated.write_bytes(before + content)
         with contextlib.suppress(OSError):
-            self.path.open("r+b").truncate(0)
+            os.truncate(self.path, 0)
         self._begin = 0
