@@ -5,11 +5,13 @@ Whatever networks are served, the same event has the same labels: a stage that i
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from exatrkx_client.errors import ClientError
+from exatrkx_server.errors import ServerSetupError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,6 +25,18 @@ _TRACKS: Final = 4
 
 class WrongAnswerError(ClientError):
     """A pipeline's answer is not that of the first time, or no answer to the event at all."""
+
+
+def check_probing() -> None:
+    """Look whether events can be sent: where a server is installed, its client need not be.
+
+    Raises:
+        ServerSetupError: they cannot.
+    """
+    try:
+        importlib.import_module("tritonclient.http")
+    except ModuleNotFoundError as error:
+        raise ServerSetupError(f"probes: {error}: pip install 'tritonclient[http]', or --probe-every 0") from error
 
 
 def probe_event() -> npt.NDArray[np.float32]:

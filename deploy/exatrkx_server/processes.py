@@ -1,4 +1,4 @@
-"""Processes of a server: how one starts and ends with all that it started, and what it leaves behind."""
+"""Processes of a server: how one starts, is asked to stop, ends with all that it started, and what it leaves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
 
 _STRAGGLERS_S = 5.0
 _POLL_S = 0.05
@@ -71,6 +72,22 @@ def _signal_group(group: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):  # the number may by now be somebody else's
         return False
     return True
+
+
+class StopRequest:
+    """Whether SIGINT, SIGTERM or SIGHUP has come.
+
+    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
+                signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.made = True
 
 
 def scratch_directory() -> tempfile.TemporaryDirectory[str]:

@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -21,6 +20,8 @@ from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_com
 from exatrkx_server.errors import StartCancelledError
 from exatrkx_server.health import Health, health_endpoint
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages, SupervisionOptions
+from exatrkx_server.probe import check_probing
+from exatrkx_server.processes import StopRequest
 from exatrkx_server.repository import default_repository
 from exatrkx_server.resources import raise_descriptor_limit
 from exatrkx_server.server import TritonServer
@@ -28,7 +29,6 @@ from exatrkx_server.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import FrameType
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -168,22 +168,6 @@ def write_ports_file(path: Path, server: TritonServer, health_url: str) -> None:
     unfinished.replace(path)
 
 
-class StopRequest:
-    """Whether SIGINT, SIGTERM or SIGHUP has come.
-
-    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
-    """
-
-    def __init__(self) -> None:
-        self.made = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
-                signal.signal(number, self._note)
-
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.made = True
-
-
 def ready_line(server: TritonServer, health_url: str) -> str:
     """Everything that a client needs, on one line."""
     backends = ", ".join(str(backend) for backend in server.backends)
@@ -201,6 +185,8 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
     Raises:
         ServerError: the server could not start, or failed too often; the text gives the reason.
     """
+    if arguments.probe_every:
+        check_probing()
     raise_descriptor_limit()
     health = Health()
 

@@ -8,7 +8,6 @@ import signal
 import tempfile
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,35 +15,24 @@ from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
-from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries, shell_safe
-from exatrkx_server.command import command_line, environment
+from exatrkx_server.command import command_line
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
-from exatrkx_server.installation import find_triton
 from exatrkx_server.log import ServerLog
 from exatrkx_server.options import Ports, ServerOptions, check_free, free_ports
+from exatrkx_server.preparation import Preparation, prepare
 from exatrkx_server.processes import remove_shared_memory, scratch_directory, start_process, stop_process_group
-from exatrkx_server.resources import Devices, check_descriptors, choose_devices
+from exatrkx_server.resources import Devices
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Mapping
 
-    from exatrkx_server.installation import TritonInstallation
+    from exatrkx_server.backends import Backend
 
 _ASK_TIMEOUT_S = 2.0
 _LIST_TIMEOUT_S = 30.0
 _POLL_S = 0.05
 _PORT_ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Setup:
-    """What every start of a server has in common."""
-
-    installation: TritonInstallation
-    repository: Path
-    backend_directory: Path
-    variables: Mapping[str, str]
 
 
 class TritonServer:
@@ -80,7 +68,7 @@ class TritonServer:
         self._resources = contextlib.ExitStack()
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._setup: _Setup
+        self._prepared: Preparation
         log_file = self.options.log_file
         self._log = ServerLog(log_file, self.options.log_max_bytes) if log_file else None
 
@@ -165,20 +153,9 @@ class TritonServer:
     def _start(self) -> None:
         if not self.model_repository.is_dir():
             raise ServerStartError(f"{self.model_repository}: no such model repository")
-        check_descriptors()
-        installation = find_triton()
         scratch = Path(self._resources.enter_context(scratch_directory()))
-        backend_directory = scratch / "backends"
-        backend_directory.mkdir()
-        self.backends = assemble(backend_directory, installation, self.options.custom_backend)
-        repository = shell_safe(self.model_repository, scratch / "linked")
-        if self.options.stages == "compiled":
-            repository = scratch / "model_repository"
-            compile_stages(self.model_repository, repository, self.backends)
-        variables = environment(installation, self.options.threads)
-        libraries = gpu_libraries(repository, self.options.models, self.backends)
-        self.devices = choose_devices(self.options.device, libraries, variables)
-        self._setup = _Setup(installation, repository, backend_directory, variables | self.devices.environment)
+        self._prepared = prepare(self.model_repository, self.options, scratch)
+        self.backends, self.devices = self._prepared.backends, self._prepared.devices
         if self._log is None:
             handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
             os.close(handle)
@@ -193,9 +170,9 @@ class TritonServer:
             check_free(self.options.host, self.ports)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
-                self._setup.installation,
-                self._setup.repository,
-                self._setup.backend_directory,
+                self._prepared.installation,
+                self._prepared.repository,
+                self._prepared.backend_directory,
                 options=self.options,
                 ports=self.ports,
                 identity=self._identity,
@@ -203,7 +180,7 @@ class TritonServer:
                 gpus=self.devices.gpus,
             )
             try:
-                self._run(command, self._setup.variables)
+                self._run(command, self._prepared.variables)
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self.halt()
