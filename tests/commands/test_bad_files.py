@@ -1,13 +1,11 @@
-"""Every command with every kind of bad file, as input and as output: one line, a known exit code, nothing overwritten."""
+"""Every command with every kind of bad file to read or to write: one line, a known exit code, nothing overwritten."""
 
 from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +67,24 @@ OUTPUTS: Final = {
     "perf figures": "perf figures --output PLACE.md",
 }
 """Each option or argument that names a file to write."""
+
+
+SLOW: Final = ("simulate", "ckf", "perf stages", "perf figures")
+"""Outputs that are written after a simulation or a measurement."""
+
+ALIKE: Final = {
+    "find": "find IN.parquet --url 127.0.0.1:9 --wait 0 --output SAME.parquet",
+    "ckf": "ckf --events 0 --tracks IN.csv --output SAME.csv",
+    "display events": "display IN.parquet TRACKS --output SAME.parquet",
+    "display tracks": "display EVENTS IN.parquet --output SAME.parquet",
+    "validate events": "validate IN.parquet --output SAME.parquet",
+    "validate tracks": "validate EVENTS --no-networks --tracks mine IN.parquet --output SAME.parquet",
+    "perf breakdown": "perf breakdown IN.csv --plot SAME.csv",
+    "perf make-input": "perf make-input IN.parquet --output SAME.parquet",
+    "perf stages": "perf stages IN.parquet --output SAME.parquet",
+    "perf figures": "perf figures --crowded IN.parquet --output SAME.parquet",
+}
+"""An input and an output that may be the same file."""
 
 
 def noise(size: int, seed: int) -> bytes:
@@ -135,9 +151,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture
+def places(here: Path, tmp_path: Path, tracks: Path) -> dict[str, Path]:
+    """What stands for a path in the tables."""
+    (tmp_path / "out").mkdir()
+    factory = made(tmp_path / "factory.py", b"from torch import nn\n\n\ndef build():\n    return nn.Linear(3, 3)\n")
+    return {"HERE": here, "OUT": tmp_path / "out", "TRACKS": tracks, "FACTORY": factory}
+
+
 def words(template: str, **places: Path) -> list[str]:
     known = {"EVENTS": EVENTS, "BASELINE": BASELINE, **places}
-    named = re.compile("|".join(sorted(known, key=len, reverse=True)))
+    named = re.compile("|".join(map(re.escape, sorted(known, key=len, reverse=True))))
     return [named.sub(lambda found: str(known[found[0]]), word) for word in template.split()]
 
 
@@ -161,14 +185,117 @@ def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     ("name", "kind"), [(name, kind) for name in INPUTS for kind in KINDS if name not in WAITS or kind != "a pipe"]
 )
 def test_an_input_that_is_none(
-    here: Path, tmp_path: Path, tracks: Path, name: str, kind: str, capsys: pytest.CaptureFixture[str]
+    places: dict[str, Path], name: str, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, factory = (
-        tmp_path / "out",
-        made(tmp_path / "factory.py", b"from torch import nn\n\n\ndef build():\n    return nn.Linear(3, 3)\n"),
-    )
-    out.mkdir()
-    bad = KINDS[kind](here)
-    line = refusal(words(INPUTS[name], IN=bad, OUT=out, TRACKS=tracks, FACTORY=factory), capsys)
-    assert bad.name[:20] in line or here.name in line
-    assert not [file for file in out.rglob("*") if file.is_file()]
+    bad = KINDS[kind](places["HERE"])
+    line = refusal(words(INPUTS[name], IN=bad, **places), capsys)
+    assert bad.name[:20] in line or "here" in line
+    assert not files_in(places["OUT"])
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_that_is_a_folder(places: dict[str, Path], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = words(OUTPUTS[name], PLACE=places["OUT"] / "taken", **places)
+    folder = next(Path(word) for word in arguments if "taken" in word)
+    folder.mkdir()
+    assert refusal(arguments, capsys).endswith(f": {folder}: is a folder; name a file to write")
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_in_a_file(places: dict[str, Path], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = made(places["OUT"] / "file", b"of mine")
+    assert "below" in refusal(words(OUTPUTS[name], PLACE=file / "below", **places), capsys)
+    assert files_in(places["OUT"]) == {"file": b"of mine"}
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_file_size_that_is_not_allowed(
+    places: dict[str, Path], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name in SLOW or name == "find":  # `find` asks its server before it writes
+        pytest.skip("simulates or measures first")
+    arguments = words(OUTPUTS[name], PLACE=places["OUT"] / "earlier", **places)
+    output = made(next(Path(word) for word in arguments if "earlier" in word), b"of an earlier run")
+    with soft_limit(resource.RLIMIT_FSIZE, 8):
+        assert "cannot be written: File too large" in refusal(arguments, capsys)
+    assert files_in(places["OUT"]) == {output.name: b"of an earlier run"}
+
+
+@pytest.mark.parametrize("spelling", ["as it is", "./", "..", "link", "hard link", "link in a folder"])
+@pytest.mark.parametrize("name", ALIKE)
+def test_an_output_that_is_an_input(
+    places: dict[str, Path], name: str, spelling: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = EVENTS if "IN.parquet" in ALIKE[name] else BASELINE / "results.csv"
+    own = Path(shutil.copy(source, places["HERE"] / f"own{source.suffix}"))
+    before = own.read_bytes()
+    other = spelled(own, spelling)
+    arguments = words(ALIKE[name], **{f"IN{source.suffix}": own, f"SAME{source.suffix}": other}, **places)
+    assert re.search(r": is (an input|another output), too", refusal(arguments, capsys))
+    assert own.read_bytes() == before
+    assert not files_in(places["OUT"])
+
+
+def test_an_output_that_belongs_to_an_event(places: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    made(places["HERE"] / "event1-hits.csv", b"hit_id,x,y,z\n1,30,0,0\n")
+    truth = made(places["HERE"] / "event1-truth.csv", b"hit_id,particle_id\n1,0\n")
+    arguments = ["find", str(places["HERE"]), *NO_SERVER, "--output", str(truth)]
+    assert "is an input, too" in refusal(arguments, capsys)
+    assert truth.read_bytes().startswith(b"hit_id,particle_id")
+
+
+@pytest.mark.parametrize("name", ["find EVENTS", "perf make-input EVENTS", "display EVENTS", "validate EVENTS"])
+def test_few_descriptors(places: dict[str, Path], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    own = Path(shutil.copy(EVENTS, places["HERE"] / "own.parquet"))
+    used = max(map(int, os.listdir("/proc/self/fd")))  # noqa: PTH208 - names that are numbers
+    arguments = words(INPUTS[name], IN=own, **places)
+    with soft_limit(resource.RLIMIT_NOFILE, used), everything_open():
+        assert "Too many open files" in refusal(arguments, capsys)
+    assert not files_in(places["OUT"])
+
+
+def spelled(file: Path, spelling: str) -> Path:
+    """Another way to the same file."""
+    match spelling:
+        case "./":
+            return Path(f"./{file.name}")
+        case "..":
+            return file.parent / ".." / file.parent.name / file.name
+        case "link":
+            file.with_name(f"link{file.suffix}").symlink_to(file)
+            return file.with_name(f"link{file.suffix}")
+        case "hard link":
+            file.with_name(f"hard{file.suffix}").hardlink_to(file)
+            return file.with_name(f"hard{file.suffix}")
+        case "link in a folder":
+            (file.parent / "folder").symlink_to(file.parent)
+            return file.parent / "folder" / file.name
+    return file
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@contextmanager
+def soft_limit(what: int, most: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(what)
+    resource.setrlimit(what, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(what, (soft, hard))
+
+
+@contextmanager
+def everything_open() -> Iterator[None]:
+    """No descriptor is left below the limit."""
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)

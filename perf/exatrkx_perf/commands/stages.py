@@ -18,7 +18,6 @@ from exatrkx.files import check_outputs, write_files
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.command_line import parser_of, positive, run_command
-from exatrkx_perf.goals import stage_goals_text
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +34,7 @@ def stages(options: argparse.Namespace) -> int:
     """Measure, print and write the rows; 1 when two methods disagree."""
     from exatrkx_perf.run_metadata import environment  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.stage_benchmark import Benchmark, rows_for  # noqa: PLC0415
-    from exatrkx_perf.stage_rows import HEADER, csv_of, growth_text, report, show, with_growth  # noqa: PLC0415
+    from exatrkx_perf.stage_rows import HEADER, csv_of, growth_text, report, show, stage_goals_text, with_growth  # noqa: PLC0415
 
     if options.output is not None:
         check_outputs(

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from exatrkx.checks import check_lengths
 from exatrkx.errors import EventFormatError
 from exatrkx.events import parquet
 from exatrkx.events.event import Event
@@ -53,11 +54,13 @@ def read_events(
 
     Raises:
         EventFormatError: a path leads to no events, or a file does not keep its format; the text names the file, the
-            column and what is wrong with it.
+            column and what is wrong with it. `UnitsError`: its lengths fit no detector, in cm, say.
     """
     for file in event_files(paths):
         try:
-            yield from _read_file(file, skipped)
+            for event in _read_file(file, skipped):
+                if _fits(file, event, skipped):
+                    yield event
         except EventFormatError as error:
             if skipped is None:
                 raise
@@ -98,6 +101,18 @@ def input_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
     """
     files = event_files(paths)
     return files + [other for file in files for other in companions(file)]
+
+
+def _fits(file: Path, event: Event, skipped: Callable[[EventFormatError], object] | None) -> bool:
+    """Whether the event has lengths of a detector; another one is refused, or skipped."""
+    try:
+        check_lengths(event.r, event.z, f"{file}: event {event.event_id}")
+    except EventFormatError as error:
+        if skipped is None:
+            raise
+        skipped(error)
+        return False
+    return True
 
 
 def _read_file(file: Path, skipped: Callable[[EventFormatError], object] | None) -> Iterator[Event]:
