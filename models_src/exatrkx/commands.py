@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import select
 import signal
 import sys
 import threading
@@ -143,16 +144,22 @@ def _reason(error: BaseException) -> tuple[ExitCode, str] | None:
     return code, text
 
 
-def _is_closed(stream: TextIO) -> bool:
+def _is_closed(stream: TextIO | None) -> bool:
     """Whether nobody reads a stream any more. What is left to write to it then goes nowhere, without a complaint."""
     try:
-        stream.flush()
-    except OSError:
+        descriptor = stream.fileno() if stream else None
+    except OSError:  # not one of the system's
+        descriptor = None
+    if descriptor is None:
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    closed = any(events & select.POLLERR for _, events in poll.poll(0))
+    if closed:
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
+        os.dup2(nowhere, descriptor)
         os.close(nowhere)
-        return True
-    return False
+    return closed
 
 
 def _tell(name: str, *texts: str) -> None:
@@ -161,8 +168,7 @@ def _tell(name: str, *texts: str) -> None:
     if lines:
         with suppress(OSError):
             print(f"{name}: {'; '.join(lines)}", file=sys.stderr)
-    if sys.stderr is not None:
-        _is_closed(sys.stderr)
+    _is_closed(sys.stderr)
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:

@@ -153,7 +153,7 @@ def _difference(found: bytes, wanted: bytes) -> str:
     """How the run of a journal's first line differs from the one that is to be resumed."""
     try:
         there, here = dict(json.loads(found)), dict(json.loads(wanted))
-    except ValueError:
+    except (TypeError, ValueError):
         return "is no journal of a run"
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
     differences = (f"{name} {there.get(name)}, not {here.get(name)}" for name in names)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +71,7 @@ OUTPUTS: Final = {
 """Each option or argument that names a file to write."""
 
 
-SLOW: Final = ("simulate", "ckf", "perf stages", "perf figures")
+SLOW: Final = ("simulate", "ckf", "ckf report", "perf stages", "perf figures")
 """Outputs that are written after a simulation or a measurement."""
 
 ALIKE: Final = {

@@ -1,0 +1,190 @@
+"""Signals, closed pipes and resumed runs of real commands: what is told, what is left, and that nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from exatrkx.commands import run_command
+from exatrkx.errors import ExitCode
+
+if TYPE_CHECKING:
+    from exatrkx_server import TritonServer
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+EVENTS: Final = ROOT / "data" / "events" / "ttbar_mu0.parquet"
+MUCH_LONGER: Final = 120.0
+EXATRKX: Final = (sys.executable, "-m", "exatrkx")
+
+
+def stopped(output: Path, number: signal.Signals, *words: str) -> tuple[int, str]:
+    """Exit code and standard error of a command that gets a signal when its journal has an event."""
+    journal = output.with_name(f"{output.name}.partial")
+    process = subprocess.Popen([*EXATRKX, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    given_up = time.monotonic() + MUCH_LONGER
+    while not (journal.is_file() and journal.stat().st_size > 10_000):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < given_up
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=MUCH_LONGER)
+    return process.returncode, error.splitlines()[-1] if error else ""
+
+
+def done(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*EXATRKX, *words], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "text"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_is_told_whatever_becomes_of_its_exception(
+    number: signal.Signals, code: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        signal.raise_signal(number)
+
+    def library() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raise RuntimeError("something else") from error
+
+    before = signal.getsignal(number)
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        assert [run_command("a", one) for one in (work, library)] == [code, code]
+    finally:
+        signal.signal(number, before)
+    assert capsys.readouterr().err == f"a: {text}\n" * 2
+
+
+def test_a_command_that_handles_signals_keeps_its_handler() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))
+    try:
+        assert run_command("a", lambda: signal.raise_signal(signal.SIGTERM)) == ExitCode.DONE
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["find", "--help"], ["events"], ["perf", "make-input", "--version"]])
+def test_nobody_reads(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        ended = subprocess.run([*EXATRKX, *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(writer)
+    assert ended.stderr == ""
+    assert ended.returncode in ({141} if words == ["events"] else {0, 141})  # argparse does not mind
+
+
+def test_a_full_disk_below_standard_output() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run([*EXATRKX, "events"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "exatrkx events: [Errno 28] No space left on device\n")
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    name = os.fsdecode(bytes(tmp_path) + b"/\xff.json")
+    ended = subprocess.run([*EXATRKX, "perf", "make-input", str(EVENTS), "--limit", "1", "--output", name], check=False)
+    assert ended.returncode == 0
+    assert Path(name).is_file()
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize(
+    ("number", "code", "text"),
+    [(signal.SIGTERM, 143, "terminated; "), (signal.SIGINT, 130, "interrupted; "), (signal.SIGKILL, -9, None)],
+)
+def test_a_simulation_goes_on(tmp_path: Path, number: signal.Signals, code: int, text: str | None) -> None:
+    output, whole = tmp_path / "events.parquet", tmp_path / "whole.parquet"
+    output.write_bytes(b"of an earlier run")
+    words = ["simulate", str(output), "--process", "zmumu", "--seed", "7"]
+    ended, last = stopped(output, number, *words, "--events", "100000")
+    assert ended == code
+    assert output.read_bytes() == b"of an earlier run"
+    if text is not None:
+        assert last.startswith(f"exatrkx simulate: {text}")
+        assert last.endswith(f"kept in {output}.partial: the same command with --resume goes on")
+        assert not list(tmp_path.glob(".*"))
+    other = done(*words[:-1], "8", "--resume")
+    assert (other.returncode, "events.parquet.partial: is of another run: seed 7, not 8;" in other.stderr) == (2, True)
+    assert done(*words, "--events", "3", "--resume").returncode == 0
+    assert done("simulate", str(whole), *words[2:], "--events", "3").returncode == 0
+    assert output.read_bytes() == whole.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["events.parquet", "whole.parquet"]
+
+
+@pytest.mark.simulation
+def test_the_ckf_goes_on(tmp_path: Path) -> None:
+    tracks = tmp_path / "tracks.csv"
+    words = ["ckf", "--process", "zmumu", "--tracks", str(tracks), "--events"]
+    assert stopped(tracks, signal.SIGTERM, *words, "100000")[0] == 143
+    assert done(*words, "3", "--resume").returncode == 0
+    again = done("ckf", "--process", "zmumu", "--events", "3", "--tracks", str(tmp_path / "whole.csv"))
+    assert again.returncode == 0
+    found, wanted = (
+        [line.rpartition(",")[0] for line in file.read_text().splitlines()] for file in (tracks, tmp_path / "whole.csv")
+    )
+    assert found == wanted  # but for the seconds
+    assert not Path(f"{tracks}.partial").exists()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_track_finding_goes_on(
+    server: TritonServer, tmp_path: Path, suffix: str, number: signal.Signals, code: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    for copy in range(100):
+        shutil.copy(EVENTS, tmp_path / "in" / f"{copy}.parquet")
+    output, whole = tmp_path / f"t.{suffix}", tmp_path / f"whole.{suffix}"
+    words = [str(tmp_path / "in"), "--url", server.grpc_url]
+    ended, last = stopped(output, number, "find", *words, "--output", str(output))
+    assert ended == code
+    assert last.endswith("goes on") == (code > 0)
+    assert not output.exists()
+    (tmp_path / "other").mkdir()
+    shutil.copy(ROOT / "data" / "events" / "ttbar_mu10.parquet", tmp_path / "other")
+    other = done("find", str(tmp_path / "other"), *words[1:], "--output", str(output), "--resume")
+    assert (other.returncode, f"{output}.partial: is of other events: event" in other.stderr) == (2, True)
+    model = done("find", *words, "--model", "exatrkx_custom", "--output", str(output), "--resume")
+    assert (model.returncode, f"{output}.partial: is of another run: model" in model.stderr) == (2, True)
+    for place, more in ((output, ["--resume"]), (whole, [])):
+        ran = done("find", *words, "--limit", "30", "--output", str(place), *more)
+        assert ran.returncode == 0, ran.stderr
+    assert output.read_bytes() == whole.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["in", "other", output.name, whole.name])
+
+
+@pytest.mark.server
+def test_bad_events_are_skipped_and_told(server: TritonServer, tmp_path: Path) -> None:
+    broken = bytearray(EVENTS.read_bytes())
+    broken[4000:4100] = bytes(100)  # in the first events' columns
+    (tmp_path / "broken.parquet").write_bytes(broken)
+    (tmp_path / "noise.csv").write_bytes(b"x,y,z\n1,2,nan\n")
+    words = ["find", str(tmp_path / "broken.parquet"), str(tmp_path / "noise.csv"), "--url", server.grpc_url]
+    output = ["--output", str(tmp_path / "t.parquet")]
+    strict = done(*words, *output)
+    assert strict.returncode == 2
+    assert len(strict.stderr.splitlines()) == 1
+    assert not (tmp_path / "t.parquet").exists()
+    skipping = done(*words, *output, "--skip-bad")
+    assert skipping.returncode == 0
+    assert len(skipping.stderr.splitlines()) == 1
+    assert skipping.stderr.startswith("exatrkx find: skipped 2: ")
+    assert "column 'z' must be finite" in skipping.stderr
+    assert (tmp_path / "t.parquet").is_file()

@@ -1,0 +1,110 @@
+"""Journals of interrupted runs: what is in them, whose they are, and what is left of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exatrkx.errors import OutputRefusedError
+from exatrkx.journal import Journal
+
+RUN = {"seed": 1}
+
+
+def stopped_after(output: Path, *numbers: int, resume: bool = False) -> str:
+    """Let a run stop with an error after these events. Returns the error's notes."""
+    error = RuntimeError("stopped")
+    try:
+        with Journal(output, RUN, resume=resume) as journal:
+            for number in numbers:
+                journal.add(number=np.int64(number), name=np.str_(f"n{number}"), array=np.arange(number))
+            raise error
+    except RuntimeError as caught:
+        return "".join(getattr(caught, "__notes__", []))
+
+
+def numbers_in(output: Path, run: dict[str, object] = RUN) -> list[int]:
+    with Journal(output, run, resume=True) as journal:
+        entries = list(journal.entries())
+        assert len(entries) == len(journal)
+    assert all(len(entry["array"]) == entry["number"] for entry in entries)
+    return [int(entry["number"]) for entry in entries]
+
+
+def test_entries_of_a_stopped_run_and_of_one_that_went_on(tmp_path: Path) -> None:
+    output, partial = tmp_path / "t.csv", tmp_path / "t.csv.partial"
+    said = stopped_after(output, 3, 0)
+    assert said == f"2 finished events are kept in {partial}: the same command with --resume goes on"
+    assert stopped_after(output, 5, resume=True).startswith("3 finished events")
+    assert numbers_in(output) == [3, 0, 5]
+    assert not partial.exists()  # for that run ended well
+
+
+def test_without_resume_a_run_begins_anew(tmp_path: Path) -> None:
+    stopped_after(tmp_path / "t", 3, 0)
+    stopped_after(tmp_path / "t", 7)
+    assert numbers_in(tmp_path / "t") == [7]
+
+
+def test_nothing_is_left_of_a_run_without_finished_events(tmp_path: Path) -> None:
+    assert not stopped_after(tmp_path / "t")
+    assert not list(tmp_path.iterdir())
+    assert numbers_in(tmp_path / "t") == []
+
+
+def test_every_cut_leaves_the_whole_entries(tmp_path: Path) -> None:
+    stopped_after(tmp_path / "t", 2, 4)
+    whole = (tmp_path / "t.partial").read_bytes()
+    ends = []
+    for size in range(whole.index(b"\n") + 1, len(whole) + 1):
+        (tmp_path / "t.partial").write_bytes(whole[:size])
+        ends.append(len(numbers_in(tmp_path / "t")))
+    assert ends == sorted(ends)
+    assert set(ends) == {0, 1, 2}
+    assert ends.count(2) == 1
+
+
+def test_a_cut_entry_is_written_again(tmp_path: Path) -> None:
+    stopped_after(tmp_path / "t", 2, 400)
+    whole = (tmp_path / "t.partial").read_bytes()
+    (tmp_path / "t.partial").write_bytes(whole[:-1])
+    stopped_after(tmp_path / "t", 1, resume=True)
+    assert numbers_in(tmp_path / "t") == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", None),
+        (b'{"format": "exatrkx-partial", "version": 1, "seed": 2}\n', "is of another run: seed 2, not 1"),
+        (b'{"format": "exatrkx-partial", "version": 2, "seed": 1}\n', "is of another run: version 2, not 1"),
+        (b"[1]\n", "is no journal of a run"),
+        (b"PAR1\xff\xfe", "is no journal of a run"),
+    ],
+)
+def test_a_journal_of_another_run_is_refused_and_kept(tmp_path: Path, content: bytes, reason: str | None) -> None:
+    (tmp_path / "t.partial").write_bytes(content)
+    if reason is None:
+        assert numbers_in(tmp_path / "t") == []
+        return
+    with pytest.raises(OutputRefusedError, match=rf"t\.partial: {reason}; without --resume it is replaced"):
+        numbers_in(tmp_path / "t")
+    assert (tmp_path / "t.partial").read_bytes() == content
+
+
+def test_a_damaged_entry_is_refused(tmp_path: Path) -> None:
+    stopped_after(tmp_path / "t", 400)
+    whole = (tmp_path / "t.partial").read_bytes()
+    (tmp_path / "t.partial").write_bytes(whole[:-30] + bytes(30))
+    with pytest.raises(OutputRefusedError, match=r"t\.partial: is damaged"):
+        numbers_in(tmp_path / "t")
+
+
+def test_two_runs_with_one_output(tmp_path: Path) -> None:
+    with (
+        Journal(tmp_path / "t", RUN, resume=False),
+        pytest.raises(OutputRefusedError, match="another run is writing it"),
+    ):
+        Journal(tmp_path / "t", RUN, resume=True)
