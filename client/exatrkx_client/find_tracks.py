@@ -66,7 +66,7 @@ def find_tracks(options: argparse.Namespace) -> None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
     journal = Journal(output, {"model": options.model}, resume=options.resume) if output is not None else None
     with (
-        journal or nullcontext(),
+        journal if journal is not None else nullcontext(),
         TrackingClient(options.url, options.model, options.protocol, options.timeout) as client,
     ):
         client.wait_until_ready(options.wait)

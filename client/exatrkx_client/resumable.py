@@ -34,13 +34,13 @@ def find_resumable(
         ClientError: as `TrackingClient.find_tracks_many`.
     """
     left = iter(events)
-    for entry in journal.entries() if journal else ():
+    for entry in journal.entries() if journal is not None else ():
         event = next(left, None)
         if event is None:
             return
         if entry["digest"] != _digest(event):
             raise OutputRefusedError(
-                f"{journal.path if journal else ''}: is of other events: event {event.event_id} is not what it has; "
+                f"{journal.path if journal is not None else ''}: is of other events: event {event.event_id} is not what it has; "
                 "without --resume it is replaced"
             )
         if "refused" not in entry:
@@ -64,7 +64,7 @@ def _answers(
     again: deque[Event] = deque()  # sent, and given up for a refusal of one before them
 
     def to_send() -> Iterator[Event]:
-        while event := again.popleft() if again else next(events, None):
+        while (event := again.popleft() if again else next(events, None)) is not None:
             waiting.append(event)
             yield event
 

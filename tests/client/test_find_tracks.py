@@ -150,7 +150,11 @@ def test_an_event_that_the_server_refuses(
     error = capsys.readouterr().err
     assert "find_tracks.py: event 6: " in error
     assert "more than max_edges = 200000 edges" in error
-    assert pq.read_table(output)["event_id"].to_pylist() == [5] * 7  # found before, and kept
+    assert not output.exists()
+    assert "1 finished events are kept in" in error
+    assert find_tracks.main([*arguments, "--resume", "--skip-bad", "--in-flight", "3"]) == 0
+    assert pq.read_table(output)["event_id"].to_pylist() == [5] * 7 + [7] * 7
+    assert "find_tracks.py: skipped 1: event 6: " in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there(events_file: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import pyarrow.parquet as pq
 import pytest
 
 from exatrkx.commands import run_command
@@ -173,7 +174,8 @@ def test_track_finding_goes_on(
 @pytest.mark.server
 def test_bad_events_are_skipped_and_told(server: TritonServer, tmp_path: Path) -> None:
     broken = bytearray(EVENTS.read_bytes())
-    broken[4000:4100] = bytes(100)  # in the first events' columns
+    place = pq.ParquetFile(EVENTS).metadata.row_group(1).column(1).data_page_offset
+    broken[place : place + 100] = bytes(100)  # in one event's x
     (tmp_path / "broken.parquet").write_bytes(broken)
     (tmp_path / "noise.csv").write_bytes(b"x,y,z\n1,2,nan\n")
     words = ["find", str(tmp_path / "broken.parquet"), str(tmp_path / "noise.csv"), "--url", server.grpc_url]
