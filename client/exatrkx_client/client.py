@@ -89,7 +89,10 @@ class TrackingClient:
         self._transport.close()
 
     def is_ready(self) -> bool:
-        """Whether the server answers, and server and model take requests."""
+        """Whether the server answers, and server and model take requests, as Triton says.
+
+        Triton says so also where a stage's process has died since: `/ready` of `exatrkx serve` knows better.
+        """
         try:
             return self._transport.is_ready(self.model, self.timeout_s)
         except (ServerUnavailableError, TimeoutError):
