@@ -74,7 +74,7 @@ class _Prober:
             except ExatrkxError as error:
                 self.error, self.failures, self.waiting = error, self.failures + 1, False
             else:
-                self.error, self.failures, self.waiting = None, 0, False
+                self.failures, self.error, self.waiting = 0, None, False
                 self.answers += 1
                 self._measured(self.name, time.monotonic() - began)
             closing.wait(_AGAIN_S if self.error else every_s)
@@ -148,7 +148,7 @@ class Watch:
         try:
             self._start()
         except BaseException:
-            self._resources.close()
+            self.__exit__()
             raise
         return self
 
