@@ -1,4 +1,4 @@
-"""CUDA form of the stages: fixed-radius neighbours on a grid and connected components by union-find, through CuPy.
+"""CUDA kernels of the stages through CuPy, and the stages that make edges: neighbours on a grid, and selection.
 
 The kernels are compiled for the GPU at hand when they are first called: one thread for each spacepoint or edge.
 """
@@ -16,7 +16,7 @@ import numpy as np
 
 from exatrkx.arrays import Array
 from exatrkx.checks import too_large
-from exatrkx.contract import FRNN, NOISE_LABEL
+from exatrkx.contract import FRNN
 from exatrkx.errors import ExatrkxError
 
 Launch: TypeAlias = Callable[..., None]
@@ -42,14 +42,10 @@ def source_directory() -> Path:
     raise ExatrkxError(f"the CUDA sources are neither in {places[0]} nor in {places[1]}: install again")
 
 
-def launcher(file: str) -> Launch:
-    """Launches the kernels of a .cu file on CuPy's current device and stream."""
-
-    def launch(kernel: str, blocks: int, threads: int, *arguments: object) -> None:
-        if blocks > 0:
-            _module(file).get_function(kernel)((blocks,), (threads,), arguments)
-
-    return launch
+def launch(kernel: str, blocks: int, threads: int, *arguments: object) -> None:
+    """Launch a kernel on CuPy's current device and stream."""
+    if blocks > 0:
+        _module().get_function(kernel)((blocks,), (threads,), arguments)
 
 
 def blocks_for(items: int) -> int:
@@ -58,15 +54,15 @@ def blocks_for(items: int) -> int:
 
 
 @functools.cache
-def _module(file: str) -> Any:
+def _module() -> Any:
     import cupy  # noqa: PLC0415 - only where a CuPy array has come in
 
     directory = source_directory()
+    files = sorted(directory.iterdir())
     # CuPy keeps compiled kernels on disk under their source and options, but does not look into what is included.
-    sources = b"".join(path.read_bytes() for path in sorted(directory.iterdir()))
-    version = f"-DEXATRKX_SOURCES={hashlib.sha256(sources).hexdigest()}"
-    code = (directory / file).read_text(encoding="utf-8")  # a server's Python may have no locale
-    return cupy.RawModule(code=code, options=("-std=c++17", f"-I{directory}", version))
+    version = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    code = "".join(f'#include "{path.name}"\n' for path in files if path.suffix == ".cu")
+    return cupy.RawModule(code=code, options=("-std=c++17", f"-I{directory}", f"-DEXATRKX_SOURCES={version}"))
 
 
 AXES: Final = 3
@@ -80,9 +76,7 @@ def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, m
     import cupy  # noqa: PLC0415 - only where a CuPy array has come in
 
     with embedding.device:
-        return edges_on_grid(
-            cupy, launcher("neighbours.cu"), embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges
-        )
+        return edges_on_grid(cupy, launch, embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
 
 
 def edges_on_grid(
@@ -219,35 +213,22 @@ def _furthest(
     return furthest
 
 
-def label_components(
-    edge_index: Array, scores: Array, num_nodes: int, *, threshold: np.float32, min_hits: int
-) -> Array:
-    """[N] labels of CuPy arrays; see `exatrkx.stages.track_building`, which has checked the arguments."""
-    import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+def selected_edges(xp: Any, launch: Launch, edge_index: Array, scores: Array, threshold: np.float32) -> Array | None:
+    """[2,E'] edges whose score is above the threshold; `xp` is the array library of `edge_index` [2,E].
 
-    with edge_index.device:
-        return labels_by_union(
-            cupy, launcher("components.cu"), edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits
-        )
-
-
-def labels_by_union(
-    xp: Any,  # the module of the arrays: CuPy ships no types
-    launch: Launch,
-    edge_index: Array,
-    scores: Array,
-    num_nodes: int,
-    *,
-    threshold: np.float32,
-    min_hits: int,
-) -> Array:
-    """[N] labels, found by the kernels of components.cu; `xp` is the array library of `edge_index`."""
-    nodes = xp.arange(num_nodes, dtype=np.int32)
-    parent, root, size = nodes.copy(), xp.empty_like(nodes), xp.zeros_like(nodes)
-    num_edges = edge_index.shape[1]
+    None where a score is NaN or an index negative.
+    """
     edge_index, scores = xp.ascontiguousarray(edge_index), xp.ascontiguousarray(scores)
-    launch("join_edges", blocks_for(num_edges), THREADS, edge_index, scores, np.int64(num_edges), threshold, parent)
-    launch("find_roots", blocks_for(num_nodes), THREADS, parent, np.int32(num_nodes), root, size)
-    is_candidate = (root == nodes) & (size >= min(min_hits, num_nodes + 1))
-    label_of_root = xp.where(is_candidate, xp.cumsum(is_candidate) - 1, NOISE_LABEL)
-    return label_of_root[root].astype(np.int64)
+    num_edges = len(scores)
+    if num_edges == 0:
+        return edge_index
+    selected = xp.empty(num_edges, dtype=np.int64)
+    count = np.int64(num_edges)
+    launch("mark_selected", blocks_for(num_edges), THREADS, edge_index, scores, count, threshold, selected)
+    end = xp.cumsum(selected)
+    num_selected = int(end[-1])
+    if num_selected > num_edges:
+        return None
+    copied = xp.empty((2, num_selected), dtype=np.int64)
+    launch("copy_selected", blocks_for(num_edges), THREADS, edge_index, count, end, np.int64(num_selected), copied)
+    return copied

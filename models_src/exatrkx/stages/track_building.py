@@ -11,15 +11,21 @@ Source: Keuper et al., ICCV 2015 (arXiv:1505.06973), algorithm 1.
 
 from __future__ import annotations
 
+import math
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.stages import cuda, native, reference
+from exatrkx.stages import native, reference
+from exatrkx.stages.cuda import launch
+from exatrkx.stages.cuda_track_building import KernelTrackBuilding
 from exatrkx.stages.edges import score_threshold
 from exatrkx.working_point import COMPONENTS, CONTRACTION
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from exatrkx.working_point import WorkingPoint
 
 
@@ -42,12 +48,11 @@ def label_components(edge_index: Array, scores: Array, num_nodes: int, *, cut: f
     """
     scores, num_nodes = checks.check_scored_graph(edge_index, scores, num_nodes, min_hits)
     threshold = score_threshold(cut)
-    gpu = on_gpu(edge_index)
-    if not gpu and native.available():
+    if on_gpu(edge_index):
+        return _labels_on_gpu(edge_index, scores, num_nodes, threshold, min_hits, contract=False)
+    if native.available():
         return native.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     checks.check_scored_entries(edge_index, scores, num_nodes)
-    if gpu:
-        return cuda.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     kept = edge_index[:, scores > threshold]
     return reference.label_components(kept, num_nodes, min_hits)
 
@@ -57,8 +62,8 @@ def label_clusters(edge_index: Array, scores: Array, num_nodes: int, *, cut: flo
 
     Every cluster is part of a component at the same cut, and a component with no edge below the cut is one cluster.
     Of two equal sums that of the smallest indices goes first; without such ties the candidates do not depend on the
-    order of the spacepoints. Arrays on a GPU are clustered on the CPU and the labels put back: what is left to do, one
-    small component after the other, is no work for a GPU.
+    order of the spacepoints. On a GPU too, but for the few components that are too large for one of its blocks: their
+    edges, and no others, are copied to the CPU.
 
     Infinite scores count as ±10⁶, so that sums are numbers. At a cut of 0 or 1 nothing can be weighed, and clusters are
     components.
@@ -66,15 +71,30 @@ def label_clusters(edge_index: Array, scores: Array, num_nodes: int, *, cut: flo
     scores, num_nodes = checks.check_scored_graph(edge_index, scores, num_nodes, min_hits)
     threshold = score_threshold(cut)
     if on_gpu(edge_index):
-        import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+        # At an infinite threshold nothing can be weighed.
+        contract = math.isfinite(threshold)
+        return _labels_on_gpu(edge_index, scores, num_nodes, threshold, min_hits, contract=contract)
+    return _clusters_on_host(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
 
-        with edge_index.device:
-            on_host = edge_index.get(), scores.get()
-            return cupy.asarray(label_clusters(*on_host, num_nodes, cut=cut, min_hits=min_hits))
+
+def _clusters_on_host(
+    edge_index: Array, scores: Array, num_nodes: int, *, threshold: np.float32, min_hits: int = 1
+) -> Array:
     if native.available():
         return native.label_clusters(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     checks.check_scored_entries(edge_index, scores, num_nodes)
     return reference.label_clusters(edge_index, scores, num_nodes, float(threshold), min_hits)
+
+
+def _labels_on_gpu(
+    edge_index: Array, scores: Array, num_nodes: int, threshold: np.float32, min_hits: int, *, contract: bool
+) -> Array:
+    import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+
+    with edge_index.device:
+        graph = cupy.ascontiguousarray(edge_index), cupy.ascontiguousarray(scores)
+        building = KernelTrackBuilding(cupy, launch, *graph, num_nodes, threshold)
+        return building.labels(min_hits, partial(_clusters_on_host, threshold=threshold) if contract else None)
 
 
 _METHODS: Final = {COMPONENTS: label_components, CONTRACTION: label_clusters}

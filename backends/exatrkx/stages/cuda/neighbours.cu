@@ -3,15 +3,14 @@
 // `points` [count, dims] are in the order of their cells, `index` holds the spacepoint that each of them is.
 #include "distance.cuh"
 #include "grid.cuh"
+#include "threads.cuh"
 
 constexpr unsigned long long kCountedAtOnce = 1024;  // edges of a row
-
-__device__ inline int global_thread() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
 
 // The cell of each point.
 extern "C" __global__ void find_cells(const float* points, int count, int dims, const int* dimension,
                                       const double* lower, const double* per_unit, const int* cells, int* cell) {
-  const int p = global_thread();
+  const auto p = static_cast<int>(global_thread());
   if (p >= count) return;
   cell[p] = Grid{dimension, lower, per_unit, cells}.cell_of(points + static_cast<long long>(p) * dims);
 }
@@ -29,7 +28,7 @@ __device__ inline bool too_many(const unsigned long long* found, long long max_e
 extern "C" __global__ void count_neighbours(const float* points, int count, int dims, const int* dimension,
                                             const double* lower, const double* per_unit, const int* cells,
                                             const long long* start, double radius, int most, int* neighbours) {
-  const int p = global_thread();
+  const auto p = static_cast<int>(global_thread());
   if (p >= count) return;
   const Grid grid{dimension, lower, per_unit, cells};
   const Within within(radius, dims);
@@ -99,7 +98,7 @@ extern "C" __global__ void find_edges(const float* points, const int* index, int
                                       const long long* start, double radius, const double* furthest,
                                       long long max_edges, unsigned long long* found, long long* row_size,
                                       const long long* row_end, long long* edges) {
-  const int p = global_thread();
+  const auto p = static_cast<int>(global_thread());
   if (p >= count) return;
   const Grid grid{dimension, lower, per_unit, cells};
   const Within within(radius, dims);
