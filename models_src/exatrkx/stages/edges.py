@@ -42,7 +42,6 @@ def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, m
     checks.check_at_least_one(max_neighbors=max_neighbors, max_edges=max_edges)
     checks.check_embedding_form(embedding, spec)
     if on_gpu(embedding):
-        checks.check_finite(embedding, spec.name)
         return cuda.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
     if native.available():
         return native.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)

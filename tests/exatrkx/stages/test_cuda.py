@@ -122,11 +122,11 @@ def test_a_crowd_with_a_cap_is_given_up_on_host_threads(launch_on_host: Launch) 
     seen: dict[str, list[Any]] = {}
     with pytest.raises(GraphTooLargeError):
         edges_on_host(seen_by(launch_on_host, seen), np.zeros((300, 3), dtype=np.float32), 1.0, 5, 1000)
-    neighbours, furthest = seen["count_neighbours"][0][-1], seen["find_furthest"][0][-3]
-    assert neighbours.tolist() == [6] * 300, "counted no further than is asked"
+    neighbours, furthest = seen["list_neighbours"][0][-2], seen["find_furthest"][0][-3]
+    assert 6 <= neighbours.min() <= neighbours.max() < 6 + cuda.LANES, "counted no further than is asked, by each lane"
     assert np.isfinite(furthest).sum() == 7, "seven times 299 ends are more than 1,000 edges"
     assert len(seen["find_edges"]) == 1
-    assert seen["find_edges"][0][-3].sum() == 1001
+    assert seen["find_edges"][0][-2].sum() == 1001
 
 
 def test_a_crowd_without_a_cap_is_given_up_on_host_threads(launch_on_host: Launch) -> None:
@@ -135,7 +135,7 @@ def test_a_crowd_without_a_cap_is_given_up_on_host_threads(launch_on_host: Launc
     with pytest.raises(GraphTooLargeError):
         edges_on_host(seen_by(launch_on_host, seen), np.zeros((3000, 3), dtype=np.float32), 1.0, NO_CAP, 5000)
     assert len(seen["find_edges"]) == 1
-    assert 5000 < seen["find_edges"][0][-3].sum() < 600_000
+    assert 5000 < seen["find_edges"][0][-2].sum() < 600_000
 
 
 @pytest.mark.parametrize("num_edges", [0, 1, 2000])
@@ -143,6 +143,7 @@ def test_selection_on_host_threads(launch_on_host: Launch, num_edges: int) -> No
     edge_index, scores = random_graph(100, num_edges)
     for cut in (0.0, 0.5, 0.8, 1.0):
         found = cuda.selected_edges(np, launch_on_host, edge_index, scores, score_threshold(cut))
+        assert found is not None
         np.testing.assert_array_equal(found, select_edges(edge_index, scores, cut=cut))
 
 
@@ -303,15 +304,17 @@ def test_bad_entries_on_host_threads(
 
 @pytest.mark.parametrize("dims", [1, 2, 3, 8])
 @pytest.mark.parametrize("radius", [1e-300, 1e-3, 0.5, 1.0, 1e300])
-def test_cells_are_at_least_as_wide_as_the_radius_and_not_too_many(dims: int, radius: float) -> None:
+def test_cells_are_at_least_half_as_wide_as_the_radius_and_not_too_many(dims: int, radius: float) -> None:
     extent = np.linspace(0.0, 2.0, dims)
-    dimension, lower, per_unit, cells = plan_grid(np.full(dims, -1.0), extent - 1.0, radius)
-    assert np.prod(cells.astype(float)) <= 2**21
-    for axis, k in enumerate(dimension[: min(dims, 3)]):
+    spread = np.linspace(1.0, 0.0, dims)  # other axes than the widest
+    dimension, lower, per_unit, cells = plan_grid(np.full(dims, -1.0), extent - 1.0, spread, radius)
+    assert dimension.tolist() == [0, 1, 2][:dims] + [0] * (3 - dims)
+    assert np.prod(cells) <= 2**21
+    for axis, k in enumerate(dimension[: min(dims, 3)].astype(int)):
         assert cells[axis] >= 1
         assert lower[axis] == -1.0
         if cells[axis] > 1:
-            assert 1 / per_unit[axis] >= radius
+            assert 1 / per_unit[axis] >= radius / 2
             assert per_unit[axis] * extent[k] == pytest.approx(cells[axis])
 
 

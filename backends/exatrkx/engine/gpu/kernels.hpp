@@ -11,9 +11,9 @@ namespace exatrkx::gpu {
 // Every kernel, by its name in ../../stages/cuda.
 #define EXATRKX_KERNELS(each)                                                           \
   each(check_entries) each(contract_components) each(copy_selected)                     \
-  each(count_neighbours) each(find_cells) each(find_disputed) each(find_edges)          \
-  each(find_furthest) each(find_roots) each(gather_disputed) each(join_edges)           \
-  each(list_disputed) each(mark_selected)
+  each(find_cells) each(find_disputed) each(find_edges) each(find_furthest)             \
+  each(find_roots) each(gather_disputed) each(join_edges) each(list_disputed)           \
+  each(list_neighbours) each(mark_selected) each(split_edges)
 
 #define EXATRKX_ENUMERATOR(kernel) kernel,
 enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
@@ -61,20 +61,18 @@ struct Kernel {
   return (items + kThreads - 1) / kThreads;
 }
 
-inline constexpr Kernel<KernelName::find_cells, const float*, int, int, const int*, const double*, const double*,
-                        const int*, int*>
-    find_cells;
-inline constexpr Kernel<KernelName::count_neighbours, const float*, int, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, int, int*>
-    count_neighbours;
-inline constexpr Kernel<KernelName::find_furthest, const float*, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, const int*, int, int, double*, long long,
-                        unsigned long long*>
+inline constexpr Kernel<KernelName::find_cells, const float*, int, int, const double*, int*> find_cells;
+inline constexpr Kernel<KernelName::list_neighbours, const float*, const int*, int, int, const double*,
+                        const long long*, double, int, int, int*, int*>
+    list_neighbours;
+inline constexpr Kernel<KernelName::find_furthest, const float*, int, int, const double*, const long long*, double,
+                        const int*, int, double*, long long, unsigned long long*>
     find_furthest;
-inline constexpr Kernel<KernelName::find_edges, const float*, const int*, int, int, const int*, const double*,
-                        const double*, const int*, const long long*, double, const double*, long long,
-                        unsigned long long*, long long*, const long long*, long long*>
+inline constexpr Kernel<KernelName::find_edges, const float*, const int*, int, int, const double*, const long long*,
+                        double, const double*, int, const int*, const int*, long long, unsigned long long*,
+                        unsigned long long*, long long*>
     find_edges;
+inline constexpr Kernel<KernelName::split_edges, const long long*, long long, int, long long*> split_edges;
 inline constexpr Kernel<KernelName::mark_selected, const long long*, const float*, long long, float, long long*>
     mark_selected;
 inline constexpr Kernel<KernelName::copy_selected, const long long*, long long, const long long*, long long, long long*>
