@@ -14,7 +14,7 @@ class TritonPythonModel(Step):
 
     spec = WCC
 
-    def load(self, args: dict[str, str]) -> None:
+    def load(self, _args: dict[str, str]) -> None:
         """Label two spacepoints, so that no client meets the slow first run: samples of zeros have none to label."""
         sample = ([[1], [0]], [1.0], [2])
         inputs = zip(self.spec.inputs, sample, strict=True)

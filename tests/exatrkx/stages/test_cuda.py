@@ -26,13 +26,12 @@ from exatrkx import checks
 from exatrkx.errors import ContractError, GraphTooLargeError
 from exatrkx.stages import cuda, reference
 from exatrkx.stages.cuda import plan_grid, source_directory
-from exatrkx.stages.cuda_track_building import KernelTrackBuilding
 from exatrkx.stages.edges import fixed_radius_edges, score_threshold, select_edges
-from exatrkx.stages.track_building import label_clusters, label_components
+from exatrkx.stages.track_building import KernelTrackBuilding, label_clusters, label_components
 
 if TYPE_CHECKING:
     from exatrkx.stages.cuda import Launch
-    from exatrkx.stages.cuda_track_building import ClustersOnHost
+    from exatrkx.stages.track_building import ClustersOnHost
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-// Track building on a GPU: exatrkx/stages/cuda_track_building.py with torch's tensors.
+// Track building on a GPU: exatrkx/stages/track_building.py with torch's tensors.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>

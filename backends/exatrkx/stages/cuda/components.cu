@@ -1,4 +1,4 @@
-// Connected components: exatrkx/stages/track_building.py says what the labels are, exatrkx/stages/cuda.py calls these in turn.
+// Connected components: exatrkx/stages/track_building.py says what the labels are, and calls these in turn.
 //
 // A lock-free union-find after ECL-CC (Jaiganesh and Burtscher, HPDC 2018): a larger root is hung below a smaller one,
 // so that in the end each root is the smallest spacepoint of its component, whatever the order of the threads.

@@ -1,4 +1,4 @@
-// Greedy additive edge contraction: exatrkx/stages/track_building.py says what it does, exatrkx/stages/cuda.py calls
+// Greedy additive edge contraction: exatrkx/stages/track_building.py says what it does, and calls
 // these in turn, after those of components.cu.
 //
 // A component without an edge against it is a cluster as it is. Of the others most are small: each is decided by one
