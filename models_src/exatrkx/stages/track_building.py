@@ -208,7 +208,7 @@ class KernelTrackBuilding:
         edges = np.searchsorted(_on_host(nodes), _on_host(self.edge_index.take(inside, axis=1)))
         labels = clusters_on_host(edges, _on_host(self.scores.take(inside)), len(nodes))
         _, smallest = np.unique(labels, return_index=True)
-        root[nodes] = nodes[self.xp.asarray(smallest[labels])]
+        root[nodes] = nodes[self.xp.asarray(smallest[labels])].astype(np.int32)
 
 
 def _on_host(array: Array) -> Any:

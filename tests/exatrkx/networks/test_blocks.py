@@ -9,7 +9,7 @@ import torch
 
 from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
 from exatrkx.networks.storage import Network, load_network
-from exatrkx.networks.tables import block_rows, perceptron, perceptron_of_many_rows
+from exatrkx.networks.tables import block_rows, columns_at, perceptron, perceptron_of_many_rows
 from exatrkx.networks.torchscript import inference, probe, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.working_point import WEIGHTS_DIR
@@ -163,3 +163,12 @@ def test_layer_norm_on_a_gpu(rows: int) -> None:
         exact = perceptron(x.double(), [weight.double() for weight in weights])
         found = perceptron(x.cuda(), [weight.cuda() for weight in weights])
         torch.testing.assert_close(found.cpu().double(), exact, rtol=5e-5, atol=5e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("columns", [8, 9])
+def test_columns_on_a_gpu(columns: int) -> None:
+    table, index = torch.randn(1000, columns), torch.randint(0, 1000, (5000,))
+    for chosen in (index, index[:1], index[:0]):
+        assert torch.equal(columns_at(table.cuda(), chosen.cuda()).cpu(), columns_at(table, chosen))
