@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import Future
 from typing import Any, Final
@@ -11,10 +12,21 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 from exatrkx_client.address import Address
-from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
+from exatrkx_client.errors import (
+    AccessDeniedError,
+    ClientError,
+    DeadlineError,
+    RequestRejectedError,
+    ServerError,
+    ServerUnavailableError,
+    too_few_descriptors,
+)
 from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
 
 _NO_LIMIT: Final = -1
+
+_DESCRIPTORS: Final = 8
+"""File descriptors that a channel takes, and some more."""
 
 _CHANNEL: Final = [
     # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
@@ -43,6 +55,8 @@ _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
+    "StatusCode.PERMISSION_DENIED": AccessDeniedError,
+    "StatusCode.UNAUTHENTICATED": AccessDeniedError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
 }
 
@@ -51,6 +65,7 @@ class GrpcTransport:
     """A gRPC channel to one server; it connects by itself, again when the server comes back."""
 
     def __init__(self, address: Address) -> None:
+        _require_descriptors(address)
         self._address = address
         self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=_CHANNEL)
 
@@ -125,3 +140,15 @@ class GrpcTransport:
         status, reason = str(error.status()), error.message()
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
         return kind(f"{self._address}: {reason}", status=status, reason=reason)
+
+
+def _require_descriptors(address: Address) -> None:
+    """Refuse a channel for which gRPC lacks file descriptors: it would end the process."""
+    held: list[int] = []
+    try:
+        held += (os.open(os.devnull, os.O_RDONLY) for _ in range(_DESCRIPTORS))
+    except OSError as error:
+        raise too_few_descriptors(str(address)) from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)

@@ -82,7 +82,7 @@ def test_no_such_host(protocol: Protocol) -> None:
 
 @both
 def test_somebody_silent(protocol: Protocol) -> None:
-    with listener() as server, TrackingClient(address(server), protocol=protocol, timeout_s=0.2) as client:
+    with listener() as server, TrackingClient(address(server), protocol=protocol, timeout_s=0.2, retry=ONCE) as client:
         with pytest.raises(DeadlineError, match=address(server)):
             client.find_tracks(EVENT)
         assert not client.is_ready()
