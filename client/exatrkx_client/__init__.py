@@ -8,7 +8,7 @@ with TrackingClient("127.0.0.1:8001") as client:
 from exatrkx_client.answer import TrackResult
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.errors import (
-    AccessDeniedError,
+    AccessError,
     ClientError,
     DeadlineError,
     RequestRejectedError,
@@ -19,7 +19,7 @@ from exatrkx_client.errors import (
 from exatrkx_client.retry import Retry
 
 __all__ = [
-    "AccessDeniedError",
+    "AccessError",
     "ClientError",
     "DeadlineError",
     "RequestRejectedError",

@@ -53,6 +53,7 @@ class TrackingClient:
 
     Raises:
         ValueError: `url` is no address, or contradicts `protocol`; or there is none. Nothing is sent yet.
+        ClientError: the environment names a proxy that is none, or there is no file descriptor left.
         ExatrkxError: `fallback` is "direct", and torch is not installed.
     """
 
@@ -154,9 +155,9 @@ class TrackingClient:
             RequestRejectedError: the server found the event at fault, or too large.
             ServerUnavailableError: no server could be reached, for as long as `retry` says.
             DeadlineError: none answered within `timeout_s`, neither.
-            AccessDeniedError: a server, or a proxy on the way, does not let this client in.
+            AccessError: a server, or a proxy on the way, does not let this client in.
             ServerError: it failed, and so did the others.
-            With a fallback, none of these but the first three and AccessDeniedError.
+            With a fallback, none of these but the first three and AccessError.
         """
         result = self._send(source, with_edges).result()
         return result if with_edges else result.labels

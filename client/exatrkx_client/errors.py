@@ -51,8 +51,8 @@ class DeadlineError(ClientError, TimeoutError):
     fails_over = True
 
 
-class AccessDeniedError(ClientError):
-    """The server, or a proxy on the way, does not let this client in."""
+class AccessError(ClientError):
+    """A token, a certificate, a closed interface or a proxy keeps client and server apart; patience does not help."""
 
 
 class RequestRejectedError(ClientError, ValueError):

@@ -13,7 +13,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, tri
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import (
-    AccessDeniedError,
+    AccessError,
     ClientError,
     DeadlineError,
     RequestRejectedError,
@@ -21,7 +21,8 @@ from exatrkx_client.errors import (
     ServerUnavailableError,
     too_few_descriptors,
 )
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.proxy import proxy_of
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
 
 _NO_LIMIT: Final = -1
 
@@ -40,6 +41,10 @@ _CHANNEL: Final = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
+_UNREACHED: Final = "failed to connect to all addresses; last error: "
+_RESTRICTED: Final = "This protocol is restricted"
+"""What Triton says of an endpoint that wants a header, with a status that says "try later"."""
+
 _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
     "server": ("get_server_metadata", ""),
     "models": ("get_model_repository_index", "models"),
@@ -55,8 +60,8 @@ _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
-    "StatusCode.PERMISSION_DENIED": AccessDeniedError,
-    "StatusCode.UNAUTHENTICATED": AccessDeniedError,
+    "StatusCode.PERMISSION_DENIED": AccessError,
+    "StatusCode.UNAUTHENTICATED": AccessError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
 }
 
@@ -67,7 +72,9 @@ class GrpcTransport:
     def __init__(self, address: Address) -> None:
         _require_descriptors(address)
         self._address = address
-        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=_CHANNEL)
+        self._proxy = proxy_of(address)
+        proxy = ("grpc.http_proxy", self._proxy.url) if self._proxy else ("grpc.enable_http_proxy", 0)
+        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=[*_CHANNEL, proxy])
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server and the model take requests."""
@@ -138,7 +145,11 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
-        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
+        if self._proxy and _UNREACHED in reason:
+            return self._proxy.refusal(self._address, reason.removeprefix(_UNREACHED))
+        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
+        if _RESTRICTED in reason:
+            kind = AccessError
         return kind(f"{self._address}: {reason}", status=status, reason=reason)
 
 

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, ServerUnavailableError, too_few_descriptors
+from exatrkx_client.proxy import proxy_of
 
 _CONNECT_S: Final = 10.0
 """How long a connection may take, where a request may take longer: nobody there is known sooner than no answer."""
@@ -38,6 +39,7 @@ class HttpPool:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._proxy = proxy_of(address)
         self._idle: list[HTTPConnection] = []
         self._open: set[HTTPConnection] = set()
         self._lock = threading.Lock()
@@ -92,12 +94,18 @@ class HttpPool:
 
     def _connect(self, timeout_s: float) -> HTTPConnection:
         kind = HTTPSConnection if self._address.secure else HTTPConnection
-        connection = kind(self._address.host, self._address.port, timeout=min(timeout_s, _CONNECT_S))
+        host, port, proxy = self._address.host, self._address.port, self._proxy
+        connection = kind(*((proxy.host, proxy.port) if proxy else (host, port)), timeout=min(timeout_s, _CONNECT_S))
+        if proxy:
+            connection.set_tunnel(host, port, proxy.headers)
         try:
             connection.connect()
-        except OSError as error:
-            if error.errno == errno.EMFILE:
+        except (HTTPException, OSError) as error:
+            connection.close()
+            if isinstance(error, OSError) and error.errno == errno.EMFILE:
                 raise too_few_descriptors(str(self._address)) from error
+            if proxy:
+                raise proxy.refusal(self._address, str(error)) from error
             raise ServerUnavailableError(f"{self._address}: cannot be reached: {error}") from error
         with self._lock:
             if not self._closed:

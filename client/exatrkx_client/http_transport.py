@@ -16,7 +16,7 @@ import numpy as np
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import (
-    AccessDeniedError,
+    AccessError,
     ClientError,
     DeadlineError,
     RequestRejectedError,
@@ -24,7 +24,7 @@ from exatrkx_client.errors import (
     ServerUnavailableError,
 )
 from exatrkx_client.http_pool import HttpPool, HttpRequest
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
     "server": ("GET", "/v2", "name"),
@@ -40,9 +40,9 @@ _OK: Final = 200
 _NOT_FOUND: Final = 404
 _ERRORS: Final[dict[int, type[ClientError]]] = {
     400: RequestRejectedError,
-    401: AccessDeniedError,
-    403: AccessDeniedError,
-    407: AccessDeniedError,
+    401: AccessError,
+    403: AccessError,
+    407: AccessError,
     413: RequestRejectedError,
     429: ServerUnavailableError,
     502: ServerUnavailableError,
@@ -72,9 +72,13 @@ class HttpTransport:
         """Whether there is something at this path.
 
         Raises:
+            AccessError: it is not for this client.
             ClientError: nobody answers in time.
         """
-        return self._pool.exchange(HttpRequest("GET", path), timeout_s)[0].status == _OK
+        response, content = self._pool.exchange(HttpRequest("GET", path), timeout_s)
+        if _ERRORS.get(response.status) is AccessError:
+            raise self._refusal(response, content)
+        return response.status == _OK
 
     def ask(self, question: Question, model: str, timeout_s: float) -> Any:
         """The answer to a question, as JSON has it."""
@@ -132,12 +136,19 @@ class HttpTransport:
     def _exchange(self, message: HttpRequest, timeout_s: float) -> tuple[HTTPResponse, bytes]:
         """One request and its answer, whose status is 200."""
         response, content = self._pool.exchange(message, timeout_s)
-        if response.status == _OK:
-            return response, content
+        if response.status != _OK:
+            raise self._refusal(response, content)
+        return response, content
+
+    def _refusal(self, response: HTTPResponse, content: bytes) -> ClientError:
         try:
             reason = str(json.loads(content)["error"])
         except (ValueError, KeyError, TypeError):
             reason = f"{response.status} {response.reason}"
+            if "html" in response.getheader("Content-Type", ""):
+                reason += (
+                    ", in HTML: not from Triton but from a proxy or gateway (see http_proxy, https_proxy, no_proxy)"
+                )
         known = response.status != _NOT_FOUND
-        kind = _ERRORS.get(response.status, ServerError) if known else missing_model(reason)
-        raise kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
+        kind = _ERRORS.get(response.status) or failure(reason) if known else missing_model(reason)
+        return kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
