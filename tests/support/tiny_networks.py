@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from exatrkx.serving.model_config import write_working_point
+from exatrkx.commands import write_files
+from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def write_tiny_repository(source: Path, target: Path, working_point: WorkingPoin
     networks = {"embed": TinyEmbedding(), "filter": TinyEdges(FILTER_LENGTH), "gnn": TinyEdges(GNN_LENGTH)}
     for name, network in networks.items():
         save_scripted(network, target / name / "1" / "model.pt")
-    write_working_point(target, working_point)
+    write_files(edited_configs(target, working_point))
     return target
 
 

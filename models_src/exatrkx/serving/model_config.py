@@ -10,7 +10,6 @@ import re
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from exatrkx.commands import write_files
 from exatrkx.errors import ContractError
 from exatrkx.working_point import WorkingPoint
 
@@ -92,15 +91,6 @@ def edited_configs(repository: Path, working_point: WorkingPoint) -> dict[Path, 
         if text != before:
             edited[path] = text.encode()
     return edited
-
-
-def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
-    """Set the parameters in the config.pbtxt of every model of a repository that reads the working point.
-
-    Raises:
-        ContractError: as `edited_configs`; no file has then been changed.
-    """
-    write_files(edited_configs(repository, working_point))
 
 
 def read_working_point(repository: Path) -> WorkingPoint:

@@ -44,6 +44,7 @@ class Tuple(nn.Module):
         return features, features
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "network"),
     [("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork(rounds=2))],
