@@ -67,7 +67,9 @@ class Report:
             who = ", ".join(f"{name} {events}" for name, events in self._answered_by.most_common())
             lines.append(f"answered:   {who}")
         if self._sent_again:
-            lines.append(f"sent again: {self._sent_again} events, up to {self._most_attempts} attempts")
+            lines.append(
+                f"sent again: {self._sent_again} of {self._events} events, up to {self._most_attempts} attempts"
+            )
         return "\n".join(lines)
 
     def _line(self, name: str, spacepoints: int, tracks: int, metrics: TrackMetrics, seconds: float) -> str:

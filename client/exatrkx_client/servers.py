@@ -115,7 +115,9 @@ class Servers:
         return min(left, key=lambda server: server.failed_at, default=None)
 
     def give_up(self, error: ClientError) -> None:
-        """Leave events to a fallback for now, and say so."""
+        """Leave events to a fallback for now, and say so once."""
+        if self.given_up:
+            return
         _logger.warning("%s; the pipeline in this process takes the server's place", error)
         self.given_up = True
         for server in self._servers:

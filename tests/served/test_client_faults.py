@@ -192,7 +192,7 @@ def test_another_server_is_asked_where_one_fails_but_not_about_an_event_at_fault
         TritonServer(repository, options) as out_to_lunch,
         TrackingClient([url_of(out_to_lunch, "grpc"), here[0]], MODEL) as client,
     ):
-        found = client.find_tracks(order(GOOD), with_edges=True)
+        ((_, found),) = client.find_tracks_many([order(GOOD)])
         assert (found.answered_by, found.attempts) == (here[0], 2)
 
 
