@@ -12,7 +12,7 @@ from typing import Final, Literal, Self, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.checks import check_tensor
+from exatrkx.checks import check_features_range, check_tensor
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ExatrkxError
 from exatrkx.events.event import Event, features
@@ -150,7 +150,7 @@ class TrackingClient:
             labels: [N] −1 for a spacepoint on no track candidate, else 0, 1, 2, …; or the `TrackResult`.
 
         Raises:
-            ContractError: the features have another type or shape.
+            ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say.
             ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
             ServerUnavailableError: no server could be reached, for as long as `retry` says.
@@ -224,6 +224,8 @@ class TrackingClient:
     def _send(self, source: Event | FeatureArray, with_edges: bool) -> TrackRequest:
         array = features(source) if isinstance(source, Event) else source
         check_tensor(array, _FEATURES)
+        if not isinstance(source, Event):
+            check_features_range(array, _FEATURES.name)
         wanted = (LABELS, *EDGES) if with_edges else (LABELS,)
         names = tuple(tensor.name for tensor in wanted)
         request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)
