@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, tri
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, cancelled, missing_model
 
 _NO_LIMIT: Final = -1
 
@@ -39,12 +39,13 @@ _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
 
 _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.UNAVAILABLE": ServerUnavailableError,
-    "StatusCode.CANCELLED": ServerUnavailableError,
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
 }
+
+_BY_REASON: Final = {"StatusCode.NOT_FOUND": missing_model, "StatusCode.CANCELLED": cancelled}
 
 
 class GrpcTransport:
@@ -109,6 +110,7 @@ class GrpcTransport:
                 callback=arrived,
                 outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
                 client_timeout=request.timeout_s,
+                parameters=request.parameters(),
             )
         except ValueError as error:
             raise self._translated(error) from error
@@ -123,5 +125,6 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
-        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
+        by_reason = _BY_REASON.get(status)
+        kind = by_reason(reason) if by_reason else _ERRORS.get(status, ServerError)
         return kind(f"{self._address}: {reason}", status=status, reason=reason)

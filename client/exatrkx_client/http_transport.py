@@ -20,7 +20,7 @@ import numpy as np
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, cancelled, missing_model
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
     "server": ("GET", "/v2", "name"),
@@ -33,7 +33,6 @@ _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
 
 _HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _OK: Final = 200
-_NOT_FOUND: Final = 404
 _ERRORS: Final[dict[int, type[ClientError]]] = {
     400: RequestRejectedError,
     413: RequestRejectedError,
@@ -42,6 +41,7 @@ _ERRORS: Final[dict[int, type[ClientError]]] = {
     503: ServerUnavailableError,
     504: DeadlineError,
 }
+_BY_REASON: Final = {404: missing_model, 499: cancelled}
 
 
 _MOST_THREADS: Final = 64
@@ -113,7 +113,9 @@ class HttpTransport:
             inputs.append(triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
             inputs[-1].set_data_from_numpy(array)
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
-        body, length = triton.InferenceServerClient.generate_request_body(inputs, outputs=outputs)
+        body, length = triton.InferenceServerClient.generate_request_body(
+            inputs, outputs=outputs, parameters=request.parameters()
+        )
         path = f"/v2/models/{quote(request.model)}/infer"
         response, content = self._exchange("POST", path, request.timeout_s, body, {_HEADER_LENGTH: str(length)})
         try:
@@ -142,8 +144,8 @@ class HttpTransport:
             reason = str(json.loads(content)["error"])
         except (ValueError, KeyError, TypeError):
             reason = f"{response.status} {response.reason}"
-        known = response.status != _NOT_FOUND
-        kind = _ERRORS.get(response.status, ServerError) if known else missing_model(reason)
+        by_reason = _BY_REASON.get(response.status)
+        kind = by_reason(reason) if by_reason else _ERRORS.get(response.status, ServerError)
         raise kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
 
     def _send(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy.typing as npt
 
-from exatrkx_client.errors import ClientError, ServedModelError, ServerUnavailableError
+from exatrkx.limits import DEADLINE
+from exatrkx_client.errors import ClientError, DeadlineError, ServedModelError, ServerUnavailableError
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +30,10 @@ class InferenceRequest:
     inputs: Mapping[str, Array]
     outputs: tuple[str, ...]
     timeout_s: float
+
+    def parameters(self) -> dict[str, int]:
+        """The request's parameters, when it is sent now: the deadline, after which no step of the server starts."""
+        return {DEADLINE: int((time.time() + self.timeout_s) * 1e6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,11 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give up what is on its way, and the connection."""
+
+
+def cancelled(reason: str) -> type[ClientError]:
+    """What is wrong when a server has cancelled a request: the request was overdue, or the server goes down."""
+    return DeadlineError if DEADLINE in reason else ServerUnavailableError
 
 
 def missing_model(reason: str) -> type[ClientError]:

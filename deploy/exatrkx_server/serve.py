@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.limits import MAX_SPACEPOINTS
 from exatrkx_server.errors import ServerError, StartCancelledError
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages
 from exatrkx_server.repository import default_repository
@@ -79,6 +80,19 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
     )
+    parser.add_argument(
+        "--max-spacepoints",
+        type=_positive,
+        default=MAX_SPACEPOINTS,
+        help="an event with more is refused: too large",
+    )
+    parser.add_argument(
+        "--max-queue",
+        type=_positive,
+        default=argparse.SUPPRESS,
+        help="a request for a model for which so many wait is refused: unavailable, try later (default: as in the "
+        "model's config.pbtxt, 64)",
+    )
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
@@ -86,6 +100,13 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, found {number}")
+    return number
 
 
 def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServer:
@@ -101,6 +122,8 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         stages=arguments.stages,
         device=arguments.device,
         cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
+        max_spacepoints=arguments.max_spacepoints,
+        max_queue=getattr(arguments, "max_queue", None),
         start_timeout_s=arguments.start_timeout,
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )

@@ -42,5 +42,13 @@ class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
 
 
+class EventTooLargeError(ExatrkxError):
+    """An event has more spacepoints, or needs more memory, than is allowed: refused before memory is spent on it."""
+
+
+class OverdueError(ExatrkxError):
+    """Nobody waits for the answer any more: the request was cancelled, or its deadline has passed."""
+
+
 class SimulationError(ExatrkxError):
     """The event generator or the detector simulation failed."""

@@ -23,6 +23,7 @@ DECLARATIONS: Final = (ROOT / "backends" / "exatrkx" / "triton" / "declarations.
 NAMED: Final = {
     "TRITONSERVER_TYPE_": "TRITONSERVER_DataTypeString",
     "TRITONSERVER_MEMORY_": "TRITONSERVER_MemoryTypeString",
+    "TRITONSERVER_PARAMETER_": "TRITONSERVER_ParameterTypeString",
     "TRITONSERVER_INSTANCEGROUPKIND_": "TRITONSERVER_InstanceGroupKindString",
 }
 """Prefix of enumerators, and the function that names them."""

@@ -1,7 +1,7 @@
 // Triton's backend API, as much of it as this backend uses: for a build where Triton's own headers are not installed.
 //
 // Written here because no package brings NVIDIA's headers. Names, types, values and signatures are those of version 1
-// of the API (Triton 21.02 and later), which the server keeps compatible: tests/test_triton_declarations.py compares
+// of the API (Triton 23.10 and later), which the server keeps compatible: tests/test_triton_declarations.py compares
 // them with the server's library, and TRITONBACKEND_Initialize asks the server which version it speaks.
 #pragma once
 
@@ -30,10 +30,12 @@ enum TRITONSERVER_InstanceGroupKind : int {
   TRITONSERVER_INSTANCEGROUPKIND_CPU = 1,
   TRITONSERVER_INSTANCEGROUPKIND_GPU = 2,
 };
+enum TRITONSERVER_ParameterType : int { TRITONSERVER_PARAMETER_INT = 1 };
 enum TRITONSERVER_Error_Code : int {
   TRITONSERVER_ERROR_INTERNAL = 1,
   TRITONSERVER_ERROR_INVALID_ARG = 3,
   TRITONSERVER_ERROR_UNSUPPORTED = 5,
+  TRITONSERVER_ERROR_CANCELLED = 7,
 };
 enum TRITONSERVER_LogLevel : int { TRITONSERVER_LOG_INFO = 0, TRITONSERVER_LOG_ERROR = 2 };
 enum TRITONBACKEND_ArtifactType : int { TRITONBACKEND_ARTIFACT_FILESYSTEM = 0 };
@@ -41,7 +43,7 @@ enum TRITONBACKEND_ArtifactType : int { TRITONBACKEND_ARTIFACT_FILESYSTEM = 0 };
 inline constexpr std::uint32_t TRITONSERVER_REQUEST_RELEASE_ALL = 1;
 inline constexpr std::uint32_t TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1;
 inline constexpr std::uint32_t TRITONBACKEND_API_VERSION_MAJOR = 1;
-inline constexpr std::uint32_t TRITONBACKEND_API_VERSION_MINOR = 6;  // the first with all of the functions below
+inline constexpr std::uint32_t TRITONBACKEND_API_VERSION_MINOR = 16;  // the first with all of the functions below
 
 extern "C" {
 
@@ -98,6 +100,11 @@ TRITONSERVER_Error* TRITONBACKEND_RequestInput(TRITONBACKEND_Request* request, c
 TRITONSERVER_Error* TRITONBACKEND_RequestOutputCount(TRITONBACKEND_Request* request, std::uint32_t* count);
 TRITONSERVER_Error* TRITONBACKEND_RequestOutputName(TRITONBACKEND_Request* request, std::uint32_t index,
                                                     const char** name);
+TRITONSERVER_Error* TRITONBACKEND_RequestIsCancelled(TRITONBACKEND_Request* request, bool* is_cancelled);
+TRITONSERVER_Error* TRITONBACKEND_RequestParameterCount(TRITONBACKEND_Request* request, std::uint32_t* count);
+TRITONSERVER_Error* TRITONBACKEND_RequestParameter(TRITONBACKEND_Request* request, std::uint32_t index,
+                                                   const char** name, TRITONSERVER_ParameterType* type,
+                                                   const void** value);
 TRITONSERVER_Error* TRITONBACKEND_RequestRelease(TRITONBACKEND_Request* request, std::uint32_t flags);
 TRITONSERVER_Error* TRITONBACKEND_InputProperties(TRITONBACKEND_Input* input, const char** name,
                                                   TRITONSERVER_DataType* type, const std::int64_t** shape,

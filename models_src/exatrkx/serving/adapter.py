@@ -17,7 +17,8 @@ import triton_python_backend_utils as pb_utils
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_tensor
 from exatrkx.contract import ModelSpec, TensorSpec
-from exatrkx.errors import ContractError, ExatrkxError
+from exatrkx.errors import ContractError, ExatrkxError, OverdueError
+from exatrkx.limits import check_deadline, check_spacepoints
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
 
 if TYPE_CHECKING:
@@ -161,13 +162,16 @@ class Step(ABC):
 
     def _answer(self, request: Any) -> Any:
         try:
+            check_deadline(request.parameters())
             given = {tensor.name(): tensor for tensor in request.inputs()}
             outputs = self._outputs({spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs})
             wanted = set(request.requested_output_names())
             tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except Exception as error:
             if isinstance(error, ExatrkxError) and not isinstance(error, BrokenModelError):
-                return _error(f"{self.name}: {error}", pb_utils.TritonError.INVALID_ARG)
+                overdue = isinstance(error, OverdueError)
+                code = pb_utils.TritonError.CANCELLED if overdue else pb_utils.TritonError.INVALID_ARG
+                return _error(f"{self.name}: {error}", code)
             text = f"{self.name}: {type(error).__name__}: {error}"
             pb_utils.Logger.log_error(text)
             return _error(text, pb_utils.TritonError.INTERNAL)
@@ -176,6 +180,7 @@ class Step(ABC):
     def _input(self, tensor: Any, spec: TensorSpec) -> Any:
         if tensor is None:
             raise ContractError(f"{spec.name}: expected {spec}, found no such input")
+        check_spacepoints(tensor.shape(), spec)
         array = self.from_triton(tensor, spec)
         check_tensor(array, spec)
         return array
