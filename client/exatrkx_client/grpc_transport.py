@@ -12,7 +12,7 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, tri
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import InferenceRequest, Question, Reply, cancelled, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model, overdue
 
 _NO_LIMIT: Final = -1
 
@@ -39,13 +39,12 @@ _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
 
 _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.UNAVAILABLE": ServerUnavailableError,
+    "StatusCode.CANCELLED": ServerUnavailableError,
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
 }
-
-_BY_REASON: Final = {"StatusCode.NOT_FOUND": missing_model, "StatusCode.CANCELLED": cancelled}
 
 
 class GrpcTransport:
@@ -125,6 +124,6 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
-        by_reason = _BY_REASON.get(status)
-        kind = by_reason(reason) if by_reason else _ERRORS.get(status, ServerError)
+        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
+        kind = DeadlineError if overdue(reason) else kind
         return kind(f"{self._address}: {reason}", status=status, reason=reason)

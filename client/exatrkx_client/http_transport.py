@@ -20,7 +20,7 @@ import numpy as np
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import InferenceRequest, Question, Reply, cancelled, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model, overdue
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
     "server": ("GET", "/v2", "name"),
@@ -33,6 +33,7 @@ _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
 
 _HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _OK: Final = 200
+_NOT_FOUND: Final = 404
 _ERRORS: Final[dict[int, type[ClientError]]] = {
     400: RequestRejectedError,
     413: RequestRejectedError,
@@ -41,7 +42,6 @@ _ERRORS: Final[dict[int, type[ClientError]]] = {
     503: ServerUnavailableError,
     504: DeadlineError,
 }
-_BY_REASON: Final = {404: missing_model, 499: cancelled}
 
 
 _MOST_THREADS: Final = 64
@@ -144,8 +144,9 @@ class HttpTransport:
             reason = str(json.loads(content)["error"])
         except (ValueError, KeyError, TypeError):
             reason = f"{response.status} {response.reason}"
-        by_reason = _BY_REASON.get(response.status)
-        kind = by_reason(reason) if by_reason else _ERRORS.get(response.status, ServerError)
+        known = response.status != _NOT_FOUND
+        kind = _ERRORS.get(response.status, ServerError) if known else missing_model(reason)
+        kind = DeadlineError if overdue(reason) else kind
         raise kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
 
     def _send(

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy.typing as npt
 
 from exatrkx.limits import DEADLINE
-from exatrkx_client.errors import ClientError, DeadlineError, ServedModelError, ServerUnavailableError
+from exatrkx_client.errors import ClientError, ServedModelError, ServerUnavailableError
 
 Array = npt.NDArray[Any]
 
@@ -70,9 +70,9 @@ class Transport(Protocol):
         """Give up what is on its way, and the connection."""
 
 
-def cancelled(reason: str) -> type[ClientError]:
-    """What is wrong when a server has cancelled a request: the request was overdue, or the server goes down."""
-    return DeadlineError if DEADLINE in reason else ServerUnavailableError
+def overdue(reason: str) -> bool:
+    """Whether a server refused a request because its deadline had passed; each protocol has another status for it."""
+    return DEADLINE in reason
 
 
 def missing_model(reason: str) -> type[ClientError]:

@@ -84,7 +84,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
         "--max-spacepoints",
         type=_positive,
         default=MAX_SPACEPOINTS,
-        help="an event with more is refused: too large",
+        help="an event with more is refused: too large (at least the 2000 of the warm-up)",
     )
     parser.add_argument(
         "--max-queue",

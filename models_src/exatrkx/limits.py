@@ -1,4 +1,4 @@
-"""Limits of a request: spacepoints of its event, and its deadline. The C++ backends have them in `triton/limits.hpp`."""
+"""Limits of a request: spacepoints of its event, and its deadline; for C++ they are in `triton/limits.hpp`."""
 
 from __future__ import annotations
 
