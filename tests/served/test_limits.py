@@ -142,10 +142,10 @@ def test_no_step_starts_for_an_overdue_request(server: TritonServer, model: str,
 
 
 def cpu_seconds(server: TritonServer) -> float:
-    """Processor time that all of the server's processes have taken. (The Python backend counts refusals as success.)"""
+    """Processor time that all of the server's processes have taken; its statistics count some refusals as successes."""
     process = psutil.Process(server.pid)
     times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
+    return float(sum(time.user + time.system for time in times))
 
 
 def ask(client: TrackingClient) -> Array | Exception:
