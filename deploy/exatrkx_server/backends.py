@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from exatrkx.contract import CUSTOM, STAGES
 from exatrkx.errors import ContractError
 from exatrkx.project_files import project_files
-from exatrkx.serving.model_config import with_backend, with_max_queue
+from exatrkx.serving.model_config import with_backend
 from exatrkx_server.errors import ServerSetupError
 
 if TYPE_CHECKING:
@@ -121,8 +121,8 @@ def can_compile_stages(backends: Iterable[Backend]) -> bool:
     return any(backend.name == COMPILED_STAGES and backend.implementation == "compiled" for backend in backends)
 
 
-def compile_stages(repository: Path, backends: Iterable[Backend]) -> None:
-    """Have the compiled backend serve each stage of a model repository, a `linked_copy`.
+def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) -> None:
+    """Make a `linked_copy` of a model repository, with another backend for each stage that it has.
 
     Raises:
         ServerSetupError: the backend is not compiled, or a stage's configuration names no backend.
@@ -132,20 +132,15 @@ def compile_stages(repository: Path, backends: Iterable[Backend]) -> None:
             f"compiled stages: libtriton_{COMPILED_STAGES}.so, which serves {CUSTOM.name} too, is not built or not "
             "wanted; make custom-backend builds it in a checkout"
         )
+    linked_copy(repository, target)
     for stage in STAGES:
-        path = repository / stage.name / "config.pbtxt"
+        path = target / stage.name / "config.pbtxt"
         if path.is_file():
             try:
                 text = with_backend(path.read_text(), COMPILED_STAGES, path.resolve())
             except ContractError as error:
                 raise ServerSetupError(str(error)) from error
             replace_link(path, text)
-
-
-def bound_queues(repository: Path, most: int) -> None:
-    """Bound the requests that wait for each model of a model repository, a `linked_copy`."""
-    for path in repository.glob("*/config.pbtxt"):
-        replace_link(path, with_max_queue(path.read_text(), most))
 
 
 def linked_copy(repository: Path, target: Path) -> None:

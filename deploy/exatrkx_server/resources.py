@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx import limits
 from exatrkx_server.errors import ServerSetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from exatrkx_server.options import DeviceChoice
+    from exatrkx_server.options import DeviceChoice, ServerOptions
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -51,6 +52,10 @@ _PROBES: Final = {
 
 _PROBE_S: Final = 120.0
 
+_MEMORY_SHARE: Final = 0.8
+_MIB: Final = 1 << 20
+_GIB: Final = 1 << 30
+
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Cores that this process may run on: its CPU affinity, bounded by the quota of its container (cgroup v2)."""
@@ -61,6 +66,25 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     except (OSError, ValueError):
         pass  # no such file, or "max": no quota
     return max(cores, 1)
+
+
+def usable_memory(memory_max: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of memory that this machine has, bounded by the limit of its container (cgroup v2)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(total, int(memory_max.read_text()))
+    except (OSError, ValueError):
+        return total  # no such file, or "max": no limit
+
+
+def limit_environment(options: ServerOptions) -> dict[str, str]:
+    """Environment variables that tell the processes of the server their limits, see `exatrkx.limits`."""
+    memory = usable_memory() * _MEMORY_SHARE if options.max_memory_gib is None else options.max_memory_gib * _GIB
+    return {
+        limits.MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
+        limits.MAX_QUEUE_VARIABLE: str(options.max_queue),
+        limits.MAX_MEMORY_VARIABLE: str(max(int(memory / _MIB), 1)),
+    }
 
 
 def thread_environment(threads: int) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
-from exatrkx.limits import MAX_SPACEPOINTS
+from exatrkx.limits import MAX_QUEUE, MAX_SPACEPOINTS
 from exatrkx_server.errors import ServerError, StartCancelledError
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages
 from exatrkx_server.repository import default_repository
@@ -89,9 +89,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--max-queue",
         type=_positive,
+        default=MAX_QUEUE,
+        help="while more requests wait in the server, events are refused: unavailable, try later",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=float,
         default=argparse.SUPPRESS,
-        help="a request for a model for which so many wait is refused: unavailable, try later (default: as in the "
-        "model's config.pbtxt, 64)",
+        metavar="GIB",
+        help="a large event that would need more, with what the server's processes have, is refused: unavailable, try "
+        "later; or too large (default: four fifths of the machine's, or of its container's)",
     )
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
@@ -123,7 +130,8 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         device=arguments.device,
         cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
         max_spacepoints=arguments.max_spacepoints,
-        max_queue=getattr(arguments, "max_queue", None),
+        max_queue=arguments.max_queue,
+        max_memory_gib=getattr(arguments, "max_memory", None),
         start_timeout_s=arguments.start_timeout,
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )

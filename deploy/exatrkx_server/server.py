@@ -11,12 +11,12 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.limits import MAX_SPACEPOINTS_VARIABLE
+from exatrkx.limits import METRICS_URL_VARIABLE
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
-from exatrkx_server.backends import Backend, assemble, bound_queues, compile_stages, gpu_libraries, linked_copy
+from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
 from exatrkx_server.installation import find_triton
@@ -29,7 +29,7 @@ from exatrkx_server.processes import (
     start_process,
     stop_process_group,
 )
-from exatrkx_server.resources import Devices, choose_devices
+from exatrkx_server.resources import Devices, choose_devices, limit_environment
 
 if TYPE_CHECKING:
     import subprocess
@@ -140,17 +140,13 @@ class TritonServer:
         backend_directory = Path(self._resources.enter_context(scratch_directory()))
         self.backends = assemble(backend_directory, installation, self.options.custom_backend)
         repository = self.model_repository
-        if self.options.stages == "compiled" or self.options.max_queue is not None:
-            repository = Path(self._resources.enter_context(scratch_directory())) / repository.name
-            linked_copy(self.model_repository, repository)
         if self.options.stages == "compiled":
-            compile_stages(repository, self.backends)
-        if self.options.max_queue is not None:
-            bound_queues(repository, self.options.max_queue)
+            repository = Path(self._resources.enter_context(scratch_directory())) / repository.name
+            compile_stages(self.model_repository, repository, self.backends)
         variables = environment(installation, self.options.threads)
         libraries = gpu_libraries(repository, self.options.models, self.backends)
         self.devices = choose_devices(self.options.device, libraries, variables)
-        variables |= self.devices.environment | {MAX_SPACEPOINTS_VARIABLE: str(self.options.max_spacepoints)}
+        variables |= self.devices.environment | limit_environment(self.options)
         if self._log is None:
             handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
             os.close(handle)
@@ -170,7 +166,7 @@ class TritonServer:
                 gpus=self.devices.gpus,
             )
             try:
-                self._run(command, variables)
+                self._run(command, variables | {METRICS_URL_VARIABLE: self.metrics_url})
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self._stop_process()

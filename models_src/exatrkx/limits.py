@@ -18,6 +18,17 @@ MAX_SPACEPOINTS: Final = 500_000
 
 MAX_SPACEPOINTS_VARIABLE: Final = "EXATRKX_MAX_SPACEPOINTS"
 
+MAX_QUEUE: Final = 64
+"""Most requests that wait in a server, where the environment variable says no other number."""
+
+MAX_QUEUE_VARIABLE: Final = "EXATRKX_MAX_QUEUE"
+
+MAX_MEMORY_VARIABLE: Final = "EXATRKX_MAX_MEMORY_MB"
+"""Environment variable: MiB of all processes of a server; without it there is no limit."""
+
+METRICS_URL_VARIABLE: Final = "EXATRKX_METRICS_URL"
+"""Environment variable: where a server says how many requests wait in it."""
+
 DEADLINE: Final = "deadline_unix_us"
 """Request parameter: microseconds since 1970 (UTC) after which nobody waits for the answer; no step starts later."""
 

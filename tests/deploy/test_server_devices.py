@@ -18,7 +18,7 @@ from typing import Final
 import pytest
 
 from exatrkx_server import ServerSetupError
-from exatrkx_server.backends import Backend, compile_stages, gpu_libraries, linked_copy
+from exatrkx_server.backends import Backend, compile_stages, gpu_libraries
 from exatrkx_server.resources import Devices, choose_devices, visible_gpus
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -157,8 +157,7 @@ class TestLibraries:
         assert gpu_libraries(ROOT / "model_repository", models, backends) == libraries
 
     def test_compiled_stages_need_none(self, tmp_path: Path) -> None:
-        linked_copy(ROOT / "model_repository", tmp_path / "repository")
-        compile_stages(tmp_path / "repository", self.compiled)
+        compile_stages(ROOT / "model_repository", tmp_path / "repository", self.compiled)
         assert gpu_libraries(tmp_path / "repository", (), self.compiled) == []
 
 

@@ -28,8 +28,6 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
 
 _BACKEND: Final = re.compile(r'^(\s*backend\s*:\s*)"[^"]*"', re.MULTILINE)
 
-_MAX_QUEUE: Final = re.compile(r"\b(max_queue_size\s*:\s*)\d+")
-
 # A step reads only its own fields; these stand for the others, so that one class checks them all.
 _UNREAD: Final = WorkingPoint(radius=1.0, max_neighbors=1, filter_cut=0.5, gnn_cut=0.5)
 
@@ -134,18 +132,6 @@ def with_backend(text: str, backend: str, path: Path) -> str:
     if count != 1:
         raise ContractError(f"{path}: expected one line with a backend, found {count}")
     return changed
-
-
-def with_max_queue(text: str, most: int) -> str:
-    """The text of a config.pbtxt with another bound on the requests that wait for the model.
-
-    A configuration without a bound is given one, unless it is an ensemble's, whose steps have theirs, or says itself
-    how its requests are scheduled.
-    """
-    changed, count = _MAX_QUEUE.subn(rf"\g<1>{most}", text)
-    if count or not _BACKEND.search(text) or "_batching" in text:
-        return changed
-    return f"{text}\ndynamic_batching {{ default_queue_policy {{ max_queue_size: {most} }} }}\n"
 
 
 def _replace(text: str, name: str, value: str) -> str:
