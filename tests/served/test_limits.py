@@ -169,7 +169,8 @@ def test_clients_that_gave_up(server: TritonServer, call: Caller, model: str, pr
         outcomes = list(threads.map(ask, clients * (CLIENTS // len(clients))))
     for client in clients:
         client.close()
-    with TrackingClient(url, model, protocol, timeout_s=60.0, retry=Retry(attempts=1)) as patient:
+    retry = Retry(attempts=100, max_delay_s=0.2)  # at first those who are gone still wait
+    with TrackingClient(url, model, protocol, timeout_s=60.0, retry=retry) as patient:
         np.testing.assert_array_equal(patient.find_tracks(EVENT), expected)
     answers = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
     for labels in answers:
