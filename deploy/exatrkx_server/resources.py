@@ -1,22 +1,22 @@
-"""Compute resources of a server: CPU cores and threads, compute slots, and the GPUs that its models can use."""
+"""Resources of a server: CPU cores, threads, compute slots, file descriptors, and the GPUs that its models can use."""
 
 from __future__ import annotations
 
 import math
 import os
+import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx import limits
 from exatrkx_server.errors import ServerSetupError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from exatrkx_server.options import DeviceChoice, ServerOptions
+    from exatrkx_server.options import DeviceChoice
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -52,9 +52,8 @@ _PROBES: Final = {
 
 _PROBE_S: Final = 120.0
 
-_MEMORY_SHARE: Final = 0.8
-_MIB: Final = 1 << 20
-_GIB: Final = 1 << 30
+_LEAST_DESCRIPTORS: Final = 256
+_MOST_DESCRIPTORS: Final = 65536
 
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
@@ -68,23 +67,25 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return max(cores, 1)
 
 
-def usable_memory(memory_max: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
-    """Bytes of memory that this machine has, bounded by the limit of its container (cgroup v2)."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(total, int(memory_max.read_text()))
-    except (OSError, ValueError):
-        return total  # no such file, or "max": no limit
+def raise_descriptor_limit() -> None:
+    """Let this process and its children open as many files as they may at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def limit_environment(options: ServerOptions) -> dict[str, str]:
-    """Environment variables that tell the processes of the server their limits, see `exatrkx.limits`."""
-    memory = usable_memory() * _MEMORY_SHARE if options.max_memory_gib is None else options.max_memory_gib * _GIB
-    return {
-        limits.MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
-        limits.MAX_QUEUE_VARIABLE: str(options.max_queue),
-        limits.MAX_MEMORY_VARIABLE: str(max(int(memory / _MIB), 1)),
-    }
+def check_descriptors() -> None:
+    """Refuse to start a server that would soon have no file descriptor for another client.
+
+    Raises:
+        ServerSetupError: fewer can be open at once than a server needs.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < _LEAST_DESCRIPTORS:
+        raise ServerSetupError(
+            f"{limit} files may be open at once (ulimit -n): a server needs {_LEAST_DESCRIPTORS}, its clients one each"
+        )
 
 
 def thread_environment(threads: int) -> dict[str, str]:

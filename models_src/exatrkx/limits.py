@@ -29,6 +29,9 @@ MAX_MEMORY_VARIABLE: Final = "EXATRKX_MAX_MEMORY_MB"
 METRICS_URL_VARIABLE: Final = "EXATRKX_METRICS_URL"
 """Environment variable: where a server says how many requests wait in it."""
 
+TRY_LATER: Final = "try later"
+"""What the refusals say of a server that has too much to do."""
+
 DEADLINE: Final = "deadline_unix_us"
 """Request parameter: microseconds since 1970 (UTC) after which nobody waits for the answer; no step starts later."""
 

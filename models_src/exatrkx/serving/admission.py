@@ -22,6 +22,7 @@ from exatrkx.limits import (
     MAX_QUEUE,
     MAX_QUEUE_VARIABLE,
     METRICS_URL_VARIABLE,
+    TRY_LATER,
     positive_number,
 )
 
@@ -73,7 +74,7 @@ class Queue:
             self._sampled = time.monotonic()
         if self._waiting > self._most:
             found, self._waiting = self._waiting, self._waiting - 1
-            raise OverloadedError(f"more than max_queue = {self._most} requests wait, found {found}: try later")
+            raise OverloadedError(f"more than max_queue = {self._most} requests wait, found {found}: {TRY_LATER}")
 
 
 def needed_bytes(spec: ModelSpec, shapes: Mapping[str, Sequence[int]]) -> int:
@@ -101,7 +102,7 @@ def check_memory(needed: int) -> None:
         ctypes.CDLL(None).malloc_trim(0)  # what this process keeps for its next event
         if (used := _resident_mib()) + mib > most:
             raise OverloadedError(
-                f"the event needs {mib} MiB, and {used} MiB are used of max_memory = {most} MiB: try later"
+                f"the event needs {mib} MiB, and {used} MiB are used of max_memory = {most} MiB: {TRY_LATER}"
             )
 
 
