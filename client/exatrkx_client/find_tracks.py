@@ -17,14 +17,13 @@ from typing import get_args
 from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
-from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, input_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
 from exatrkx.journal import Journal
-from exatrkx_client.address import Address, Protocol
+from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.report import Report
 from exatrkx_client.resumable import find_resumable
@@ -41,10 +40,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     options = command.parse_args(arguments)
     if options.resume and options.output is None:
         command.error("--resume is of an output: name it with --output")
-    try:
-        Address.parse(options.url, options.protocol)
-    except ValueError as error:
-        command.error(f"--url: {error}")
+    check_client_arguments(command, options)
     return options
 
 
@@ -65,16 +61,17 @@ def find_tracks(options: argparse.Namespace) -> None:
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
     journal = Journal(output, {"model": options.model}, resume=options.resume) if output is not None else None
-    with (
-        journal if journal is not None else nullcontext(),
-        TrackingClient(options.url, options.model, options.protocol, options.timeout) as client,
-    ):
+    with journal if journal is not None else nullcontext(), client_of(options) as client:
         client.wait_until_ready(options.wait)
         client.check_contract()
         run(
             client,
             chain([first], events),
-            Report(with_truth=first.truth is not None, in_flight=options.in_flight),
+            Report(
+                with_truth=first.truth is not None,
+                in_flight=options.in_flight,
+                several=len(client.addresses) > 1 or options.fall_back is not None,
+            ),
             output=output,
             per=options.per,
             in_flight=options.in_flight,
@@ -139,15 +136,8 @@ def parser() -> argparse.ArgumentParser:
     add_version(command)
     add = command.add_argument
     add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
-    add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
-    add(
-        "--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors"
-    )
-    add(
-        "--protocol",
-        choices=get_args(Protocol),
-        help="default: by the URL; without a scheme HTTP on port 8000, else gRPC",
-    )
+    add_client_arguments(command)
+    add_fallback_argument(command)
     add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
@@ -156,7 +146,6 @@ def parser() -> argparse.ArgumentParser:
     add("--skip-bad", action="store_true", help="leave out events that cannot be read or are refused, and say which")
     add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
     add("--limit", type=at_least(int, 1), help="stop after this many events")
-    add("--timeout", type=at_least(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")
     add(
         "--wait",
         type=at_least(float, 0),

@@ -11,7 +11,8 @@ import numpy as np
 from exatrkx.errors import OutputRefusedError
 from exatrkx.events.event import Event
 from exatrkx.journal import Arrays, Journal
-from exatrkx_client.client import TrackingClient, TrackResult
+from exatrkx_client.answer import TrackResult
+from exatrkx_client.client import TrackingClient
 from exatrkx_client.errors import RequestRejectedError
 
 Skip = Callable[[Exception], object]
@@ -34,17 +35,16 @@ def find_resumable(
         ClientError: as `TrackingClient.find_tracks_many`.
     """
     left = iter(events)
-    for entry in journal.entries() if journal is not None else ():
-        event = next(left, None)
-        if event is None:
-            return
+    entries = journal.entries() if journal is not None else iter(())
+    for entry, event in zip(entries, left, strict=False):
         if entry["digest"] != _digest(event):
             raise OutputRefusedError(
-                f"{journal.path if journal is not None else ''}: is of other events: event {event.event_id} is not what it has; "
-                "without --resume it is replaced"
+                f"{journal and journal.path}: is of other events: event {event.event_id} is not what it has; without --resume it "
+                "is replaced"
             )
         if "refused" not in entry:
-            yield event, TrackResult(entry["labels"], float(entry["seconds"]))
+            who, attempts = str(entry["answered_by"]), int(entry["attempts"])
+            yield event, TrackResult(entry["labels"], float(entry["seconds"]), answered_by=who, attempts=attempts)
         elif skip is not None:
             skip(RequestRejectedError(str(entry["refused"])))
         else:
@@ -86,7 +86,8 @@ def _answers(
 
 def _entry(answer: TrackResult | RequestRejectedError) -> Arrays:
     if isinstance(answer, TrackResult):
-        return {"labels": answer.labels, "seconds": np.float64(answer.seconds)}
+        known = {"answered_by": np.str_(answer.answered_by), "attempts": np.int64(answer.attempts)}
+        return {"labels": answer.labels, "seconds": np.float64(answer.seconds), **known}
     return {"refused": np.str_(answer)}
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy.typing as npt
 
-from exatrkx_client.errors import ClientError, ServedModelError, ServerUnavailableError
+from exatrkx.limits import DEADLINE
+from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
+
+_DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy")
+"""What Triton says of a Python model without its process."""
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +34,10 @@ class InferenceRequest:
     inputs: Mapping[str, Array]
     outputs: tuple[str, ...]
     timeout_s: float
+
+    def parameters(self) -> dict[str, int]:
+        """The request's parameters, when it is sent now: the deadline, after which no step of the server starts."""
+        return {DEADLINE: int((time.time() + self.timeout_s) * 1e6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,11 @@ class Transport(Protocol):
         """Give up what is on its way, and the connection."""
 
 
+def overdue(reason: str) -> bool:
+    """Whether a server refused a request because its deadline had passed; each protocol has another status for it."""
+    return DEADLINE in reason
+
+
 def missing_model(reason: str) -> type[ClientError]:
     """What is wrong when a server says that a model is not found.
 
@@ -71,3 +86,11 @@ def missing_model(reason: str) -> type[ClientError]:
     models first, and says so to requests that still come.
     """
     return ServerUnavailableError if "has no available versions" in reason else ServedModelError
+
+
+def failure(reason: str) -> type[ClientError]:
+    """What is wrong when a server fails at a request.
+
+    A stage whose process has ended fails every request until it is started again: no event is at fault.
+    """
+    return ServerUnavailableError if _DEAD_STAGE.search(reason) else ServerError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def stopped_after(output: Path, *numbers: int, resume: bool = False) -> str:
         return "".join(getattr(caught, "__notes__", []))
 
 
-def numbers_in(output: Path, run: dict[str, object] = RUN) -> list[int]:
+def numbers_in(output: Path, run: Mapping[str, object] = RUN) -> list[int]:
     with Journal(output, run, resume=True) as journal:
         entries = list(journal.entries())
         assert len(entries) == len(journal)
