@@ -39,8 +39,8 @@ def find_resumable(
     for entry, event in zip(entries, left, strict=False):
         if entry["digest"] != _digest(event):
             raise OutputRefusedError(
-                f"{journal and journal.path}: is of other events: event {event.event_id} is not what it has; without --resume it "
-                "is replaced"
+                f"{journal and journal.path}: is of other events: event {event.event_id} is not what it has; without "
+                "--resume it is replaced"
             )
         if "refused" not in entry:
             who, attempts = str(entry["answered_by"]), int(entry["attempts"])
