@@ -18,6 +18,7 @@ from exatrkx.events.event import Event, features
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError
+from exatrkx_client.proof import ProvingTransport
 from exatrkx_client.retry import RetriedRequest, Retry
 from exatrkx_client.transport import InferenceRequest
 from exatrkx_client.triton_api import connect, model_spec
@@ -76,7 +77,7 @@ class TrackingClient:
         self.model = model
         self.timeout_s = timeout_s
         self.retry = retry or Retry()
-        self._transport = connect(self.address)
+        self._transport = ProvingTransport(connect(self.address))
 
     def __enter__(self) -> Self:
         return self
@@ -145,6 +146,7 @@ class TrackingClient:
             RequestRejectedError: the server found the event at fault, or too large.
             ServerUnavailableError: it could not be reached, in as many attempts as `retry` allows.
             DeadlineError: it did not answer within `timeout_s`.
+            UnprovenError: a ServerUnavailableError; only answers came that are not known to be to this request.
             ServerError: it failed.
         """
         result = _answer(source, self._send(source, with_edges))

@@ -30,6 +30,10 @@ class ServerUnavailableError(ClientError, ConnectionError):
     """The server cannot be reached, is not ready or is going down. The same request may succeed later."""
 
 
+class UnprovenError(ServerUnavailableError):
+    """An answer or a refusal came that is not known to be this request's: the server mixes requests up, and restarts."""
+
+
 class DeadlineError(ClientError, TimeoutError):
     """No answer in the time that was given."""
 

@@ -113,7 +113,9 @@ class HttpTransport:
             inputs.append(triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
             inputs[-1].set_data_from_numpy(array)
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
-        body, length = triton.InferenceServerClient.generate_request_body(inputs, outputs=outputs)
+        body, length = triton.InferenceServerClient.generate_request_body(
+            inputs, outputs=outputs, request_id=request.request_id
+        )
         path = f"/v2/models/{quote(request.model)}/infer"
         response, content = self._exchange("POST", path, request.timeout_s, body, {_HEADER_LENGTH: str(length)})
         try:
@@ -126,7 +128,7 @@ class HttpTransport:
             }
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(error) from error
-        return Reply(tensors, time.perf_counter() - began)
+        return Reply(tensors, time.perf_counter() - began, result.get_response().get("id", ""))
 
     def _unreadable(self, error: Exception) -> ServerError:
         return ServerError(f"{self._address}: the answer cannot be read: {error!r}")

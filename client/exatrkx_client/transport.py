@@ -28,14 +28,16 @@ class InferenceRequest:
     inputs: Mapping[str, Array]
     outputs: tuple[str, ...]
     timeout_s: float
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The tensors that came back, and the seconds from the start of sending to the last of them decoded."""
+    """The tensors that came back, the seconds from the start of sending to the last of them decoded, and whose they are."""
 
     tensors: dict[str, Array]
     seconds: float
+    request_id: str = ""
 
 
 class Pending(Protocol):

@@ -42,5 +42,9 @@ class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
 
 
+class MixedRequestsError(ExatrkxError):
+    """Tensors of different requests came together in a served model: the server's fault, so it is to be sent again."""
+
+
 class SimulationError(ExatrkxError):
     """The event generator or the detector simulation failed."""

@@ -33,6 +33,7 @@ enum TRITONSERVER_InstanceGroupKind : int {
 enum TRITONSERVER_Error_Code : int {
   TRITONSERVER_ERROR_INTERNAL = 1,
   TRITONSERVER_ERROR_INVALID_ARG = 3,
+  TRITONSERVER_ERROR_UNAVAILABLE = 4,
   TRITONSERVER_ERROR_UNSUPPORTED = 5,
 };
 enum TRITONSERVER_LogLevel : int { TRITONSERVER_LOG_INFO = 0, TRITONSERVER_LOG_ERROR = 2 };
@@ -93,6 +94,7 @@ TRITONSERVER_Error* TRITONBACKEND_ModelInstanceReportBatchStatistics(TRITONBACKE
                                                                      std::uint64_t compute_end_ns,
                                                                      std::uint64_t exec_end_ns);
 
+TRITONSERVER_Error* TRITONBACKEND_RequestId(TRITONBACKEND_Request* request, const char** id);
 TRITONSERVER_Error* TRITONBACKEND_RequestInput(TRITONBACKEND_Request* request, const char* name,
                                                TRITONBACKEND_Input** input);
 TRITONSERVER_Error* TRITONBACKEND_RequestOutputCount(TRITONBACKEND_Request* request, std::uint32_t* count);

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "../engine/digest.hpp"
 #include "../engine/errors.hpp"
 #include "errors.hpp"
 #include "request.hpp"
@@ -49,11 +50,15 @@ void Instance::warm_up(const WarmUp& sample) {
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) {
     const auto dims = sample.dims.find(spec.name);
+    if (dims == sample.dims.end() && spec.optional) {
+      tensors.emplace_back();
+      continue;
+    }
     if (dims == sample.dims.end()) return;
     tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->stream().device())));
   }
   try {
-    static_cast<void>(runner_->run(tensors));
+    static_cast<void>(runner_->run(tensors, 0));
   } catch (...) {
     throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));
   }
@@ -83,22 +88,25 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
     const DeviceStreamGuard own_stream(runner_->stream());
     const c10::InferenceMode no_gradients;
     Response response(request);
-    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { run(request, response, times); });
+    std::optional<std::int64_t> digest;
+    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { run(request, response, times, digest); });
     if (times.compute_end == 0) times.compute_end = now_ns();
     success = error == nullptr;
-    response.send(error);
+    response.send(success ? nullptr : with_text(error, signature(digest)));
   }));
   times.end = now_ns();
   if (times.compute_end == 0) times.compute_end = times.end;
   return success;
 }
 
-void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times) {
+void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times,
+                   std::optional<std::int64_t>& digest) {
   const Request input(request);
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
   times.compute_start = now_ns();
-  const Outputs outputs = runner_->run(tensors);
+  if (const auto of_features = runner_->features_digest(tensors)) digest = request_digest(*of_features, input.id());
+  const Outputs outputs = runner_->run(tensors, digest.value_or(0));
   times.compute_end = now_ns();
   for (const auto& [name, tensor] : outputs) {
     if (input.wants(name)) response.add(name, tensor);

@@ -72,6 +72,7 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
   TRITONSERVER_Error* missing = TRITONBACKEND_RequestInput(request_, spec.name, &input);
   if (missing != nullptr) {
     TRITONSERVER_ErrorDelete(missing);
+    if (spec.optional) return {};
     throw ContractError(std::string(spec.name) + ": expected " + spec.name + " " + spec.form() +
                         ", found no such input");
   }
@@ -95,6 +96,12 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
                         " bytes in its buffers, found " + std::to_string(filled));
   }
   return gathered;
+}
+
+std::string Request::id() const {
+  const char* id = nullptr;
+  check(TRITONBACKEND_RequestId(request_, &id));
+  return id == nullptr ? "" : id;
 }
 
 bool Request::wants(std::string_view output) const {

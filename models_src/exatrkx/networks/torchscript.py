@@ -176,7 +176,7 @@ def _ends_in_probability(script: torch.jit.ScriptModule) -> bool:
 
 
 def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
-    """Read a TorchScript network in evaluation mode.
+    """Read a TorchScript network in evaluation mode; out of a served file the bare network, which gives one tensor.
 
     Raises:
         ContractError: the file is missing or is no TorchScript.
@@ -185,7 +185,7 @@ def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
         raise ContractError(f"{path}: no such file; exatrkx export writes it")
     try:
         script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]  # torch's
-        return script.eval()
+        return getattr(script.eval(), "bare_network", script)  # see exatrkx.networks.served
     except RuntimeError as error:
         reason = str(error).partition("\n")[0]  # torch appends its own stack
         raise ContractError(f"{path}: no TorchScript network: {reason}") from error

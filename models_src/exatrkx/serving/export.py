@@ -106,13 +106,14 @@ def export(
     """
     from torch.jit import ScriptModule  # noqa: PLC0415 - as above
 
+    from exatrkx.networks.served import with_digest  # noqa: PLC0415
     from exatrkx.networks.torchscript import prove, served_form, to_bytes  # noqa: PLC0415
 
     proofs, contents = {}, {}
     for kind, network in networks.items():
         served = served_form(kind, network)
         proofs[kind] = prove(kind, served, None if isinstance(network, ScriptModule) else network)
-        contents[repository / kind / "1" / "model.pt"] = to_bytes(served)
+        contents[repository / kind / "1" / "model.pt"] = to_bytes(with_digest(kind, served))
     configs = edited_configs(repository, point)
     write_files({**contents, **configs})
     return proofs, list(configs)
