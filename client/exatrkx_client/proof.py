@@ -104,7 +104,9 @@ class _Proven:
         """The text of an error that is to be asked about once more; one that needs no second word is raised."""
         text, by = signed(str(error))
         text = text.replace(f"[request id: {self._id}] ", "")
-        if by == signature(self._digest) or (isinstance(error, ServerError) and not by and not _STAGE_AWAY.search(text)):
+        if by == signature(self._digest) or (
+            isinstance(error, ServerError) and not by and not _STAGE_AWAY.search(text)
+        ):
             raise type(error)(text, status=error.status, reason=signed(error.reason)[0]) from error
         if isinstance(error, ServerError) and not by:
             raise ServerUnavailableError(text, status=error.status, reason=error.reason) from error

@@ -6,11 +6,13 @@ the bare network out of it, and need no digest or work it out by themselves.
 
 from __future__ import annotations
 
+import io
+
 import torch
 from torch import Tensor, nn
 
 from exatrkx.digest import BITS_FACTOR, HALF, POSITION_FACTOR
-from exatrkx.networks.torchscript import EDGE_NETWORKS
+from exatrkx.networks.torchscript import EDGE_NETWORKS, to_bytes
 
 
 def features_digest(
@@ -46,5 +48,7 @@ def with_digest(kind: str, network: torch.jit.ScriptModule) -> torch.jit.ScriptM
         network: with the contract's output; `exatrkx.networks.torchscript.load_torchscript` gives it back from the file.
     """
     form = _ServedEdgeNetwork if kind in EDGE_NETWORKS else _ServedEmbedding
-    script: torch.jit.ScriptModule = torch.jit.script(form(network).eval())
+    # As it is read from a file: one that was just frozen does not fit into another module.
+    bare = torch.jit.load(io.BytesIO(to_bytes(network)))  # type: ignore[no-untyped-call]  # torch's
+    script: torch.jit.ScriptModule = torch.jit.script(form(bare).eval())
     return script
