@@ -31,7 +31,7 @@ class ServerUnavailableError(ClientError, ConnectionError):
 
 
 class UnprovenError(ServerUnavailableError):
-    """An answer or a refusal came that is not known to be this request's: the server mixes requests up, and restarts."""
+    """An answer or a refusal came that is not known to be to this request. The same request may succeed later."""
 
 
 class DeadlineError(ClientError, TimeoutError):

@@ -1,17 +1,17 @@
 """Proof that an answer belongs to the request that was sent: request id, and digest of FEATURES.
 
-Between Triton's server and each of its Python processes there is a queue of messages, and a process that was paused for
-more than a second leaves a reply in it that nobody waits for any more: from then on each request gets the reply to the
-one before it. So nothing that comes back is believed because it came back.
+Triton's server and each of its Python processes talk through a queue, and a process that was paused for more than a
+second leaves a reply in it that nobody waits for any more: from then on each request gets the reply to the one before
+it. So nothing is believed because it came back.
 
-Answers: the request id is a new one for each attempt, and must be the answer's; REQUEST_DIGEST (`exatrkx.digest`), which
-the server worked out stage by stage from the FEATURES that it saw, must be that of what was sent. A served model without that
-output is taken at its request id.
+Answers: the request id is a new one for each attempt, and must be the answer's; REQUEST_DIGEST (`exatrkx.digest`),
+which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent. Of a served
+model without that output only the request id is checked.
 
-Refusals: this project's models sign theirs with the request's digest, or with "unknown" where the tensors that they complain
-of came from another stage. One with our signature is believed; another's, and one out of an ensemble without any, is
-the server's fault. What is left is Triton's own word, or that of a model of somebody else's: it is believed when a
-second attempt is told the same.
+Refusals: this project's models sign theirs with the request's digest, or with "unknown" where what they complain of
+came from another stage. One with this request's signature is believed; another's, and one out of an ensemble without
+any, is the server's fault. What is left is Triton's own word, or that of a model of somebody else's: it is believed
+when a second attempt, made at once, is told the same.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from exatrkx.contract import ENSEMBLE, REQUEST_DIGEST
 from exatrkx.digest import features_digest, request_digest, signature, signed
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError, UnprovenError
-from exatrkx_client.transport import InferenceRequest, Pending, Question, Reply, Transport
+from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
 
 _FEATURES: Final = ENSEMBLE.input("FEATURES").name
 

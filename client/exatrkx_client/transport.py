@@ -33,7 +33,7 @@ class InferenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The tensors that came back, the seconds from the start of sending to the last of them decoded, and whose they are."""
+    """The tensors that came back, the seconds from the start of sending to the last decoded, and the request's id."""
 
     tensors: dict[str, Array]
     seconds: float

@@ -44,7 +44,7 @@ def features_digest(features: Array) -> int:
 
 
 def request_digest(digest: int, request_id: str) -> int:
-    """Digest of a request, as a signed 64-bit integer: FNV-1a of its id's UTF-8, begun with the digest of its FEATURES."""
+    """Digest of a request, a signed 64-bit integer: FNV-1a of its id's UTF-8, begun with the digest of its FEATURES."""
     state = digest & _UNSIGNED
     for byte in request_id.encode():
         state = (state ^ byte) * _FNV_PRIME & _UNSIGNED

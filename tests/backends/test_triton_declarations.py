@@ -76,7 +76,7 @@ def test_the_server_has_every_function_that_is_declared(said: Any) -> None:
 
 
 def test_the_server_gives_each_number_the_name_that_it_is_declared_with(said: Any) -> None:
-    assert len(said["names"]) == 10
+    assert len(said["names"]) == 11
     for declared, name in said["names"].items():
         word = name.upper().replace(" ", "_")
         assert re.sub(r"_ARG$", "_ARGUMENT", declared).endswith(f"_{word}"), (declared, name)

@@ -1,7 +1,7 @@
 """TorchScript network as it is served: the network, and beside its output the digest of the features that it was given.
 
-Plain TorchScript, which Triton's LibTorch backend runs. This project's own backends and the pipeline in one process take
-the bare network out of it, and need no digest or work it out by themselves.
+Plain TorchScript, which Triton's LibTorch backend runs. This project's own backends and the pipeline in one process
+take the bare network out of it; where they need a digest, they work it out by themselves, in less time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exatrkx.networks.torchscript import EDGE_NETWORKS, to_bytes
 def features_digest(
     features: Tensor, bits_factor: int = BITS_FACTOR, position_factor: int = POSITION_FACTOR, half: int = HALF
 ) -> Tensor:
-    """`exatrkx.digest.features_digest` as INT64 [1], of a tensor on any device; TorchScript takes constants as defaults."""
+    """`exatrkx.digest.features_digest` as INT64 [1]; the constants are defaults because TorchScript sees no globals."""
     words = torch.view_copy(features.contiguous(), dtype=torch.int32).reshape(-1).to(torch.int64)
     size = words.numel()
     position = torch.arange(size, 2 * size, dtype=torch.int64, device=features.device)
@@ -45,7 +45,7 @@ def with_digest(kind: str, network: torch.jit.ScriptModule) -> torch.jit.ScriptM
 
     Args:
         kind: the served model: embed, filter or gnn.
-        network: with the contract's output; `exatrkx.networks.torchscript.load_torchscript` gives it back from the file.
+        network: with the contract's output; `torchscript.load_torchscript` gives it back from the file.
     """
     form = _ServedEdgeNetwork if kind in EDGE_NETWORKS else _ServedEmbedding
     # As it is read from a file: one that was just frozen does not fit into another module.
