@@ -24,7 +24,7 @@ NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 
 
 class TritonPythonModel(Step):
-    """One TorchScript network: features, for an edge network also edges, in; its output and a digest of features out."""
+    """One TorchScript network: features, for an edge network also edges, in; its output and a digest out."""
 
     spec: ModelSpec  # type: ignore[misc]  # known when the model is: one class serves all three networks
     network: torch.jit.ScriptModule

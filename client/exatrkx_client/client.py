@@ -20,7 +20,7 @@ from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError
 from exatrkx_client.proof import ProvingTransport
 from exatrkx_client.retry import RetriedRequest, Retry
-from exatrkx_client.transport import InferenceRequest
+from exatrkx_client.transport import InferenceRequest, Transport
 from exatrkx_client.triton_api import connect, model_spec
 
 FeatureArray = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ class TrackingClient:
         self.model = model
         self.timeout_s = timeout_s
         self.retry = retry or Retry()
-        self._transport = ProvingTransport(connect(self.address))
+        self._transport: Transport = ProvingTransport(connect(self.address))
 
     def __enter__(self) -> Self:
         return self
