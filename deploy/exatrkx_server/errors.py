@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exatrkx.errors import ExatrkxError
+from exatrkx.errors import ExatrkxError, ExitCode
 
 
 class ServerError(ExatrkxError):
@@ -11,6 +11,12 @@ class ServerError(ExatrkxError):
 
 class ServerSetupError(ServerError):
     """Something that the server needs is not on this machine; the text says what to install."""
+
+
+class ServerOptionError(ServerError):
+    """An option cannot be given to the server; the text names it and says why."""
+
+    exit_code = ExitCode.USAGE
 
 
 class ServerStartError(ServerError):

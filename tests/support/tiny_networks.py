@@ -64,7 +64,8 @@ def clumps(num_clumps: int, size: int, seed: int = 0) -> tuple[npt.NDArray[np.fl
     """Features [N,3] of well separated clumps of `size` spacepoints each, in random order, and the clump of each."""
     random = np.random.default_rng(seed)
     side = int(np.ceil(num_clumps ** (1 / 3)))
-    centres = np.stack(np.unravel_index(np.arange(num_clumps), (side, side, side)), axis=1)  # one unit apart
+    places = np.stack(np.unravel_index(np.arange(num_clumps), (side, side, side)), axis=1)
+    centres = places / (side, side / 1.5, side) + (0.5, -0.5, 0.0)  # in a detector: (r / 1000 mm, φ / π, z / 1000 mm)
     clump = random.permutation(np.repeat(np.arange(num_clumps), size))
     offsets = random.uniform(-0.01, 0.01, (len(clump), 3))
     return (centres[clump] + offsets).astype(np.float32), clump
