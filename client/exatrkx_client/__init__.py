@@ -5,8 +5,10 @@ with TrackingClient("127.0.0.1:8001") as client:
     labels = client.find_tracks(event)
 """
 
-from exatrkx_client.client import TrackingClient, TrackResult
+from exatrkx_client.answer import TrackResult
+from exatrkx_client.client import TrackingClient
 from exatrkx_client.errors import (
+    AccessError,
     ClientError,
     DeadlineError,
     RequestRejectedError,
@@ -17,6 +19,7 @@ from exatrkx_client.errors import (
 from exatrkx_client.retry import Retry
 
 __all__ = [
+    "AccessError",
     "ClientError",
     "DeadlineError",
     "RequestRejectedError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from concurrent.futures import Future
 from typing import Any, Final
@@ -11,10 +12,22 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 from exatrkx_client.address import Address
-from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.errors import (
+    AccessError,
+    ClientError,
+    DeadlineError,
+    RequestRejectedError,
+    ServerError,
+    ServerUnavailableError,
+    too_few_descriptors,
+)
+from exatrkx_client.proxy import proxy_of
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
 
 _NO_LIMIT: Final = -1
+
+_DESCRIPTORS: Final = 8
+"""File descriptors that a channel takes, and some more."""
 
 _CHANNEL: Final = [
     # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
@@ -27,6 +40,10 @@ _CHANNEL: Final = [
     # A failed connection of one client does not make another wait.
     ("grpc.use_local_subchannel_pool", 1),
 ]
+
+_UNREACHED: Final = "failed to connect to all addresses; last error: "
+_RESTRICTED: Final = "This protocol is restricted"
+"""What Triton says of an endpoint that wants a header, with a status that says "try later"."""
 
 _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
     "server": ("get_server_metadata", ""),
@@ -43,6 +60,8 @@ _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
+    "StatusCode.PERMISSION_DENIED": AccessError,
+    "StatusCode.UNAUTHENTICATED": AccessError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
 }
 
@@ -51,8 +70,11 @@ class GrpcTransport:
     """A gRPC channel to one server; it connects by itself, again when the server comes back."""
 
     def __init__(self, address: Address) -> None:
+        _require_descriptors(address)
         self._address = address
-        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=_CHANNEL)
+        self._proxy = proxy_of(address)
+        proxy = ("grpc.http_proxy", self._proxy.url) if self._proxy else ("grpc.enable_http_proxy", 0)
+        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=[*_CHANNEL, proxy])
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server and the model take requests."""
@@ -125,5 +147,21 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
-        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
+        if self._proxy and _UNREACHED in reason:
+            return self._proxy.refusal(self._address, reason.removeprefix(_UNREACHED))
+        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
+        if _RESTRICTED in reason:
+            kind = AccessError
         return kind(f"{self._address}: {reason}", status=status, reason=reason)
+
+
+def _require_descriptors(address: Address) -> None:
+    """Refuse a channel for which gRPC lacks file descriptors: it would end the process."""
+    held: list[int] = []
+    try:
+        held += (os.open(os.devnull, os.O_RDONLY) for _ in range(_DESCRIPTORS))
+    except OSError as error:
+        raise too_few_descriptors(str(address)) from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)

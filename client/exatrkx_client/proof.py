@@ -16,14 +16,13 @@ when a second attempt, made at once, is told the same.
 
 from __future__ import annotations
 
-import re
 import uuid
 from dataclasses import replace
 from typing import Final
 
 from exatrkx.contract import ENSEMBLE, REQUEST_DIGEST
 from exatrkx.digest import features_digest, request_digest, signature, signed
-from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError, UnprovenError
+from exatrkx_client.errors import RequestRejectedError, ServerError, UnprovenError
 from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
 
 _FEATURES: Final = ENSEMBLE.input("FEATURES").name
@@ -33,9 +32,6 @@ _NOT_OFFERED: Final = f"unexpected inference output '{REQUEST_DIGEST.name}'"
 
 _IN_ENSEMBLE: Final = "in ensemble '"
 """How Triton begins what a step of an ensemble was told."""
-
-_STAGE_AWAY: Final = re.compile(r"Stub process .*is not healthy|Failed to obtain the health mutex")
-"""Triton's words for a Python process that did not answer for a second, or ended."""
 
 
 class ProvingTransport:
@@ -104,12 +100,8 @@ class _Proven:
         """The text of an error that is to be asked about once more; one that needs no second word is raised."""
         text, by = signed(str(error))
         text = text.replace(f"[request id: {self._id}] ", "")
-        if by == signature(self._digest) or (
-            isinstance(error, ServerError) and not by and not _STAGE_AWAY.search(text)
-        ):
+        if by == signature(self._digest) or (isinstance(error, ServerError) and not by):
             raise type(error)(text, status=error.status, reason=signed(error.reason)[0]) from error
-        if isinstance(error, ServerError) and not by:
-            raise ServerUnavailableError(text, status=error.status, reason=error.reason) from error
         if self._asked and _NOT_OFFERED in text:
             self._without_digest.add(self._request.model)
         elif by or _IN_ENSEMBLE in text:

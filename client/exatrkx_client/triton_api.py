@@ -20,7 +20,11 @@ from exatrkx_client.transport import Array, InferenceRequest, Reply, Transport
 def connect(address: Address) -> Transport:
     """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet."""
     if address.protocol == "grpc":
-        from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415 - HTTP needs no gRPC
+        # Here, because HTTP needs no gRPC; in this order, because gRPC reads what the first one sets.
+        from exatrkx_client.grpc_fork import require_fork_support  # noqa: PLC0415
+
+        require_fork_support(address)
+        from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415
 
         return GrpcTransport(address)
     import tritonclient.http  # noqa: F401, PLC0415 - now, and not with the first event

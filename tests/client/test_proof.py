@@ -157,11 +157,6 @@ def test_a_model_without_the_digest_is_asked_for_it_once() -> None:
         transport.submit(REQUEST).result()
 
 
-def test_a_stage_that_is_away_may_come_back() -> None:
-    error, attempts = told_by(saying("message: Stub process 'frnn_0_0' is not healthy.", ServerError))
-    assert (type(error), attempts) == (ServerUnavailableError, 1)
-
-
 @pytest.mark.parametrize("signed", [True, False])
 def test_another_failure_stays_one(signed: bool) -> None:
     error, attempts = told_by(saying("wcc: MemoryError", ServerError, signed=signed))
