@@ -9,8 +9,9 @@ import torch
 from tiny_networks import TinyEdges, TinyEmbedding
 
 from exatrkx.digest import features_digest
+from exatrkx.networks.proof import PROBES
 from exatrkx.networks.served import with_digest
-from exatrkx.networks.torchscript import PROBES, inference, load_torchscript, probe, to_bytes, trace
+from exatrkx.networks.torchscript import inference, load_torchscript, probe, to_bytes, trace
 
 if TYPE_CHECKING:
     from pathlib import Path
