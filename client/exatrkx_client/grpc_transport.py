@@ -22,7 +22,7 @@ from exatrkx_client.errors import (
     too_few_descriptors,
 )
 from exatrkx_client.proxy import proxy_of
-from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model, overdue
 
 _NO_LIMIT: Final = -1
 
@@ -133,6 +133,7 @@ class GrpcTransport:
                 outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
                 request_id=request.request_id,
                 client_timeout=request.timeout_s,
+                parameters=request.parameters(),
             )
         except ValueError as error:
             raise self._translated(error) from error
@@ -150,6 +151,8 @@ class GrpcTransport:
         if self._proxy and _UNREACHED in reason:
             return self._proxy.refusal(self._address, reason.removeprefix(_UNREACHED))
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
+        if overdue(reason):
+            kind = DeadlineError
         if _RESTRICTED in reason:
             kind = AccessError
         return kind(f"{self._address}: {reason}", status=status, reason=reason)

@@ -24,7 +24,7 @@ from exatrkx_client.errors import (
     ServerUnavailableError,
 )
 from exatrkx_client.http_pool import HttpPool, HttpRequest
-from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model, overdue
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
     "server": ("GET", "/v2", "name"),
@@ -115,7 +115,7 @@ class HttpTransport:
             inputs[-1].set_data_from_numpy(array)
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
         body, length = triton.InferenceServerClient.generate_request_body(
-            inputs, outputs=outputs, request_id=request.request_id
+            inputs, outputs=outputs, request_id=request.request_id, parameters=request.parameters()
         )
         path = f"/v2/models/{quote(request.model)}/infer"
         message = HttpRequest("POST", path, body, {_HEADER_LENGTH: str(length)})
@@ -153,4 +153,5 @@ class HttpTransport:
                 )
         known = response.status != _NOT_FOUND
         kind = _ERRORS.get(response.status) or failure(reason) if known else missing_model(reason)
+        kind = DeadlineError if overdue(reason) else kind
         return kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)

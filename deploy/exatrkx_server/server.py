@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.limits import METRICS_URL_VARIABLE
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
@@ -180,7 +181,7 @@ class TritonServer:
                 gpus=self.devices.gpus,
             )
             try:
-                self._run(command, self._prepared.variables)
+                self._run(command, {**self._prepared.variables, METRICS_URL_VARIABLE: self.metrics_url})
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self.halt()

@@ -23,6 +23,9 @@ BITS_FACTOR: Final = 0x9E3779B97F4A7C15 - (1 << 64)
 POSITION_FACTOR: Final = 0xA0761D6478BD642F - (1 << 64)
 HALF: Final = 32
 
+_AT_ONCE: Final = 1 << 16
+"""Entries, so that little memory is needed beside them, and that a cache holds."""
+
 _FNV_PRIME: Final = 0x100000001B3
 _UNSIGNED: Final = (1 << 64) - 1
 _SIGNATURE: Final = re.compile(r" \[request (?:0x[0-9a-f]{16}|unknown)\]")
@@ -35,12 +38,17 @@ def features_digest(features: Array) -> int:
     all of it INT64 modulo 2⁶⁴, and the shift arithmetic.
     """
     numpy_or_cupy = sys.modules[type(features).__module__.partition(".")[0]]
-    words = numpy_or_cupy.ascontiguousarray(features).reshape(-1).view(np.int32).astype(np.int64)
-    position = numpy_or_cupy.arange(words.size, 2 * words.size, dtype=np.int64)
-    words *= BITS_FACTOR
-    position *= POSITION_FACTOR
-    words += position
-    return int((words >> HALF) @ words)
+    bits = numpy_or_cupy.ascontiguousarray(features).reshape(-1).view(np.int32)
+    digest = 0
+    for start in range(0, bits.size, _AT_ONCE):
+        words = bits[start : start + _AT_ONCE].astype(np.int64)
+        first = bits.size + start
+        position = numpy_or_cupy.arange(first, first + words.size, dtype=np.int64)
+        words *= BITS_FACTOR
+        position *= POSITION_FACTOR
+        words += position
+        digest += int((words >> HALF) @ words)
+    return _as_signed(digest & _UNSIGNED)
 
 
 def request_digest(digest: int, request_id: str) -> int:
@@ -48,7 +56,11 @@ def request_digest(digest: int, request_id: str) -> int:
     state = digest & _UNSIGNED
     for byte in request_id.encode():
         state = (state ^ byte) * _FNV_PRIME & _UNSIGNED
-    return state - (state >> 63 << 64)
+    return _as_signed(state)
+
+
+def _as_signed(word: int) -> int:
+    return word - (word >> 63 << 64)
 
 
 def signature(digest: int | None) -> str:

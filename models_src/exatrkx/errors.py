@@ -50,5 +50,17 @@ class MixedRequestsError(ExatrkxError):
     """Tensors of different requests came together in a served model: the server's fault, so it is to be sent again."""
 
 
+class EventTooLargeError(ExatrkxError):
+    """An event has more spacepoints, or needs more memory, than is allowed: refused before memory is spent on it."""
+
+
+class OverloadedError(ExatrkxError):
+    """A server has too much to do, or too little memory free, for this request now; it may be sent again later."""
+
+
+class OverdueError(ExatrkxError):
+    """Nobody waits for the answer any more: the request was cancelled, or its deadline has passed."""
+
+
 class SimulationError(ExatrkxError):
     """The event generator or the detector simulation failed."""

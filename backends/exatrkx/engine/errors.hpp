@@ -17,6 +17,11 @@ struct MixedRequestsError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// An event has more spacepoints, or needs more memory, than is allowed: thrown before either is spent.
+struct EventTooLargeError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // Whether the input or the configuration is at fault, not this program or a network.
 [[nodiscard]] bool is_refusal(const std::exception_ptr& error);
 

@@ -5,10 +5,8 @@
 
 #include <array>
 #include <map>
-#include <optional>
 #include <string>
 
-#include "../engine/compute_slots.hpp"
 #include "../engine/digest.hpp"
 #include "../engine/engine.hpp"
 #include "../engine/errors.hpp"
@@ -100,8 +98,6 @@ class StageRunner final : public Runner {
     if (earlier.defined() && earlier.item<std::int64_t>() != digest) {
       throw MixedRequestsError("edges and scores are of different requests");
     }
-    std::optional<ComputeSlot> slot;  // a GPU has queues of its own
-    if (stream_.device().is_cpu()) slot.emplace(process_slots());
     Outputs outputs = stage_.run(tensors, cuts_, threads_);
     outputs.emplace_back(kRequestDigestSpec.name, tensor_of(digest));
     return outputs;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "admission.hpp"
 #include "api.hpp"
 #include "model.hpp"
 #include "runner.hpp"
@@ -36,6 +37,7 @@ class Instance {
 
   TRITONBACKEND_ModelInstance* instance_;
   const Model& model_;
+  Queue queue_;
   std::unique_ptr<Runner> runner_;
 };
 

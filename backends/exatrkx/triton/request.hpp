@@ -18,7 +18,8 @@ class Request {
   // The input that `spec` names, on `device`. Where it lies there in one piece, it stays where it is: the tensor lives
   // no longer than the request.
   //
-  // Undefined where it is not there and optional. Throws ContractError: it is not there, or has another type or shape; TritonError.
+  // Undefined where it is not there and optional. Throws ContractError: it is not there, or has another type or shape;
+  // TritonError.
   [[nodiscard]] at::Tensor tensor(const TensorSpec& spec, c10::Device device) const;
 
   // What the client calls it; empty unless it does.

@@ -18,7 +18,9 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_tensor
 from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorSpec
 from exatrkx.digest import features_digest, request_digest, signature
-from exatrkx.errors import ContractError, ExatrkxError, MixedRequestsError
+from exatrkx.errors import ContractError, ExatrkxError, MixedRequestsError, OverdueError, OverloadedError
+from exatrkx.limits import check_deadline, check_spacepoints
+from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
 
 if TYPE_CHECKING:
@@ -63,12 +65,14 @@ class Step(ABC):
     device: Device
     parameters: dict[str, str]
     cuts: WorkingPoint
+    queue: Queue
 
     def initialize(self, args: dict[str, str]) -> None:
         """Called by Triton once. An exception fails the load, with its text as the reason."""
         retain_freed_memory()
         self.name = args["model_name"]
         self.device = Device.given_by(args)
+        self.queue = Queue()
         config = json.loads(args["model_config"])
         self.parameters = config_parameters(config)
         if self.spec.name in PARAMETERS:
@@ -182,25 +186,29 @@ class Step(ABC):
     def _answer(self, request: Any) -> Any:
         digest = None
         try:
+            check_deadline(request.parameters())
+            if self.spec.name in ENTRANCES:
+                self.queue.admit()
             given = {tensor.name(): tensor for tensor in request.inputs()}
-            tensors = {
+            arrays = {
                 spec.name: self._input(given.get(spec.name), spec)
                 for spec in self.spec.inputs
                 if spec.name in given or not spec.optional
             }
-            digest = self._request_digest(tensors, request.request_id())
-            outputs = self._outputs(tensors, digest)
+            digest = self._request_digest(arrays, request.request_id())
+            for name, array in arrays.items():
+                check_spacepoints(array.shape, self.spec.input(name))
+            if self.device.gpu is None:
+                check_memory(needed_bytes(self.spec, {name: array.shape for name, array in arrays.items()}))
+            outputs = self._outputs(arrays, digest)
             wanted = set(request.requested_output_names())
             answer = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except Exception as error:
-            text, code = f"{self.name}: {error}", pb_utils.TritonError.INVALID_ARG
-            if isinstance(error, MixedRequestsError):
-                code = pb_utils.TritonError.UNAVAILABLE
-            elif isinstance(error, BrokenModelError) or not isinstance(error, ExatrkxError):
-                text, code = f"{self.name}: {type(error).__name__}: {error}", pb_utils.TritonError.INTERNAL
-            if code != pb_utils.TritonError.INVALID_ARG:
-                pb_utils.Logger.log_error(text)
-            return _error(text + signature(digest), code)
+            if isinstance(error, ExatrkxError) and not isinstance(error, BrokenModelError):
+                return _error(f"{self.name}: {error}{signature(digest)}", _code(error))
+            text = f"{self.name}: {type(error).__name__}: {error}"
+            pb_utils.Logger.log_error(text)
+            return _error(text + signature(digest), pb_utils.TritonError.INTERNAL)
         return pb_utils.InferenceResponse(output_tensors=answer)
 
     def _input(self, tensor: Any, spec: TensorSpec) -> Any:
@@ -217,6 +225,17 @@ def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
         return pb_utils.Tensor(name, np.ascontiguousarray(array))
     # An input that is passed on is read-only, and must be handed over as a copy.
     return pb_utils.Tensor.from_dlpack(name, np.require(array, requirements=("C", "W")))
+
+
+def _code(refusal: ExatrkxError) -> int:
+    """Triton's code: whose fault it is, and whether to try later."""
+    kinds = {
+        OverdueError: pb_utils.TritonError.CANCELLED,
+        OverloadedError: pb_utils.TritonError.UNAVAILABLE,
+        MixedRequestsError: pb_utils.TritonError.UNAVAILABLE,
+    }
+    code: int = kinds.get(type(refusal), pb_utils.TritonError.INVALID_ARG)
+    return code
 
 
 def _error(text: str, code: int) -> Any:
