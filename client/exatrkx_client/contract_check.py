@@ -16,7 +16,8 @@ def require_pipeline(served: ModelSpec, address: str) -> None:
         ServedModelError: lists every tensor that is missing, in excess or of another type or shape.
     """
     problems = _differences("input", ENSEMBLE.inputs, served.inputs, others_allowed=False)
-    expected = tuple(tensor for tensor in ENSEMBLE.outputs if tensor != REQUEST_DIGEST or tensor in served.outputs)
+    given = {tensor.name for tensor in served.outputs}
+    expected = tuple(tensor for tensor in ENSEMBLE.outputs if tensor != REQUEST_DIGEST or tensor.name in given)
     problems += _differences("output", expected, served.outputs, others_allowed=True)
     if problems:
         raise ServedModelError(f"{address}: model '{served.name}' does not keep the contract: {'; '.join(problems)}")
