@@ -156,7 +156,8 @@ class TrackingClient:
             ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say.
             ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
-            ServerUnavailableError: no server could be reached, for as long as `retry` says.
+            ServerUnavailableError: no server could be reached, for as long as `retry` says; or with answers that are
+                not known to be to this request (`errors.UnprovenError`).
             DeadlineError: none answered within `timeout_s`, neither.
             AccessError: a server, or a proxy on the way, does not let this client in.
             ServerError: it failed, and so did the others.

@@ -44,6 +44,10 @@ class ServerUnavailableError(ClientError, ConnectionError):
     fails_over = True
 
 
+class UnprovenError(ServerUnavailableError):
+    """An answer or a refusal came that is not known to be to this request. The same request may succeed later."""
+
+
 class DeadlineError(ClientError, TimeoutError):
     """No answer in the time that was given. To find tracks twice does no harm, so the request may be sent again."""
 

@@ -113,7 +113,8 @@ class GrpcTransport:
                 answer.set_exception(self._translated(error))
                 return
             try:
-                outputs = result.get_response().outputs
+                response = result.get_response()
+                outputs, request_id = response.outputs, response.id
                 # Copied, so that each owns its memory: tritonclient gives views of its message.
                 tensors = {
                     output.name: np.array(result.as_numpy(output.name), triton_to_np_dtype(output.datatype))
@@ -122,7 +123,7 @@ class GrpcTransport:
             except (ValueError, TypeError) as problem:
                 answer.set_exception(ServerError(f"{self._address}: the answer cannot be read: {problem!r}"))
             else:
-                answer.set_result(Reply(tensors, time.perf_counter() - began))
+                answer.set_result(Reply(tensors, time.perf_counter() - began, request_id))
 
         try:
             context = self._client.async_infer(
@@ -130,6 +131,7 @@ class GrpcTransport:
                 inputs,
                 callback=arrived,
                 outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
+                request_id=request.request_id,
                 client_timeout=request.timeout_s,
                 parameters=request.parameters(),
             )

@@ -115,7 +115,7 @@ class HttpTransport:
             inputs[-1].set_data_from_numpy(array)
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
         body, length = triton.InferenceServerClient.generate_request_body(
-            inputs, outputs=outputs, parameters=request.parameters()
+            inputs, outputs=outputs, request_id=request.request_id, parameters=request.parameters()
         )
         path = f"/v2/models/{quote(request.model)}/infer"
         message = HttpRequest("POST", path, body, {_HEADER_LENGTH: str(length)})
@@ -130,7 +130,7 @@ class HttpTransport:
             }
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(error) from error
-        return Reply(tensors, time.perf_counter() - began)
+        return Reply(tensors, time.perf_counter() - began, result.get_response().get("id", ""))
 
     def _unreadable(self, error: Exception) -> ServerError:
         return ServerError(f"{self._address}: the answer cannot be read: {error!r}")

@@ -10,6 +10,7 @@ from typing import Final
 
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, ServerUnavailableError
+from exatrkx_client.proof import ProvingTransport
 from exatrkx_client.transport import Transport
 from exatrkx_client.triton_api import connect
 
@@ -38,7 +39,7 @@ class Server:
         self.rests_until = self.failed_at = 0.0
         self._failures = 0
         self._closed = False
-        self._transports: dict[int, Transport] = {os.getpid(): connect(address)}
+        self._transports: dict[int, Transport] = {os.getpid(): ProvingTransport(connect(address))}
 
     @property
     def transport(self) -> Transport:
@@ -47,7 +48,7 @@ class Server:
         if process not in self._transports:
             if self._closed:
                 raise ServerUnavailableError(f"{self.address}: this client is closed")
-            made = connect(self.address)
+            made = ProvingTransport(connect(self.address))
             if self._transports.setdefault(process, made) is not made:  # another thread was faster
                 made.close()
         return self._transports[process]

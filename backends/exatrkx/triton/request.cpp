@@ -7,7 +7,6 @@
 
 #include "../engine/errors.hpp"
 #include "errors.hpp"
-#include "limits.hpp"
 #include "memory.hpp"
 
 namespace exatrkx::triton {
@@ -73,12 +72,12 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
   TRITONSERVER_Error* missing = TRITONBACKEND_RequestInput(request_, spec.name, &input);
   if (missing != nullptr) {
     TRITONSERVER_ErrorDelete(missing);
+    if (spec.optional) return {};
     throw ContractError(std::string(spec.name) + ": expected " + spec.name + " " + spec.form() +
                         ", found no such input");
   }
   const Properties found = properties_of(input);
   check_properties(found, spec);
-  check_spacepoints(found.dims(), spec);
   if (found.num_buffers == 1 && found.byte_size > 0) {
     const at::Tensor bytes = buffer_of(input, 0, device);
     if (usable_in_place(bytes, spec, device)) return bytes.view(spec.type).view(found.dims());
@@ -97,6 +96,12 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
                         " bytes in its buffers, found " + std::to_string(filled));
   }
   return gathered;
+}
+
+std::string Request::id() const {
+  const char* id = nullptr;
+  check(TRITONBACKEND_RequestId(request_, &id));
+  return id == nullptr ? "" : id;
 }
 
 bool Request::wants(std::string_view output) const {
