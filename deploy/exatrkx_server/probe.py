@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from exatrkx.limits import TRY_LATER
+from exatrkx.serving.limits import TRY_LATER
 from exatrkx_client.errors import ClientError, ServerUnavailableError
 from exatrkx_server.errors import ServerSetupError
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from exatrkx.contract import MODELS
-from exatrkx.limits import DEADLINE
+from exatrkx.serving.limits import DEADLINE
 from exatrkx_client import DeadlineError, ServerUnavailableError, TrackingClient
 from exatrkx_client.address import Protocol
 from exatrkx_client.retry import Retry
