@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import operator
 import os
-from typing import Final, SupportsIndex, cast
+from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import VARIABLE, WCC, TensorSpec
-from exatrkx.errors import ContractError, GraphTooLargeError, UnitsError
+from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_SPACEPOINTS: Final = 500_000
 """Most spacepoints of one event, where the environment variable says no other number: some four times µ = 200."""
