@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import VARIABLE, WCC, TensorSpec
-from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError
+from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError, UnitsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
