@@ -125,10 +125,16 @@ def _add_supervision(parser: argparse.ArgumentParser) -> None:
         "--probe-every", type=seconds, default=ours.probe_every_s, help="seconds between two tiny events; 0: none"
     )
     parser.add_argument(
-        "--hang-timeout", type=seconds, default=ours.hang_timeout_s, help="seconds without an answer or any computing"
+        "--hang-timeout",
+        type=at_least(float, 1.0),
+        default=ours.hang_timeout_s,
+        help="seconds without an answer or any computing",
     )
     parser.add_argument(
-        "--busy-timeout", type=seconds, default=ours.busy_timeout_s, help="seconds of computing without any answer"
+        "--busy-timeout",
+        type=at_least(float, 1.0),
+        default=ours.busy_timeout_s,
+        help="seconds of computing without any answer",
     )
     parser.add_argument(
         "--max-restarts", type=at_least(int, 0), default=ours.max_restarts, help="starts after failures in a row"
