@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy.typing as npt
 
-from exatrkx.limits import DEADLINE
+from exatrkx.serving.limits import DEADLINE
 from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
 
 _DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy|Failed to obtain the health mutex")

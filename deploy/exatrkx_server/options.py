@@ -8,7 +8,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Literal
 
-from exatrkx.limits import MAX_QUEUE, MAX_SPACEPOINTS
+from exatrkx.checks import MAX_SPACEPOINTS
+from exatrkx.serving.limits import MAX_QUEUE
 from exatrkx_server.errors import PortInUseError
 
 Preference = Literal["auto", "compiled", "python"]

@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from exatrkx.checks import MAX_SPACEPOINTS
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
-from exatrkx.limits import MAX_QUEUE, MAX_SPACEPOINTS
+from exatrkx.serving.limits import MAX_QUEUE
 from exatrkx_server.errors import StartCancelledError
 from exatrkx_server.health import Health, health_endpoint
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages, SupervisionOptions

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.limits import METRICS_URL_VARIABLE
+from exatrkx.serving.limits import METRICS_URL_VARIABLE
 from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport

@@ -15,12 +15,12 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
-from exatrkx.checks import check_tensor
+from exatrkx.checks import check_spacepoints, check_tensor
 from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorSpec
 from exatrkx.digest import features_digest, request_digest, signature
 from exatrkx.errors import ContractError, ExatrkxError, MixedRequestsError, OverdueError, OverloadedError
-from exatrkx.limits import check_deadline, check_spacepoints
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
+from exatrkx.serving.limits import check_deadline
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
 
 if TYPE_CHECKING:

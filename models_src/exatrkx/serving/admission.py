@@ -15,15 +15,15 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.checks import positive_number
 from exatrkx.contract import CUSTOM, EMBED, GNN, ModelSpec
 from exatrkx.errors import EventTooLargeError, OverloadedError
-from exatrkx.limits import (
+from exatrkx.serving.limits import (
     MAX_MEMORY_VARIABLE,
     MAX_QUEUE,
     MAX_QUEUE_VARIABLE,
     METRICS_URL_VARIABLE,
     TRY_LATER,
-    positive_number,
 )
 
 if TYPE_CHECKING:
