@@ -13,6 +13,7 @@ from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address, Protocol
+from exatrkx_client.credentials import Credentials, add_credentials_arguments
 
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
@@ -43,7 +44,10 @@ def run(options: argparse.Namespace) -> None:
         plot_settings()  # that plots cannot be drawn is told before the events are made
         options.output.mkdir(parents=True, exist_ok=True)
     retry = Retry(attempts=options.attempts)
-    with TrackingClient(options.url, options.model, options.protocol, options.timeout, retry) as client:
+    credentials = Credentials.from_environment(options)
+    with TrackingClient(
+        options.url, options.model, options.protocol, options.timeout, retry, credentials=credentials
+    ) as client:
         if options.fallback is None and not options.skip_failed:
             client.wait_until_ready(READY_S)
             client.check_contract()
@@ -84,6 +88,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--fallback", choices=("direct",), help="what finds the tracks of an event that the server does not")
     add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
     add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
+    add_credentials_arguments(parser)
     options = parse_with_settings(parser, arguments)
     try:
         Address.parse(options.url, options.protocol)

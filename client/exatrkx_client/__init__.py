@@ -6,7 +6,9 @@ with TrackingClient("127.0.0.1:8001") as client:
 """
 
 from exatrkx_client.client import TrackingClient, TrackResult
+from exatrkx_client.credentials import Credentials, CredentialsError
 from exatrkx_client.errors import (
+    AccessError,
     ClientError,
     DeadlineError,
     RequestRejectedError,
@@ -17,7 +19,10 @@ from exatrkx_client.errors import (
 from exatrkx_client.retry import Retry
 
 __all__ = [
+    "AccessError",
     "ClientError",
+    "Credentials",
+    "CredentialsError",
     "DeadlineError",
     "RequestRejectedError",
     "Retry",

@@ -17,6 +17,7 @@ from exatrkx.errors import ContractError
 from exatrkx.events.event import Event, features
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.contract_check import require_pipeline
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError
 from exatrkx_client.retry import RetriedRequest, Retry
 from exatrkx_client.transport import InferenceRequest
@@ -59,9 +60,11 @@ class TrackingClient:
         protocol: "grpc" or "http"; else what the URL's scheme says, then HTTP for port 8000 and gRPC for the others.
         timeout_s: how long one request may take. Over HTTP, how long the server may stay silent.
         retry: how often a request is sent when the server is unavailable.
+        credentials: for a server with TLS or a token; else those of the environment, `Credentials.from_environment`.
 
     Raises:
-        ValueError: `url` is no address, or contradicts `protocol`. Nothing is sent yet.
+        ValueError: `url` is no address, or contradicts `protocol`; CredentialsError: a file of a certificate, key or
+            token does not fit. Nothing is sent yet.
     """
 
     def __init__(
@@ -71,12 +74,14 @@ class TrackingClient:
         protocol: Protocol | None = None,
         timeout_s: float = 60.0,
         retry: Retry | None = None,
+        *,
+        credentials: Credentials | None = None,
     ) -> None:
         self.address = Address.parse(url, protocol)
         self.model = model
         self.timeout_s = timeout_s
         self.retry = retry or Retry()
-        self._transport = connect(self.address)
+        self._transport = connect(self.address, credentials)
 
     def __enter__(self) -> Self:
         return self

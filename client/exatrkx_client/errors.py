@@ -6,7 +6,12 @@ is raised for an event whose features do not fit, before anything is sent.
 
 from __future__ import annotations
 
+from typing import Final
+
 from exatrkx.errors import ContractError, ExatrkxError, ExitCode
+
+ACCESS_DENIED: Final = "access denied: it asks for another token, or does not do this for its clients"
+"""No more is said of a wrong token, nor whether it was one."""
 
 
 class ClientError(ExatrkxError):
@@ -28,6 +33,10 @@ class ClientError(ExatrkxError):
 
 class ServerUnavailableError(ClientError, ConnectionError):
     """The server cannot be reached, is not ready or is going down. The same request may succeed later."""
+
+
+class AccessError(ClientError):
+    """A token, a certificate or an interface that is closed keeps client and server apart; patience does not help."""
 
 
 class DeadlineError(ClientError, TimeoutError):

@@ -24,6 +24,7 @@ from exatrkx.events.readers import count_events, event_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.client import TrackingClient
+from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_client.report import Report
 
 
@@ -52,7 +53,10 @@ def find_tracks(options: argparse.Namespace) -> None:
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events")
-    with TrackingClient(options.url, options.model, options.protocol, options.timeout) as client:
+    credentials = Credentials.from_environment(options)
+    with TrackingClient(
+        options.url, options.model, options.protocol, options.timeout, credentials=credentials
+    ) as client:
         client.wait_until_ready(options.wait)
         client.check_contract()
         run(
@@ -129,6 +133,7 @@ def parser() -> argparse.ArgumentParser:
         default=10.0,
         help="seconds for the server to be ready (default: %(default)g)",
     )
+    add_credentials_arguments(command)
     return command
 
 

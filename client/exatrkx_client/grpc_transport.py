@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import Future
 from typing import Any, Final
@@ -11,10 +12,20 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 from exatrkx_client.address import Address
-from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
+from exatrkx_client.credentials import Credentials
+from exatrkx_client.errors import (
+    ACCESS_DENIED,
+    AccessError,
+    ClientError,
+    DeadlineError,
+    RequestRejectedError,
+    ServerError,
+    ServerUnavailableError,
+)
 from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
 
 _NO_LIMIT: Final = -1
+_PREFIXES: Final = ("", "triton-grpc-protocol-")
 
 _CHANNEL: Final = [
     # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
@@ -37,6 +48,10 @@ _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
 }
 """The method of tritonclient's that asks, and the part of its answer that HTTP gives, too."""
 
+_DENIED: Final = ("StatusCode.UNAUTHENTICATED", "StatusCode.PERMISSION_DENIED")
+_UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED: ([^:]*)|Hostname Verification Check failed")
+_CLOSED: Final = "Socket closed"
+_CLOSED_HINT: Final = " (so does a server that wants TLS, grpcs://…, or a certificate of this client's)"
 _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.UNAVAILABLE": ServerUnavailableError,
     "StatusCode.CANCELLED": ServerUnavailableError,
@@ -50,16 +65,28 @@ _ERRORS: Final[dict[str, type[ClientError]]] = {
 class GrpcTransport:
     """A gRPC channel to one server; it connects by itself, again when the server comes back."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, credentials: Credentials) -> None:
         self._address = address
-        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=_CHANNEL)
+        if address.secure:
+            credentials.context()  # which says what is wrong with a file; gRPC does not
+        self._client = triton.InferenceServerClient(
+            address.target,
+            ssl=address.secure,
+            root_certificates=credentials.ca,
+            private_key=credentials.key,
+            certificate_chain=credentials.certificate,
+            channel_args=_CHANNEL,
+        )
+        # A proxy reads the one, Triton the other.
+        headers = credentials.headers.items()
+        self._headers = {f"{prefix}{name}": value for name, value in headers for prefix in _PREFIXES}
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server and the model take requests."""
         try:
             return bool(
-                self._client.is_server_ready(client_timeout=timeout_s)
-                and self._client.is_model_ready(model, client_timeout=timeout_s)
+                self._client.is_server_ready(headers=self._headers, client_timeout=timeout_s)
+                and self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout_s)
             )
         except (InferenceServerException, ValueError) as error:
             raise self._translated(error) from error
@@ -68,8 +95,9 @@ class GrpcTransport:
         """The answer to a question, as JSON has it."""
         method, part = _QUESTIONS[question]
         names = (model,) if model else ()
+        ask = getattr(self._client, method)
         try:
-            answer = getattr(self._client, method)(*names, as_json=True, client_timeout=timeout_s)
+            answer = ask(*names, as_json=True, headers=self._headers, client_timeout=timeout_s)
         except (InferenceServerException, ValueError) as error:
             raise self._translated(error) from error
         return answer.get(part, []) if part else answer  # gRPC's JSON leaves an empty list out
@@ -108,6 +136,7 @@ class GrpcTransport:
                 inputs,
                 callback=arrived,
                 outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
+                headers=self._headers,
                 client_timeout=request.timeout_s,
             )
         except ValueError as error:
@@ -123,5 +152,12 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
+        if status in _DENIED or "protocol is restricted" in reason:
+            return AccessError(f"{self._address}: {ACCESS_DENIED}", status=status, reason=reason)
+        if untrusted := _UNTRUSTED.search(reason):
+            why = untrusted[1] or f"it is not {self._address.host}'s"
+            return AccessError(f"{self._address}: its certificate is not accepted: {why}", status=status, reason=reason)
+        if _CLOSED in reason:
+            reason += _CLOSED_HINT
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
         return kind(f"{self._address}: {reason}", status=status, reason=reason)

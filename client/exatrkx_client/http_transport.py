@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +20,16 @@ from urllib.parse import quote
 import numpy as np
 
 from exatrkx_client.address import Address
-from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerError, ServerUnavailableError
+from exatrkx_client.credentials import Credentials
+from exatrkx_client.errors import (
+    ACCESS_DENIED,
+    AccessError,
+    ClientError,
+    DeadlineError,
+    RequestRejectedError,
+    ServerError,
+    ServerUnavailableError,
+)
 from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
@@ -34,6 +44,7 @@ _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
 _HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _OK: Final = 200
 _NOT_FOUND: Final = 404
+_DENIED: Final = (401, 403)
 _ERRORS: Final[dict[int, type[ClientError]]] = {
     400: RequestRejectedError,
     413: RequestRejectedError,
@@ -51,8 +62,10 @@ _MOST_THREADS: Final = 64
 class HttpTransport:
     """Connections to one server: one for each thread that asks, and for each request that is on its way."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, credentials: Credentials) -> None:
         self._address = address
+        self._headers = credentials.headers
+        self._context = credentials.context() if address.secure else None
         self._of_thread = threading.local()
         self._connections: list[HTTPConnection] = []
         self._lock = threading.Lock()
@@ -142,6 +155,8 @@ class HttpTransport:
             reason = str(json.loads(content)["error"])
         except (ValueError, KeyError, TypeError):
             reason = f"{response.status} {response.reason}"
+        if response.status in _DENIED:
+            raise AccessError(f"{self._address}: {ACCESS_DENIED}", status=str(response.status), reason=reason)
         known = response.status != _NOT_FOUND
         kind = _ERRORS.get(response.status, ServerError) if known else missing_model(reason)
         raise kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
@@ -151,7 +166,7 @@ class HttpTransport:
     ) -> tuple[HTTPResponse, bytes]:
         connection = self._connection(timeout_s)
         try:
-            connection.request(method, path, body, headers or {})
+            connection.request(method, path, body, self._headers | (headers or {}))
             response = connection.getresponse()
             return response, response.read()
         except TimeoutError as error:
@@ -165,14 +180,19 @@ class HttpTransport:
         """This thread's connection, open."""
         connection: HTTPConnection | None = getattr(self._of_thread, "connection", None)
         if connection is None:
-            kind = HTTPSConnection if self._address.secure else HTTPConnection
-            connection = self._of_thread.connection = kind(self._address.host, self._address.port)
+            host, port = self._address.host, self._address.port
+            tls = self._context
+            connection = HTTPSConnection(host, port, context=tls) if tls else HTTPConnection(host, port)
+            self._of_thread.connection = connection
             with self._lock:
                 self._connections.append(connection)
         connection.timeout = timeout_s
         try:
             if connection.sock is None:
                 connection.connect()
+        except ssl.SSLCertVerificationError as error:
+            text = f"{self._address}: its certificate is not accepted: {error.verify_message}"
+            raise AccessError(text, reason=error.verify_message) from error
         except OSError as error:
             raise ServerUnavailableError(f"{self._address}: cannot be reached: {error}") from error
         with self._lock:

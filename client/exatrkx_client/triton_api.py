@@ -6,6 +6,7 @@ that it starts. Questions over HTTP need neither NumPy arrays nor tritonclient.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +14,33 @@ from typing import Any, Self
 
 from exatrkx.contract import ModelSpec, TensorSpec
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.transport import Array, InferenceRequest, Reply, Transport
 
 
-def connect(address: Address) -> Transport:
-    """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet."""
+def connect(address: Address, credentials: Credentials | None = None) -> Transport:
+    """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet.
+
+    Raises:
+        CredentialsError: a file of the credentials, or of the environment's where none are given, does not fit.
+    """
+    credentials = _checked(address, credentials)
     if address.protocol == "grpc":
+        # Of a failed connection gRPC writes to standard error, too; it reads this when it is imported.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415 - HTTP needs no gRPC
 
-        return GrpcTransport(address)
+        return GrpcTransport(address, credentials)
     import tritonclient.http  # noqa: F401, PLC0415 - now, and not with the first event
 
-    return HttpTransport(address)
+    return HttpTransport(address, credentials)
+
+
+def _checked(address: Address, credentials: Credentials | None) -> Credentials:
+    found = Credentials.from_environment() if credentials is None else credentials
+    found.require_encryption(address, secure=address.secure)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +70,13 @@ class TritonApi:
     `ServedModelError` where it has no such model. One question or request may take `timeout_s`.
     """
 
-    def __init__(self, address: Address, timeout_s: float = 60.0) -> None:
+    def __init__(self, address: Address, timeout_s: float = 60.0, credentials: Credentials | None = None) -> None:
         self.address = address
         self._timeout_s = timeout_s
-        self._transport = connect(address) if address.protocol == "grpc" else HttpTransport(address)
+        over_grpc = address.protocol == "grpc"
+        self._transport = (
+            connect(address, credentials) if over_grpc else HttpTransport(address, _checked(address, credentials))
+        )
 
     def __enter__(self) -> Self:
         return self

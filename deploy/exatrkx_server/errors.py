@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exatrkx.errors import ExatrkxError
+from exatrkx.errors import ExatrkxError, ExitCode
 
 
 class ServerError(ExatrkxError):
@@ -15,6 +15,12 @@ class ServerSetupError(ServerError):
 
 class ServerStartError(ServerError):
     """The server was started and did not become ready; the text says why."""
+
+
+class HostError(ServerStartError):
+    """The server cannot listen on the host that it was given."""
+
+    exit_code = ExitCode.USAGE
 
 
 class PortInUseError(ServerStartError):

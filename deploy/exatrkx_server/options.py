@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from exatrkx_server.errors import PortInUseError
+from exatrkx_server.access import Access
+from exatrkx_server.errors import HostError, PortInUseError
 
 Preference = Literal["auto", "compiled", "python"]
 """Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
@@ -34,7 +37,7 @@ class ServerOptions:
     """How a server is run; see `deploy/serve.py --help` for each.
 
     Attributes:
-        host: address to listen on.
+        host: address to listen on, or a name of this machine, which becomes one.
         ports: where to listen; None for three free ones.
         models: the only models to load (an ensemble brings its steps); none for all of the repository.
         threads: computing threads of each process; None for the usable cores.
@@ -46,7 +49,11 @@ class ServerOptions:
         cuda_memory_pool_mb: MiB of each GPU for tensors between an ensemble's steps.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.
+        access: which of Triton's interfaces are open and to whom; TLS and token.
         extra_arguments: more arguments for `tritonserver`.
+
+    Raises:
+        HostError: nobody knows the host.
     """
 
     host: str = "127.0.0.1"
@@ -60,7 +67,20 @@ class ServerOptions:
     cuda_memory_pool_mb: int = 512
     start_timeout_s: float = 120.0
     stop_timeout_s: int = 10
+    access: Access = field(default_factory=Access)
     extra_arguments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", numeric_host(self.host))
+
+
+def numeric_host(host: str) -> str:
+    """The address of a host, of the fourth version of IP where it has several; Triton takes no names."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise HostError(f"host {host!r}: {getattr(error, 'strerror', None) or error}") from error
+    return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -75,7 +95,10 @@ def free_ports(host: str = "127.0.0.1") -> Ports:
     """
     with contextlib.ExitStack() as held:
         # All three at once, so that they differ.
-        numbers = [held.enter_context(_bind(host, 0)).getsockname()[1] for _ in range(3)]
+        try:
+            numbers = [held.enter_context(_bind(host, 0)).getsockname()[1] for _ in range(3)]
+        except OSError as error:
+            raise HostError(f"cannot listen on {host}: {os.strerror(error.errno or 0)}") from error
     return Ports(*numbers)
 
 
@@ -88,4 +111,5 @@ def check_free(host: str, ports: Ports) -> None:
         try:
             _bind(host, number).close()
         except OSError as error:
-            raise PortInUseError(f"cannot listen on {host}:{number}: {error.strerror}; try --free-ports") from error
+            hint = "; try --free-ports" if error.errno == errno.EADDRINUSE else ""
+            raise PortInUseError(f"cannot listen on {host}:{number}: {os.strerror(error.errno or 0)}{hint}") from error

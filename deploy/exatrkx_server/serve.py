@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx_server.access import access_of, add_access_arguments
 from exatrkx_server.errors import ServerError, StartCancelledError
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages
 from exatrkx_server.repository import default_repository
@@ -79,6 +80,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
     )
+    add_access_arguments(parser)
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
@@ -102,6 +104,7 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         device=arguments.device,
         cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
         start_timeout_s=arguments.start_timeout,
+        access=access_of(arguments),
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )
     repository = getattr(arguments, "model_repository", None) or default_repository()
@@ -140,10 +143,13 @@ class StopRequest:
 def ready_line(server: TritonServer) -> str:
     """Everything that a client needs, on one line."""
     backends = ", ".join(str(backend) for backend in server.backends)
+    access, host = server.options.access, server.options.host
+    remarks = "".join(f"{remark}; " for remark in access.remarks(host, secrets_visible=server.secrets_visible))
+    http = server.http_url if access.infers_over_http(host) else f"{server.http_url} (no inference)"
     return (
-        f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
-        f"metrics {server.metrics_url}; {server.devices}; backends: {backends}; stages: {server.options.stages}; "
-        f"log: {server.log_file}"
+        f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {http}, "
+        f"metrics {server.metrics_url}; {server.devices}; "
+        f"backends: {backends}; stages: {server.options.stages}; {remarks}log: {server.log_file}"
     )
 
 
@@ -161,6 +167,8 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
         if arguments.ports_file:
             cleanup.callback(arguments.ports_file.unlink, missing_ok=True)
             write_ports_file(arguments.ports_file, server)
+        for warning in server.options.access.warnings():
+            print(f"{program('serve.py')}: warning: {warning}", file=sys.stderr)
         print(ready_line(server), flush=True)
         while not stop.made:
             if server.ending:

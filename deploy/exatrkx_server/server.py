@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
+from exatrkx_server.access import Tokens, restrictions
 from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
@@ -29,6 +31,7 @@ from exatrkx_server.processes import (
     stop_process_group,
 )
 from exatrkx_server.resources import Devices, choose_devices
+from exatrkx_server.secret_arguments import place_secrets
 
 if TYPE_CHECKING:
     import subprocess
@@ -70,6 +73,8 @@ class TritonServer:
         self.backends: list[Backend] = []
         self.devices = Devices(0)
         self.ready_after_s = 0.0
+        self.secrets_visible = False
+        self._tokens: Tokens = {}
         self._resources = contextlib.ExitStack()
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -77,15 +82,20 @@ class TritonServer:
 
     @property
     def http_url(self) -> str:
-        return f"http://{self._address(self.ports.http)}"
+        return f"http://{self._address(self.ports.http, self.options.access.http_host(self.options.host))}"
 
     @property
     def grpc_url(self) -> str:
-        return self._address(self.ports.grpc)
+        """`host:port`, or a URL where it is encrypted."""
+        return f"{'grpcs://' if self.options.access.tls else ''}{self._address(self.ports.grpc, self.options.host)}"
 
     @property
     def metrics_url(self) -> str:
-        return f"http://{self._address(self.ports.metrics)}/metrics"
+        return f"http://{self._address(self.ports.metrics, self.options.host)}/metrics"
+
+    def api(self, group: str, timeout_s: float) -> TritonApi:
+        """Triton's API over HTTP, with the token that a group of questions asks for; see `exatrkx_server.access`."""
+        return TritonApi(Address.parse(self.http_url), timeout_s, Credentials(token=self._tokens["http"][group]))
 
     @property
     def log_file(self) -> Path:
@@ -153,6 +163,8 @@ class TritonServer:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self.ports = self.options.ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
+            self._tokens = self.options.access.tokens(self.options.host)
+            secrets = restrictions(self._tokens)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
                 installation,
@@ -163,9 +175,10 @@ class TritonServer:
                 identity=self._identity,
                 python_backends=[backend.name for backend in self.backends if backend.runs_python],
                 gpus=self.devices.gpus,
+                secret_arguments=secrets,
             )
             try:
-                self._run(command, variables)
+                self._run(command, variables | secrets)
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self._stop_process()
@@ -177,13 +190,16 @@ class TritonServer:
     def _run(self, command: list[str], variables: dict[str, str]) -> None:
         began = time.monotonic()
         self._process = start_process(command, variables, self.log_file)
+        if any(word.startswith("$") for word in command):
+            self.secrets_visible = not place_secrets(self._process.pid)
         deadline = began + self.options.start_timeout_s
         # Triton opens its ports after it has tried to load every model.
-        with TritonApi(Address.parse(self.http_url), _ASK_TIMEOUT_S) as api:
+        with self.api("metadata", _ASK_TIMEOUT_S) as api:
             self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
+            metrics = Address.parse(self.metrics_url.removesuffix("/metrics"))
             # Opened last; Triton serves on without it when the port is taken.
-            with contextlib.closing(HttpTransport(Address.parse(self.metrics_url.removesuffix("/metrics")))) as http:
+            with contextlib.closing(HttpTransport(metrics, Credentials())) as http:
                 self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)
         self._check_models()
         self.ready_after_s = time.monotonic() - began
@@ -209,7 +225,7 @@ class TritonServer:
 
     def _check_models(self) -> None:
         try:
-            with TritonApi(Address.parse(self.http_url), _LIST_TIMEOUT_S) as api:
+            with self.api("model-repository", _LIST_TIMEOUT_S) as api:
                 states = api.model_states()
         except ClientError as error:
             raise ServerStartError(self.ending or f"{error}\nlog: {self.log_file}") from error
@@ -222,7 +238,7 @@ class TritonServer:
         if problems:
             raise ServerStartError("models that did not load:\n  " + "\n  ".join(problems) + f"\nlog: {self.log_file}")
 
-    def _address(self, port: int) -> str:
+    @staticmethod
+    def _address(port: int, host: str) -> str:
         # A server that listens on every address is asked on this machine's own.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104 - compared
-        return Address("http", host, port).target
+        return Address("http", {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port).target  # noqa: S104 - compared
