@@ -16,6 +16,8 @@ from exatrkx.errors import ExatrkxError, ExitCode
 
 AUTHORIZATION: Final = "authorization"
 """The header of a token, as RFC 6750 has it."""
+TRITON_PREFIX: Final = "triton-grpc-protocol-"
+"""With it before them are the headers that Triton looks for over gRPC."""
 
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 _FILES: Final = {

@@ -12,7 +12,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 from exatrkx_client.address import Address
-from exatrkx_client.credentials import Credentials
+from exatrkx_client.credentials import TRITON_PREFIX, Credentials
 from exatrkx_client.errors import (
     ACCESS_DENIED,
     AccessError,
@@ -25,7 +25,7 @@ from exatrkx_client.errors import (
 from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
 
 _NO_LIMIT: Final = -1
-_PREFIXES: Final = ("", "triton-grpc-protocol-")
+_PREFIXES: Final = ("", TRITON_PREFIX)
 
 _CHANNEL: Final = [
     # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
