@@ -7,13 +7,21 @@ Needs no torch in the process that starts the server.
 """
 
 from exatrkx_server.access import Access
-from exatrkx_server.errors import PortInUseError, ServerError, ServerSetupError, ServerStartError, StartCancelledError
+from exatrkx_server.errors import (
+    HostError,
+    PortInUseError,
+    ServerError,
+    ServerSetupError,
+    ServerStartError,
+    StartCancelledError,
+)
 from exatrkx_server.installation import TritonInstallation, find_triton
 from exatrkx_server.options import Ports, ServerOptions, free_ports
 from exatrkx_server.server import TritonServer
 
 __all__ = [
     "Access",
+    "HostError",
     "PortInUseError",
     "Ports",
     "ServerError",
