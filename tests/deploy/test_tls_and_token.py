@@ -69,8 +69,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_scripted_repository(tmp_path_factory.mktemp("scripted") / "repository")
 
 
-def encrypted(repository: Path, certificate: Certificate, **others: Path) -> TritonServer:
-    access = Access(tls_cert=certificate.pem, tls_key=certificate.key, **others)
+def encrypted(
+    repository: Path, certificate: Certificate, tls_ca: Path | None = None, token_file: Path | None = None
+) -> TritonServer:
+    access = Access(tls_cert=certificate.pem, tls_key=certificate.key, tls_ca=tls_ca, token_file=token_file)
     return TritonServer(repository, ServerOptions(log_file=repository.with_name("log"), access=access))
 
 

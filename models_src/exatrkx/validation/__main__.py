@@ -153,7 +153,7 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
 
 
 @contextmanager
-def served(url: str, model: str, options: argparse.Namespace) -> Iterator[Finder]:
+def served(url: str, model: str, options: argparse.Namespace | None = None) -> Iterator[Finder]:
     """A model of a running server; the connection is closed at the end of the `with`.
 
     Raises:
