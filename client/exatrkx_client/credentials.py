@@ -8,6 +8,7 @@ import re
 import ssl
 import stat
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -44,12 +45,14 @@ class Credentials:
         certificate: PEM file of its own, where the server wants to know its clients.
         key: PEM file of that certificate's key.
         token: what the server asks for with each request; none if empty.
+        headers: of each request, besides that of the token: what a proxy asks for, or another restricted Triton.
     """
 
     ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
     token: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.token:
@@ -74,9 +77,9 @@ class Credentials:
         return cls(files["tls-ca"], files["tls-cert"], files["tls-key"], token)
 
     @property
-    def headers(self) -> dict[str, str]:
+    def all_headers(self) -> dict[str, str]:
         """Those of an HTTP request; gRPC's metadata are the same."""
-        return {AUTHORIZATION: bearer(self.token)} if self.token else {}
+        return ({AUTHORIZATION: bearer(self.token)} if self.token else {}) | dict(self.headers)
 
     def require_encryption(self, address: object, *, secure: bool) -> None:
         """Refuse an address without TLS where certificates are given: what was meant to be encrypted would not be."""

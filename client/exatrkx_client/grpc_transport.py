@@ -78,7 +78,7 @@ class GrpcTransport:
             channel_args=_CHANNEL,
         )
         # A proxy reads the one, Triton the other.
-        headers = credentials.headers.items()
+        headers = credentials.all_headers.items()
         self._headers = {f"{prefix}{name}": value for name, value in headers for prefix in _PREFIXES}
 
     def is_ready(self, model: str, timeout_s: float) -> bool:

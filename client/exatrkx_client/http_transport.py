@@ -64,7 +64,7 @@ class HttpTransport:
 
     def __init__(self, address: Address, credentials: Credentials) -> None:
         self._address = address
-        self._headers = credentials.headers
+        self._headers = credentials.all_headers
         self._context = credentials.context() if address.secure else None
         self._of_thread = threading.local()
         self._connections: list[HTTPConnection] = []

@@ -13,13 +13,14 @@ import ipaddress
 import os
 import secrets
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
 from exatrkx_client.address import Protocol
 from exatrkx_client.credentials import (
     AUTHORIZATION,
+    Credentials,
     CredentialsError,
     bearer,
     load_certificate,
@@ -41,9 +42,26 @@ _CLOSED: Final[dict[str, Interface]] = {
 _OPEN: Final = ("metadata", "inference", "model-config", "statistics")
 _FLAGS: Final[dict[Protocol, str]] = {"grpc": "--grpc-restricted-protocol", "http": "--http-restricted-api"}
 LOOPBACK: Final = "127.0.0.1"
+_OWN_KEY: Final = "exatrkx-key"
+"""The header that asks for what is closed."""
 
-Tokens = dict[Protocol, dict[str, str]]
-"""The token that each of Triton's groups asks for over each protocol; an open one asks for none."""
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What one start of a server asks for.
+
+    Attributes:
+        token: the operator's, for what is open or allowed; none if empty.
+        own: for what is closed; nobody but this process knows it.
+    """
+
+    token: str = field(repr=False)
+    own: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+
+    @property
+    def credentials(self) -> Credentials:
+        """With them everything may be asked."""
+        return Credentials(token=self.token, headers={_OWN_KEY: self.own})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +111,25 @@ class Access:
         """Whether HTTP takes events, and not only questions."""
         return is_loopback(self.http_host(host)) or "http-inference" in self.allow
 
-    def tokens(self, host: str) -> Tokens:
-        """A new start's tokens: the same for all that is open or allowed, and one that nobody knows for the rest."""
-        token = read_token(self.token_file) if self.token_file else ""
-        key = secrets.token_urlsafe(32)
-        asked = dict.fromkeys(_OPEN, token)
-        asked |= {group: token if name in self.allow else key for group, name in _CLOSED.items()}
-        http = {} if self.infers_over_http(host) else {"inference": key}
-        return {"grpc": asked, "http": asked | http}
+    def keys(self) -> Keys:
+        """Those of a new start."""
+        return Keys(read_token(self.token_file) if self.token_file else "")
+
+    def restrictions(self, host: str, keys: Keys) -> dict[str, str]:
+        """Triton's options that ask for the keys, each by a name that gives nothing away."""
+        found = {}
+        for protocol, flag in _FLAGS.items():
+            closed = [group for group, name in _CLOSED.items() if name not in self.allow]
+            if protocol == "http" and not self.infers_over_http(host):
+                closed.append("inference")
+            asked = {"CLOSED": (closed, f"{_OWN_KEY}={keys.own}")}
+            if keys.token:
+                others = [group for group in (*_OPEN, *_CLOSED) if group not in closed]
+                asked["TOKEN"] = (others, f"{AUTHORIZATION}={bearer(keys.token)}")
+            for name, (groups, header) in asked.items():
+                if groups:
+                    found[f"EXATRKX_{protocol.upper()}_{name}"] = f"{flag}={','.join(groups)}:{header}"
+        return found
 
     def arguments(self) -> list[str]:
         """Triton's options of TLS."""
@@ -128,17 +157,6 @@ class Access:
         if os.geteuid() == 0:
             found.append("runs as root, and its models with it")
         return found
-
-
-def restrictions(tokens: Tokens) -> dict[str, str]:
-    """Triton's options that ask for the tokens; keys are names for them that give nothing away."""
-    found = {}
-    for protocol, asked in tokens.items():
-        for number, token in enumerate(dict.fromkeys(filter(None, asked.values()))):
-            groups = ",".join(group for group, wanted in asked.items() if wanted == token)
-            name = f"EXATRKX_{protocol.upper()}_ACCESS_{number}"
-            found[name] = f"{_FLAGS[protocol]}={groups}:{AUTHORIZATION}={bearer(token)}"
-    return found
 
 
 def is_loopback(host: str) -> bool:

@@ -16,7 +16,7 @@ from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
-from exatrkx_server.access import Tokens, restrictions
+from exatrkx_server.access import Keys
 from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
@@ -74,7 +74,7 @@ class TritonServer:
         self.devices = Devices(0)
         self.ready_after_s = 0.0
         self.secrets_visible = False
-        self._tokens: Tokens = {}
+        self._keys = Keys("")
         self._resources = contextlib.ExitStack()
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,9 +93,9 @@ class TritonServer:
     def metrics_url(self) -> str:
         return f"http://{self._address(self.ports.metrics, self.options.host)}/metrics"
 
-    def api(self, group: str, timeout_s: float) -> TritonApi:
-        """Triton's API over HTTP, with the token that a group of questions asks for; see `exatrkx_server.access`."""
-        return TritonApi(Address.parse(self.http_url), timeout_s, Credentials(token=self._tokens["http"][group]))
+    def api(self, timeout_s: float) -> TritonApi:
+        """A connection over HTTP that may ask for what is closed, too; each question may take `timeout_s`."""
+        return TritonApi(Address.parse(self.http_url), timeout_s, self._keys.credentials)
 
     @property
     def log_file(self) -> Path:
@@ -163,8 +163,8 @@ class TritonServer:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self.ports = self.options.ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
-            self._tokens = self.options.access.tokens(self.options.host)
-            secrets = restrictions(self._tokens)
+            self._keys = self.options.access.keys()
+            secrets = self.options.access.restrictions(self.options.host, self._keys)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
                 installation,
@@ -194,7 +194,7 @@ class TritonServer:
             self.secrets_visible = not place_secrets(self._process.pid)
         deadline = began + self.options.start_timeout_s
         # Triton opens its ports after it has tried to load every model.
-        with self.api("metadata", _ASK_TIMEOUT_S) as api:
+        with self.api(_ASK_TIMEOUT_S) as api:
             self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
             metrics = Address.parse(self.metrics_url.removesuffix("/metrics"))
@@ -225,7 +225,7 @@ class TritonServer:
 
     def _check_models(self) -> None:
         try:
-            with self.api("model-repository", _LIST_TIMEOUT_S) as api:
+            with self.api(_LIST_TIMEOUT_S) as api:
                 states = api.model_states()
         except ClientError as error:
             raise ServerStartError(self.ending or f"{error}\nlog: {self.log_file}") from error

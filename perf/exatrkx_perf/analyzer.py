@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from exatrkx_client.credentials import TRITON_PREFIX, Credentials
+from exatrkx_client.credentials import AUTHORIZATION, TRITON_PREFIX, Credentials, bearer
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.installation import find_program, program_environment
 from exatrkx_perf.results import Figures
@@ -116,8 +116,7 @@ def _run(command: list[str], test: LoadTest) -> tuple[int, str]:
     variables = dict(program_environment())
     if test.credentials.token:  # which every user could read on a command line
         prefix = "" if test.address.protocol == "http" else TRITON_PREFIX
-        (header,) = test.credentials.headers.items()
-        variables[_HEADER] = f"{prefix}{':'.join(header)}"
+        variables[_HEADER] = f"{prefix}{AUTHORIZATION}:{bearer(test.credentials.token)}"
         command = tethered(command)
     with subprocess.Popen(
         command,

@@ -33,7 +33,7 @@ def parsed(*words: str) -> Credentials:
 
 def test_nothing_is_shown_unless_it_is_named() -> None:
     assert Credentials.from_environment() == parsed() == Credentials()
-    assert Credentials().headers == {}
+    assert Credentials().all_headers == {}
 
 
 def test_options_come_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,13 @@ def test_options_come_before_the_environment(tmp_path: Path, monkeypatch: pytest
 def test_a_token_is_in_no_text() -> None:
     credentials = Credentials(token="sesame")
     assert "sesame" not in f"{credentials} {credentials!r}"
-    assert credentials.headers == {"authorization": "Bearer sesame"}
+    assert credentials.all_headers == {"authorization": "Bearer sesame"}
+
+
+def test_more_headers() -> None:
+    credentials = Credentials(token="sesame", headers={"x-key": "open"})
+    assert credentials.all_headers == {"authorization": "Bearer sesame", "x-key": "open"}
+    assert "open" not in repr(credentials)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "open sesame", "sesame\nsesame", "a=b", "sésame", "sesame\x00"])

@@ -150,14 +150,14 @@ def test_no_secret_can_be_read_by_others(repository: Path, files: Files) -> None
     log = repository.with_name("secret.log")
     options = ServerOptions(log_file=log, access=Access(token_file=files.token), extra_arguments=("--log-verbose=2",))
     with TritonServer(repository, options) as running:
-        secrets = {token for asked in running._tokens.values() for token in asked.values()}
-        assert TOKEN in secrets
-        assert len(secrets) == 2
+        secrets = (running._keys.token, running._keys.own)
+        assert secrets[0] == TOKEN
+        assert len(secrets[1]) > 40
         ask(running.grpc_url, Credentials(token=TOKEN))
         ask(running.http_url, Credentials(token=TOKEN))
         process = psutil.Process(running.pid)
         command_lines = [" ".join(one.cmdline()) for one in (process, *process.children(recursive=True))]
-        assert "$EXATRKX_GRPC_ACCESS_0" in command_lines[0]
+        assert "$EXATRKX_GRPC_CLOSED $EXATRKX_GRPC_TOKEN $EXATRKX_HTTP_CLOSED" in command_lines[0]
         assert not running.secrets_visible
         texts = [*command_lines, ready_line(running), log.read_text()]
         assert not [secret for secret in secrets for text in texts if secret in text]
