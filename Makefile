@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo test check lint models custom-backend perf perf-full clean
+.PHONY: help demo test chaos check lint models custom-backend perf perf-full clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,7 +18,11 @@ demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the
 # One thread: the tests' events are small, and on a busy machine threads wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+chaos: export OMP_NUM_THREADS = 1
+chaos: $(VENV)/dev.installed models  ## break every part of the running service under load, for ten minutes: no answer wrong or lost
+	$(BIN)/python -m pytest --numprocesses 0 tests/served/test_chaos.py --chaos-requests 10000
 
 check: lint  ## lint, types, and the tests that need no server, no simulation and no compiler: in a minute
 	$(BIN)/python -m pytest --quiet --numprocesses 2 -m "not (server or simulation or package or slow or gpu)"

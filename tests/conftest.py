@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--chaos-requests", type=int, default=1_500, help="requests of tests/served/test_chaos.py")
+
+
 # Whether examples are made quickly says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("unhurried", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("unhurried")

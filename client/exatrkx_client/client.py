@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.checks import check_tensor
+from exatrkx.checks import check_features_range, check_tensor
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
 from exatrkx.events.event import Event, features
@@ -145,7 +145,7 @@ class TrackingClient:
             labels: [N] −1 for a spacepoint on no track candidate, else 0, 1, 2, …; or the `TrackResult`.
 
         Raises:
-            ContractError: the features have another type or shape.
+            ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say.
             ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
             ServerUnavailableError: it could not be reached, in as many attempts as `retry` allows.
@@ -191,6 +191,8 @@ class TrackingClient:
     def _send(self, source: Event | FeatureArray, with_edges: bool) -> RetriedRequest:
         array = features(source) if isinstance(source, Event) else source
         check_tensor(array, _FEATURES)
+        if not isinstance(source, Event):
+            check_features_range(array, _FEATURES.name)
         wanted = (_LABELS, *_EDGES) if with_edges else (_LABELS,)
         names = tuple(tensor.name for tensor in wanted)
         request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)

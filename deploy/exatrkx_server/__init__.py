@@ -8,9 +8,9 @@ Needs no torch in the process that starts the server.
 
 from exatrkx_server.access import Access
 from exatrkx_server.errors import (
-    HostError,
     PortInUseError,
     ServerError,
+    ServerOptionError,
     ServerSetupError,
     ServerStartError,
     StartCancelledError,
@@ -21,10 +21,10 @@ from exatrkx_server.server import TritonServer
 
 __all__ = [
     "Access",
-    "HostError",
     "PortInUseError",
     "Ports",
     "ServerError",
+    "ServerOptionError",
     "ServerOptions",
     "ServerSetupError",
     "ServerStartError",

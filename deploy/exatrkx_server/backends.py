@@ -25,6 +25,7 @@ COMPILED_STAGES: Final = "exatrkx"
 
 
 _BACKEND: Final = re.compile(r'^\s*backend\s*:\s*"([^"]*)"', re.MULTILINE)
+_FOR_A_SHELL: Final = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
 _STEP: Final = re.compile(r'\bmodel_name\s*:\s*"([^"]*)"')
 
 
@@ -141,6 +142,26 @@ def compile_stages(repository: Path, target: Path, backends: Iterable[Backend]) 
             except ContractError as error:
                 raise ServerSetupError(str(error)) from error
             replace_link(path, text)
+
+
+def shell_safe(repository: Path, link: Path) -> Path:
+    """A path of the repository that a shell leaves as it is: its own, or that of a link, which is made.
+
+    Triton's Python backend starts its processes by a line for a shell, without quotes, in a locale that knows ASCII.
+
+    Raises:
+        ServerSetupError: neither the folder of temporary files nor the name of a model is such a path.
+    """
+    for name in (str(link), *(folder.name for folder in repository.iterdir() if folder.is_dir())):
+        if _FOR_A_SHELL.search(name):
+            raise ServerSetupError(
+                f"{name!r}: Triton's Python models need names of folders without blanks, quotes, letters beyond ASCII "
+                f"and what a shell reads{', see TMPDIR' if name == str(link) else ''}"
+            )
+    if not _FOR_A_SHELL.search(str(repository.resolve())):
+        return repository
+    link.symlink_to(repository.resolve())
+    return link
 
 
 def linked_copy(repository: Path, target: Path) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import MALLOC_ENVIRONMENT
+from exatrkx_server.errors import ServerOptionError
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _LOADING_THREADS = 8
 _MIB = 1 << 20
+_HIDING: Final = ("allow-http", "log-file", "log-error")
+"""Options of `tritonserver` that hide whether it is ready, or why it is not."""
 
 
 def command_line(
@@ -47,7 +50,7 @@ def command_line(
     """
     arguments = {
         "id": identity,
-        "model-repository": model_repository.resolve(),
+        "model-repository": model_repository.absolute(),
         "backend-directory": backend_directory,
         "http-address": _for_http(options.access.http_host(options.host)),
         "grpc-address": f"[{options.host}]" if ":" in options.host else options.host,
@@ -60,6 +63,7 @@ def command_line(
         "exit-timeout-secs": options.stop_timeout_s,
         "model-load-thread-count": _LOADING_THREADS,
     }
+    _check_extra(options.extra_arguments, arguments)
     command = [str(installation.binary), *(f"--{name}={value}" for name, value in arguments.items())]
     # The configurations are complete; completing them would start each Python model twice.
     command.append("--disable-auto-complete-config")
@@ -78,6 +82,14 @@ def command_line(
 def _for_http(host: str) -> str:
     """A numeric address as the library of Triton's HTTP server takes it."""
     return f"ipv6:{host}" if ":" in host else host
+
+
+def _check_extra(extra: Sequence[str], ours: Iterable[str]) -> None:
+    """Refuse what would leave `serve.py` with another server than the one that it asks, and reports on."""
+    for argument in extra:
+        name = argument.removeprefix("--").partition("=")[0]
+        if name != argument and any(known.startswith(name) for known in (*ours, *_HIDING)):  # as getopt reads them
+            raise ServerOptionError(f"{argument} cannot be given after --: readiness, addresses and log depend on it")
 
 
 def environment(installation: TritonInstallation, threads: int | None) -> dict[str, str]:

@@ -13,14 +13,14 @@ class ServerSetupError(ServerError):
     """Something that the server needs is not on this machine; the text says what to install."""
 
 
-class ServerStartError(ServerError):
-    """The server was started and did not become ready; the text says why."""
-
-
-class HostError(ServerStartError):
-    """The server cannot listen on the host that it was given."""
+class ServerOptionError(ServerError):
+    """An option cannot be given to the server; the text names it and says why."""
 
     exit_code = ExitCode.USAGE
+
+
+class ServerStartError(ServerError):
+    """The server was started and did not become ready; the text says why."""
 
 
 class PortInUseError(ServerStartError):

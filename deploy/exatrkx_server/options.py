@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from exatrkx_server.access import Access
-from exatrkx_server.errors import HostError, PortInUseError
+from exatrkx_server.errors import PortInUseError, ServerOptionError
 
 Preference = Literal["auto", "compiled", "python"]
 """Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
@@ -41,7 +41,8 @@ class ServerOptions:
         ports: where to listen; None for three free ones.
         models: the only models to load (an ensemble brings its steps); none for all of the repository.
         threads: computing threads of each process; None for the usable cores.
-        log_file: where the server's output goes; None for a temporary file.
+        log_file: what the server's output is appended to; None for a temporary file.
+        log_max_bytes: bytes of the log, above which it begins anew; the older part, as large at most, is beside it.
         custom_backend: which implementation of this project's backends to serve: the pipeline and, where the server has
             no LibTorch backend, the networks' runner.
         stages: what serves the ensemble's steps between the networks.
@@ -53,7 +54,7 @@ class ServerOptions:
         extra_arguments: more arguments for `tritonserver`.
 
     Raises:
-        HostError: nobody knows the host.
+        ServerOptionError: nobody knows the host.
     """
 
     host: str = "127.0.0.1"
@@ -61,6 +62,7 @@ class ServerOptions:
     models: tuple[str, ...] = ()
     threads: int | None = None
     log_file: Path | None = None
+    log_max_bytes: int = 32 << 20
     custom_backend: Preference = "auto"
     stages: Stages = "python"
     device: DeviceChoice = "auto"
@@ -79,13 +81,37 @@ def numeric_host(host: str) -> str:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise HostError(f"host {host!r}: {getattr(error, 'strerror', None) or error}") from error
+        raise ServerOptionError(f"host {host!r}: {getattr(error, 'strerror', None) or error}") from error
     return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisionOptions:
+    """How a running server is watched, and started again; `exatrkx_server.watch` has the rule.
+
+    Attributes:
+        probe_every_s: seconds between two probes of each pipeline; 0 for none, so that only dead processes show.
+        hang_timeout_s: how long a pipeline may neither answer nor compute.
+        busy_timeout_s: how long it may compute without an answer.
+        max_restarts: how often in a row it is started again; 0 for never.
+        restart_delay_s: wait before the first of these; twice as long before each further one, a minute at most.
+    """
+
+    probe_every_s: float = 2.0
+    hang_timeout_s: float = 5.0
+    busy_timeout_s: float = 300.0
+    max_restarts: int = 5
+    restart_delay_s: float = 1.0
+
+
+def address_family(host: str) -> socket.AddressFamily:
+    """IPv6 or IPv4, by the look of an address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _bind(host: str, port: int) -> socket.socket:
     # As the server will: a port whose last connections are only winding down is free.
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    return socket.create_server((host, port), family=address_family(host))
 
 
 def free_ports(host: str = "127.0.0.1") -> Ports:
@@ -98,7 +124,7 @@ def free_ports(host: str = "127.0.0.1") -> Ports:
         try:
             numbers = [held.enter_context(_bind(host, 0)).getsockname()[1] for _ in range(3)]
         except OSError as error:
-            raise HostError(f"cannot listen on {host}: {os.strerror(error.errno or 0)}") from error
+            raise ServerOptionError(f"cannot listen on {host}: {os.strerror(error.errno or 0)}") from error
     return Ports(*numbers)
 
 

@@ -1,4 +1,4 @@
-"""Processes of a server: how one starts and ends with all that it started, what it leaves, and what its log says."""
+"""Processes of a server: how one starts, is asked to stop, ends with all that it started, and what it leaves."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from types import FrameType
 
 _STRAGGLERS_S = 5.0
 _POLL_S = 0.05
@@ -23,23 +24,15 @@ _POLL_S = 0.05
 _SCRATCH: Final = "exatrkx-backends-"
 _SCRATCH_NAME: Final = re.compile(rf"{_SCRATCH}(?P<pid>\d+)-\w+")
 
-_ERROR: Final = re.compile(
-    r"^(?:E\d{4} .*?\] |error: |.*/tritonserver: |I\d{4} .*?Failed to initialize Python stub: )(?P<text>.*)$"
-)
-_PORT_TAKEN: Final = re.compile(r"already in use|failed to (?:bind|listen)", re.IGNORECASE)
-
-# What Triton reports as errors on every machine without a GPU.
-_HARMLESS: Final = re.compile(r"CudaDriverHelper|unable to create stream for|CUDA driver version is insufficient")
-
 
 def start_process(
     command: Sequence[str], variables: Mapping[str, str], log_file: Path, folder: Path | None = None
 ) -> subprocess.Popen[bytes]:
     """A process in a session of its own, which the kernel ends by SIGTERM when the thread that started it ends.
 
-    Its output goes to `log_file`. Ctrl-C in a terminal does not reach it.
+    Its output is appended to `log_file`. Ctrl-C in a terminal does not reach it.
     """
-    with log_file.open("wb") as output:
+    with log_file.open("ab") as output:
         return subprocess.Popen(
             tethered(command),
             cwd=folder,
@@ -70,6 +63,7 @@ def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> N
     if process.poll() is None:
         process.kill()
         process.wait()
+    _signal_group(process.pid, signal.SIGCONT)  # or a stopped one would not notice
     deadline = time.monotonic() + _STRAGGLERS_S
     while _signal_group(process.pid, 0) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -85,6 +79,22 @@ def _signal_group(group: int, number: int) -> bool:
     return True
 
 
+class StopRequest:
+    """Whether SIGINT, SIGTERM or SIGHUP has come.
+
+    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
+    """
+
+    def __init__(self) -> None:
+        self.made = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
+                signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.made = True
+
+
 def scratch_directory() -> tempfile.TemporaryDirectory[str]:
     """A new temporary directory of this process. Removes those of processes that are gone."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
@@ -98,19 +108,3 @@ def remove_shared_memory(prefix: str) -> None:
     """Remove the shared memory of a server that has ended: one that was killed left it behind."""
     for region in Path("/dev/shm").glob(f"{prefix}-*"):  # noqa: S108 - where Linux keeps it
         region.unlink(missing_ok=True)
-
-
-def last_errors(log: Path, count: int = 3) -> str:
-    """The last error lines of a Triton log, or its last lines where there is none."""
-    lines = [line for line in _lines(log) if line.strip() and not _HARMLESS.search(line)]
-    errors = [match["text"].strip('"') for line in lines if (match := _ERROR.match(line))]
-    return "\n".join(errors[-count:] or lines[-count:]) or "nothing in the log"
-
-
-def port_was_taken(log: Path) -> bool:
-    """Whether the server ended because another process had one of its ports."""
-    return any(_PORT_TAKEN.search(line) for line in _lines(log))
-
-
-def _lines(log: Path) -> list[str]:
-    return log.read_text(errors="replace").splitlines() if log.is_file() else []

@@ -1,9 +1,10 @@
-"""Compute resources of a server: CPU cores and threads, compute slots, and the GPUs that its models can use."""
+"""Resources of a server: CPU cores, threads, compute slots, file descriptors, and the GPUs that its models can use."""
 
 from __future__ import annotations
 
 import math
 import os
+import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -51,6 +52,9 @@ _PROBES: Final = {
 
 _PROBE_S: Final = 120.0
 
+_LEAST_DESCRIPTORS: Final = 256
+_MOST_DESCRIPTORS: Final = 65536
+
 
 def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     """Cores that this process may run on: its CPU affinity, bounded by the quota of its container (cgroup v2)."""
@@ -61,6 +65,27 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     except (OSError, ValueError):
         pass  # no such file, or "max": no quota
     return max(cores, 1)
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process and its children open as many files as they may at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def check_descriptors() -> None:
+    """Refuse to start a server that would soon have no file descriptor for another client.
+
+    Raises:
+        ServerSetupError: fewer can be open at once than a server needs.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit < _LEAST_DESCRIPTORS:
+        raise ServerSetupError(
+            f"{limit} files may be open at once (ulimit -n): a server needs {_LEAST_DESCRIPTORS}, its clients one each"
+        )
 
 
 def thread_environment(threads: int) -> dict[str, str]:

@@ -1,8 +1,9 @@
-"""Server command: a Triton server in the foreground, with this project's model repository.
+"""Server command: a Triton server in the foreground, with this project's model repository, watched and kept running.
 
-One line on standard output when every model is ready; the server's own output goes to the log file. SIGINT (Ctrl-C)
-and SIGTERM stop it cleanly. The exit code is 0 after such a stop; 1, with the reason on standard error, when the server
-cannot start, a model does not load, or the server ends by itself.
+One line on standard output when every model is ready; what happens later is on standard error and in the log file,
+where the server's own output goes, too. SIGINT (Ctrl-C) and SIGTERM stop it cleanly. The exit code is 0 after such a
+stop; 1, with the reason on standard error, when the server cannot start, a model does not load, or the server fails
+more often than it is to be started again.
 """
 
 from __future__ import annotations
@@ -11,24 +12,32 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx_server.access import access_of, add_access_arguments
-from exatrkx_server.errors import ServerError, StartCancelledError
-from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages
+from exatrkx_server.errors import StartCancelledError
+from exatrkx_server.health import Health, health_endpoint
+from exatrkx_server.options import (
+    DeviceChoice,
+    Ports,
+    Preference,
+    ServerOptions,
+    Stages,
+    SupervisionOptions,
+    numeric_host,
+)
+from exatrkx_server.probe import check_probing
+from exatrkx_server.processes import StopRequest
 from exatrkx_server.repository import default_repository
+from exatrkx_server.resources import raise_descriptor_limit
 from exatrkx_server.server import TritonServer
+from exatrkx_server.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import FrameType
-
-_POLL_S = 0.1
+    from collections.abc import Callable, Sequence
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -53,9 +62,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--http-port", type=int, default=ports.http)
     parser.add_argument("--grpc-port", type=int, default=ports.grpc)
     parser.add_argument("--metrics-port", type=int, default=ports.metrics)
+    parser.add_argument("--health-port", type=int, default=0, help="of /live, /ready and /metrics; 0: a free one")
     parser.add_argument("--free-ports", action="store_true", help="take three free ports instead")
     parser.add_argument("--ports-file", type=Path, help="write the server's addresses to this JSON file when ready")
     parser.add_argument("--log-file", type=Path, default=Path("tritonserver.log"))
+    parser.add_argument(
+        "--log-max-mb",
+        type=at_least(int, 1),
+        default=ServerOptions().log_max_bytes >> 20,
+        help="MiB of the log, above which it begins anew; the older part is kept with .1 at the end of its name",
+    )
     parser.add_argument("--threads", type=int, help="computing threads of each process (default: the usable cores)")
     parser.add_argument(
         "--custom-backend",
@@ -82,15 +98,41 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add_access_arguments(parser)
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
+    _add_supervision(parser)
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
+
+
+def _add_supervision(parser: argparse.ArgumentParser) -> None:
+    ours, seconds = SupervisionOptions(), at_least(float, 0.0)
+    parser.add_argument(
+        "--probe-every", type=seconds, default=ours.probe_every_s, help="seconds between two tiny events; 0: none"
+    )
+    parser.add_argument(
+        "--hang-timeout", type=seconds, default=ours.hang_timeout_s, help="seconds without an answer or any computing"
+    )
+    parser.add_argument(
+        "--busy-timeout", type=seconds, default=ours.busy_timeout_s, help="seconds of computing without any answer"
+    )
+    parser.add_argument(
+        "--max-restarts", type=at_least(int, 0), default=ours.max_restarts, help="starts after failures in a row"
+    )
+    parser.add_argument(
+        "--no-restart", dest="max_restarts", action="store_const", const=0, help="end at the first failure"
+    )
+    parser.add_argument(
+        "--restart-delay",
+        type=seconds,
+        default=ours.restart_delay_s,
+        help="before the first; each next waits twice as long",
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServer:
+def server_from(arguments: argparse.Namespace, cancelled: Callable[[], bool]) -> TritonServer:
     """The server that the command line asks for, not yet started."""
     ports = Ports(arguments.http_port, arguments.grpc_port, arguments.metrics_port)
     options = ServerOptions(
@@ -99,6 +141,7 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         models=arguments.models,
         threads=arguments.threads,
         log_file=arguments.log_file,
+        log_max_bytes=arguments.log_max_mb << 20,
         custom_backend=arguments.custom_backend,
         stages=arguments.stages,
         device=arguments.device,
@@ -108,15 +151,27 @@ def server_from(arguments: argparse.Namespace, stop: StopRequest) -> TritonServe
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )
     repository = getattr(arguments, "model_repository", None) or default_repository()
-    return TritonServer(repository, options, cancelled=lambda: stop.made)
+    return TritonServer(repository, options, cancelled)
 
 
-def write_ports_file(path: Path, server: TritonServer) -> None:
+def supervision_from(arguments: argparse.Namespace) -> SupervisionOptions:
+    """How the command line wants the server to be watched."""
+    return SupervisionOptions(
+        probe_every_s=arguments.probe_every,
+        hang_timeout_s=arguments.hang_timeout,
+        busy_timeout_s=arguments.busy_timeout,
+        max_restarts=arguments.max_restarts,
+        restart_delay_s=arguments.restart_delay,
+    )
+
+
+def write_ports_file(path: Path, server: TritonServer, health_url: str) -> None:
     """The server's addresses and process, as JSON; a reader sees the whole file or none."""
     addresses = {
         "http_url": server.http_url,
         "grpc_url": server.grpc_url,
         "metrics_url": server.metrics_url,
+        "health_url": health_url,
         "pid": server.pid,
     }
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -124,23 +179,7 @@ def write_ports_file(path: Path, server: TritonServer) -> None:
     unfinished.replace(path)
 
 
-class StopRequest:
-    """Whether SIGINT, SIGTERM or SIGHUP has come.
-
-    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
-    """
-
-    def __init__(self) -> None:
-        self.made = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
-                signal.signal(number, self._note)
-
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.made = True
-
-
-def ready_line(server: TritonServer) -> str:
+def ready_line(server: TritonServer, health_url: str) -> str:
     """Everything that a client needs, on one line."""
     backends = ", ".join(str(backend) for backend in server.backends)
     access, host = server.options.access, server.options.host
@@ -148,8 +187,8 @@ def ready_line(server: TritonServer) -> str:
     http = server.http_url if access.infers_over_http(host) else f"{server.http_url} (no inference)"
     return (
         f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {http}, "
-        f"metrics {server.metrics_url}; {server.devices}; "
-        f"backends: {backends}; stages: {server.options.stages}; {remarks}log: {server.log_file}"
+        f"metrics {server.metrics_url}; {server.devices}; backends: {backends}; stages: {server.options.stages}; "
+        f"health: {health_url}/ready; {remarks}log: {server.log_file}"
     )
 
 
@@ -157,23 +196,46 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
     """Serve until a stop is requested.
 
     Raises:
-        ServerError: the server could not start, or ended by itself; the text gives the reason.
+        ServerError: the server could not start, or failed too often; the text gives the reason.
     """
+    if arguments.probe_every:
+        check_probing()
+    raise_descriptor_limit()
+    health = Health()
+
+    def stopping() -> bool:
+        health.beat()
+        return stop.made
+
     with contextlib.ExitStack() as cleanup:
-        try:
-            server = cleanup.enter_context(server_from(arguments, stop))
-        except StartCancelledError:
-            return  # as good a time as any other
+        host = numeric_host(arguments.host)
+        health_port = cleanup.enter_context(health_endpoint(host, arguments.health_port, health))
         if arguments.ports_file:
             cleanup.callback(arguments.ports_file.unlink, missing_ok=True)
-            write_ports_file(arguments.ports_file, server)
+        try:
+            server = cleanup.enter_context(server_from(arguments, stopping))
+        except StartCancelledError:
+            return  # as good a time as any other
+        health_url = server.local_url(health_port)
         for warning in server.options.access.warnings():
-            print(f"{program('serve.py')}: warning: {warning}", file=sys.stderr)
-        print(ready_line(server), flush=True)
-        while not stop.made:
-            if server.ending:
-                raise ServerError(server.ending)
-            time.sleep(_POLL_S)
+            say(f"warning: {warning}")
+
+        def ready() -> None:
+            if arguments.ports_file:
+                write_ports_file(arguments.ports_file, server, health_url)
+            line = ready_line(server, health_url)
+            if health.restarts:
+                say(line)
+            else:
+                print(line, flush=True)
+
+        Supervisor(server, supervision_from(arguments), health, stopping=stopping, on_ready=ready, say=say).run()
+
+
+def say(text: str) -> None:
+    """A line on standard error, where somebody reads it."""
+    with contextlib.suppress(OSError):
+        print(f"{program('serve.py')}: {text}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

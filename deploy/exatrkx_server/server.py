@@ -17,25 +17,20 @@ from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_server.access import Keys
-from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries
-from exatrkx_server.command import command_line, environment
+from exatrkx_server.command import command_line
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
-from exatrkx_server.installation import find_triton
+from exatrkx_server.log import ServerLog
 from exatrkx_server.options import Ports, ServerOptions, check_free, free_ports
-from exatrkx_server.processes import (
-    last_errors,
-    port_was_taken,
-    remove_shared_memory,
-    scratch_directory,
-    start_process,
-    stop_process_group,
-)
-from exatrkx_server.resources import Devices, choose_devices
+from exatrkx_server.preparation import Preparation, prepare
+from exatrkx_server.processes import remove_shared_memory, scratch_directory, start_process, stop_process_group
+from exatrkx_server.resources import Devices
 from exatrkx_server.secret_arguments import place_secrets
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from exatrkx_server.backends import Backend
 
 _ASK_TIMEOUT_S = 2.0
 _LIST_TIMEOUT_S = 30.0
@@ -78,7 +73,9 @@ class TritonServer:
         self._resources = contextlib.ExitStack()
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._log: Path | None = self.options.log_file
+        self._prepared: Preparation
+        log_file = self.options.log_file
+        self._log = ServerLog(log_file, self.options.log_max_bytes) if log_file else None
 
     @property
     def http_url(self) -> str:
@@ -91,17 +88,17 @@ class TritonServer:
 
     @property
     def metrics_url(self) -> str:
-        return f"http://{self._address(self.ports.metrics, self.options.host)}/metrics"
-
-    def api(self, timeout_s: float) -> TritonApi:
-        """A connection over HTTP that may ask for what is closed, too; each question may take `timeout_s`."""
-        return TritonApi(Address.parse(self.http_url), timeout_s, self._keys.credentials)
+        return f"{self.local_url(self.ports.metrics)}/metrics"
 
     @property
-    def log_file(self) -> Path:
+    def log(self) -> ServerLog:
         if self._log is None:
             raise ServerStartError("the server has not been started, so there is no log")
         return self._log
+
+    @property
+    def log_file(self) -> Path:
+        return self.log.path
 
     @property
     def pid(self) -> int:
@@ -128,48 +125,62 @@ class TritonServer:
         if code is None:
             return None
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with code {code}"
-        return f"the server ended {how}: {last_errors(self.log_file)}\nlog: {self.log_file}"
+        return f"the server ended {how}: {self.log.last_errors()}"
+
+    def api(self, timeout_s: float) -> TritonApi:
+        """A connection to the server that may ask for what is closed, too; each question may take `timeout_s`."""
+        return TritonApi(Address.parse(self.http_url), timeout_s, self._keys.credentials)
 
     def stop(self) -> None:
         """Stop the server and every process of it. Does nothing the second time."""
-        self._stop_process()
+        # Triton itself gives up on requests in flight after stop_timeout_s; then come the models' own ends.
+        self._stop_process(self.options.stop_timeout_s + 10.0)
         self._resources.close()
 
-    def _stop_process(self) -> None:
+    def halt(self) -> None:
+        """Kill the server and every process of it; `restart` starts it again."""
+        self._stop_process(0.0)
+
+    def restart(self) -> None:
+        """Start the server again, on the same ports. Raises as entering does."""
+        self.halt()
+        try:
+            self._launch(self.ports)
+        except BaseException:
+            self.halt()
+            raise
+
+    def _stop_process(self, grace_s: float) -> None:
         process, self._process = self._process, None
         if process is not None:
-            # Triton itself gives up on requests in flight after stop_timeout_s; then come the models' own ends.
-            stop_process_group(process, grace_s=self.options.stop_timeout_s + 10.0)
+            stop_process_group(process, grace_s=grace_s)
             remove_shared_memory(self._identity)
 
     def _start(self) -> None:
         if not self.model_repository.is_dir():
             raise ServerStartError(f"{self.model_repository}: no such model repository")
-        installation = find_triton()
-        backend_directory = Path(self._resources.enter_context(scratch_directory()))
-        self.backends = assemble(backend_directory, installation, self.options.custom_backend)
-        repository = self.model_repository
-        if self.options.stages == "compiled":
-            repository = Path(self._resources.enter_context(scratch_directory())) / repository.name
-            compile_stages(self.model_repository, repository, self.backends)
-        variables = environment(installation, self.options.threads)
-        libraries = gpu_libraries(repository, self.options.models, self.backends)
-        self.devices = choose_devices(self.options.device, libraries, variables)
-        variables |= self.devices.environment
+        scratch = Path(self._resources.enter_context(scratch_directory()))
+        self._prepared = prepare(self.model_repository, self.options, scratch)
+        self.backends, self.devices = self._prepared.backends, self._prepared.devices
         if self._log is None:
             handle, name = tempfile.mkstemp(prefix="exatrkx-triton-", suffix=".log")
             os.close(handle)
-            self._log = Path(name)
+            self._log = ServerLog(Path(name), self.options.log_max_bytes)
+        self._resources.enter_context(self._log.bounded())
+        self._keys = self.options.access.keys()  # of every start: connections outlive one
+        self._launch(self.options.ports)
+
+    def _launch(self, ports: Ports | None) -> None:
+        """Start the prepared server on these ports, or on free ones."""
         for attempt in range(1, _PORT_ATTEMPTS + 1):
-            self.ports = self.options.ports or free_ports(self.options.host)
+            self.ports = ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
-            self._keys = self.options.access.keys()
             secrets = self.options.access.restrictions(self.options.host, self._keys)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
-                installation,
-                repository,
-                backend_directory,
+                self._prepared.installation,
+                self._prepared.repository,
+                self._prepared.backend_directory,
                 options=self.options,
                 ports=self.ports,
                 identity=self._identity,
@@ -178,17 +189,18 @@ class TritonServer:
                 secret_arguments=secrets,
             )
             try:
-                self._run(command, variables | secrets)
+                self._run(command, {**self._prepared.variables, **secrets})
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
-                self._stop_process()
-                if self.options.ports is not None or attempt == _PORT_ATTEMPTS:
+                self.halt()
+                if ports is not None or attempt == _PORT_ATTEMPTS:
                     raise
             else:
                 return
 
-    def _run(self, command: list[str], variables: dict[str, str]) -> None:
+    def _run(self, command: list[str], variables: Mapping[str, str]) -> None:
         began = time.monotonic()
+        self.log.begin()
         self._process = start_process(command, variables, self.log_file)
         if any(word.startswith("$") for word in command):
             self.secrets_visible = not place_secrets(self._process.pid)
@@ -207,10 +219,10 @@ class TritonServer:
     def _await(self, condition: Callable[[], bool], deadline: float) -> None:
         while True:
             ending = self.ending  # before the log is read, which is then complete
-            if port_was_taken(self.log_file):
-                raise PortInUseError(last_errors(self.log_file))
+            if self.log.port_was_taken():
+                raise PortInUseError(self.log.last_errors())
             if ending is not None:
-                raise ServerStartError(ending)
+                raise ServerStartError(f"{ending}\nlog: {self.log_file}")
             if self._cancelled():
                 raise StartCancelledError("stopped while the models were loading")
             with contextlib.suppress(ClientError):  # nobody answers yet
@@ -218,7 +230,7 @@ class TritonServer:
                     return
             if time.monotonic() > deadline:
                 raise ServerStartError(
-                    f"not ready after {self.options.start_timeout_s:g} s: {last_errors(self.log_file)}\n"
+                    f"not ready after {self.options.start_timeout_s:g} s: {self.log.last_errors()}\n"
                     f"log: {self.log_file}"
                 )
             time.sleep(_POLL_S)
@@ -228,7 +240,7 @@ class TritonServer:
             with self.api(_LIST_TIMEOUT_S) as api:
                 states = api.model_states()
         except ClientError as error:
-            raise ServerStartError(self.ending or f"{error}\nlog: {self.log_file}") from error
+            raise ServerStartError(f"{self.ending or error}\nlog: {self.log_file}") from error
         known = {model.name for model in states}
         wanted = set(self.options.models) or known
         problems = [f"{name}: not in {self.model_repository}" for name in sorted(wanted - known)]
@@ -237,6 +249,10 @@ class TritonServer:
             problems = [f"{self.model_repository}: no models"]
         if problems:
             raise ServerStartError("models that did not load:\n  " + "\n  ".join(problems) + f"\nlog: {self.log_file}")
+
+    def local_url(self, port: int) -> str:
+        """Where this machine reaches what listens for HTTP beside the server."""
+        return f"http://{self._address(port, self.options.host)}"
 
     @staticmethod
     def _address(port: int, host: str) -> str:

@@ -12,10 +12,28 @@ from typing import Final, SupportsIndex, cast
 
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import WCC, TensorSpec
-from exatrkx.errors import ContractError, GraphTooLargeError
+from exatrkx.errors import ContractError, GraphTooLargeError, UnitsError
 
 MAX_NODES: Final = 1 << 26
 """Most spacepoints in one event: some hundred times the busiest events foreseen, and still only 0.5 GB of labels."""
+
+MM_PER_UNIT: Final = 1000.0
+"""mm per unit of the r and z columns of FEATURES: the tracker then fits in numbers of order one."""
+FEATURE_COLUMNS: Final = ("r / 1000 mm", "φ / π", "z / 1000 mm")
+FARTHEST_R, FARTHEST_Z = 12_500.0, 23_000.0
+"""mm; no detector at a collider is larger than ATLAS, which is 25 m across and 46 m long."""
+NEAREST_R: Final = 5.0
+"""mm; no sensor is closer to a beam than those of LHCb's VELO, at 5.1 mm."""
+OUTERMOST_R: Final = 300.0
+"""mm; more than the radius in cm of any tracker (ALICE's TPC: 250), and less than that in mm of those with more than
+pixels. An event with spacepoints within `NEAREST_R` is one of other units only if all are within this."""
+FEWEST_SPACEPOINTS: Final = 10
+"""Fewer say nothing of how large their detector is."""
+HALF_TURN: Final = 1.0 + 1e-5
+"""|φ / π| of half a turn, and room for the rounding of printed numbers."""
+
+_UNITS: Final = {"cm": 10.0, "m": 1000.0, "µm": 0.001, "tenths of a mm": 0.1}
+"""Units that lengths are given in by mistake, in mm; the likeliest first."""
 
 
 def check_tensor(array: Array, spec: TensorSpec) -> None:
@@ -44,6 +62,60 @@ def check_finite(array: Array, name: str) -> None:
         row, column = divmod(first, array.shape[1])
         value = float(flat[first])
         raise ContractError(f"{name}: entries must be finite, found {value:g} at row {row}, column {column}")
+
+
+def check_lengths(r: Array, z: Array, name: str) -> None:
+    """Refuse spacepoints, r and z [N] in mm, that are in no detector: farther out or nearer than any sensor.
+
+    Raises:
+        UnitsError: with the range found, and the unit in which the lengths would fit a detector.
+    """
+    if not len(r):
+        return
+    nearest, outermost, farthest = float(r.min()), float(r.max()), float(abs(z).max())
+
+    def wrong(unit: float) -> bool:
+        outside = outermost * unit > FARTHEST_R or farthest * unit > FARTHEST_Z
+        inside = nearest * unit < NEAREST_R and outermost * unit < OUTERMOST_R
+        return outside or (inside and len(r) >= FEWEST_SPACEPOINTS)
+
+    if wrong(1.0):
+        fitting = next((f"; in {unit} they would" for unit, mm in _UNITS.items() if not wrong(mm)), "")
+        raise UnitsError(
+            f"{name}: spacepoints at r = {nearest:.4g} … {outermost:.4g} mm, |z| ≤ {farthest:.4g} mm fit no detector; "
+            f"lengths are mm{fitting}"
+        )
+
+
+def check_features_range(features: Array, name: str, first_row: int = 0) -> None:
+    """Refuse FEATURES [N,3] that are no (r / 1000 mm, φ / π, z / 1000 mm) of a detector; NaN is left to `check_finite`.
+
+    Args:
+        features: the array.
+        name: what to call it.
+        first_row: the number of its first row, as its source counts them.
+
+    Raises:
+        UnitsError: with the first entry that cannot be, and what was probably given.
+    """
+    if not len(features):
+        return
+    columns = features.T.copy()  # reductions along rows of memory are some ten times faster
+    least, most = columns.min(axis=1), columns.max(axis=1)
+    far_r, far_z = FARTHEST_R / MM_PER_UNIT, FARTHEST_Z / MM_PER_UNIT
+    for column, low, high, range_ in (
+        (0, 0.0, math.inf, "≥ 0"),
+        (1, -HALF_TURN, HALF_TURN, "within [-1, 1]"),
+        (0, 0.0, far_r, f"at most {far_r:g}"),
+        (2, -far_z, far_z, f"within [-{far_z:g}, {far_z:g}]"),
+    ):
+        if least[column] < low or most[column] > high:
+            values = columns[column]
+            row = int(((values < low) | (values > high)).argmax())
+            in_radians = column == 1 and least[0] >= 0.0 and abs(values).max() <= HALF_TURN * math.pi
+            meant = "is it in radians?" if in_radians else "positions in mm are given as x, y, z: in CSV under a header"
+            found = f"found {float(values[row]):g} in row {row + first_row}"
+            raise UnitsError(f"{name}: column '{FEATURE_COLUMNS[column]}' must be {range_}, {found}; {meant}")
 
 
 def check_embedding_form(embedding: Array, spec: TensorSpec) -> None:

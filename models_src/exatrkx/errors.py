@@ -38,6 +38,10 @@ class EventFormatError(ExatrkxError, ValueError):
     exit_code = ExitCode.USAGE
 
 
+class UnitsError(ContractError, EventFormatError):
+    """Lengths or features that fit no detector; the text says in which units they were probably given."""
+
+
 class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
 

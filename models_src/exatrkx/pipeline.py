@@ -75,17 +75,22 @@ class Pipeline:
     ) -> Pipeline:
         """The networks in eager mode from `{embed,filter,gnn}.safetensors`, and `working_point.json` or another.
 
-        Warns where the networks are known not to belong together, see `exatrkx.networks.storage.mismatches`.
+        Warns where the networks, or the embedding and the radius, are known not to belong together, see
+        `exatrkx.networks.storage.mismatches` and `WorkingPoint.fits`.
         """
         # Here, because TorchScript needs none of it and PyG takes some seconds to import.
-        from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415
+        from exatrkx.networks.storage import hash_tensors, load_network, mismatches  # noqa: PLC0415
 
         embed, edge_filter, gnn = (
             load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
         )
-        for text in mismatches(directory):
+        point = working_point or directory / "working_point.json"
+        cuts = WorkingPoint.load(point)
+        wrong = mismatches(directory)
+        if not cuts.fits(hash_tensors(embed.state_dict())):
+            wrong.append(f"{point}: its radius was chosen for another embedding than {directory / 'embed.safetensors'}")
+        for text in wrong:
             warnings.warn(text, stacklevel=2)
-        cuts = WorkingPoint.load(working_point or directory / "working_point.json")
         return cls(embed, edge_filter, gnn, cuts, device)
 
     @classmethod

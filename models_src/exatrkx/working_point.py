@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,8 @@ class WorkingPoint:
         track_building: what makes candidates of scored edges: `components`, or `contraction`, which takes components
             apart where their edges disagree; see `exatrkx.stages.track_building`.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
+        embedding: the network that the radius was chosen for, by the hash of its weights
+            (`exatrkx.networks.storage.hash_tensors`); empty where nothing is known of it.
     """
 
     radius: float
@@ -42,6 +44,7 @@ class WorkingPoint:
     min_hits: int = 3
     max_edges: int = 5_000_000
     track_building: str = COMPONENTS
+    embedding: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         problems = []
@@ -88,7 +91,19 @@ class WorkingPoint:
             raise ContractError(f"{source}: {error}") from error
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        path.write_text(json.dumps(self.numbers() | {"embedding": self.embedding}, indent=2) + "\n")
+
+    def fits(self, embedding: str) -> bool:
+        """Whether the radius was chosen for the embedding of this hash, or for one of which nothing is known."""
+        return self.embedding in ("", embedding)
+
+    def numbers(self) -> dict[str, float | str]:
+        """What the stages work with: all but the embedding that the radius was chosen for."""
+        return {name: value for name, value in asdict(self).items() if name in PIPELINE_PARAMETERS}
+
+
+PIPELINE_PARAMETERS: Final = tuple(field.name for field in fields(WorkingPoint) if field.name != "embedding")
+"""What the stages read of a working point."""
 
 
 def logit(probability: float) -> float:

@@ -90,7 +90,7 @@ def client_of(transport: ScriptedTransport, retry: Retry | None = None) -> Track
 
 
 def event_of(number: int, size: int = 2) -> FeatureArray:
-    return np.full((size, 3), number, dtype=np.float32)
+    return np.full((size, 3), (number, 0, 0), dtype=np.float32)
 
 
 def failing(times: int, error: Exception) -> Answer:

@@ -141,8 +141,8 @@ def test_a_model_that_is_no_pipeline(
 def test_an_event_that_the_server_refuses(
     server: TritonServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ones = np.ones(20_000, dtype=np.float32)
-    crowd = replace(clump_event(6, 0), x=ones, y=ones, z=ones)
+    corner = np.full(20_000, 100.0, dtype=np.float32)  # mm
+    crowd = replace(clump_event(6, 0), x=corner, y=corner, z=corner)
     write_events(tmp_path / "events.parquet", [clump_event(5, 1), crowd, clump_event(7, 1)])
     output = tmp_path / "tracks.parquet"
     arguments = [str(tmp_path / "events.parquet"), "--url", server.grpc_url, "--output", str(output)]

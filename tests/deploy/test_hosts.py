@@ -13,7 +13,7 @@ from scripted_server import GOOD, MODEL, order, write_scripted_repository
 
 from exatrkx_client.address import Address
 from exatrkx_client.triton_api import TritonApi
-from exatrkx_server import Access, HostError, ServerOptions, TritonServer, free_ports
+from exatrkx_server import Access, ServerOptionError, ServerOptions, TritonServer, free_ports
 from exatrkx_server.serve import main
 
 
@@ -40,7 +40,7 @@ def test_a_server_on_it(tmp_path: Path, host: str) -> None:
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:8001", "a" * 300, ""])
 def test_what_is_no_host(tmp_path: Path, host: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(HostError, match="host"):
+    with pytest.raises(ServerOptionError, match="host"):
         ServerOptions(host=host)
     assert main(["--model-repository", str(tmp_path), "--host", host]) == 2
     errors = capsys.readouterr().err
@@ -49,7 +49,7 @@ def test_what_is_no_host(tmp_path: Path, host: str, capsys: pytest.CaptureFixtur
 
 
 def test_a_host_of_another_machine() -> None:
-    with pytest.raises(HostError, match=r"cannot listen on 192\.0\.2\.1: Cannot assign requested address"):
+    with pytest.raises(ServerOptionError, match=r"cannot listen on 192\.0\.2\.1: Cannot assign requested address"):
         free_ports("192.0.2.1")
 
 

@@ -9,19 +9,16 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
 import pytest
 import torch
+from serve_process import Serving, gone
 from serving import Caller
 from tiny_networks import FILTER_LENGTH, TinyEdges, TinyEmbedding, save_scripted
 
-from exatrkx_client.address import Address
-from exatrkx_client.triton_api import TritonApi
 from exatrkx_server import Ports, ServerOptions, ServerStartError, TritonServer, free_ports
 from exatrkx_server import server as server_module
 
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-LINE_TIMEOUT_S: Final = 120
-GONE_TIMEOUT_S: Final = 30
 
 
 @pytest.fixture
@@ -46,57 +41,10 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path / "repository"
 
 
-class Serving:
-    """A running `deploy/serve.py`."""
-
-    def __init__(self, repository: Path, directory: Path, *arguments: str) -> None:
-        self.log = directory / "server.log"
-        self.ports_file = directory / "ports.json"
-        command = [sys.executable, str(ROOT / "deploy" / "serve.py"), "--model-repository", str(repository)]
-        command += ["--log-file", str(self.log), "--ports-file", str(self.ports_file), *arguments]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory, start_new_session=True
-        )
-
-    def ready_line(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate(timeout=LINE_TIMEOUT_S)[1])
-        return line
-
-    def family(self) -> list[psutil.Process]:
-        """serve.py, the server and the server's models."""
-        root = psutil.Process(self.process.pid)
-        return [root, *root.children(recursive=True)]
-
-    def server_name(self) -> str:
-        """The name with which the server's shared memory begins, too."""
-        with TritonApi(Address.parse(json.loads(self.ports_file.read_text())["http_url"])) as api:
-            return api.server_name()
-
-    def end(self) -> tuple[int, str]:
-        """Exit code and what was written to standard error."""
-        _, errors = self.process.communicate(timeout=LINE_TIMEOUT_S)
-        return self.process.returncode, errors
-
-
 @pytest.fixture
 def serving(repository: Path, tmp_path: Path) -> Iterator[Serving]:
-    started = Serving(repository, tmp_path, "--free-ports")
-    yield started
-    if started.process.poll() is None:
-        started.process.kill()
-    started.process.communicate()
-
-
-def gone(processes: list[psutil.Process]) -> bool:
-    """Whether all of them end soon; what remains is ended."""
-    _, alive = psutil.wait_procs(processes, timeout=GONE_TIMEOUT_S)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    return not alive
+    with Serving(repository, tmp_path, "--free-ports") as started:
+        yield started
 
 
 def shared_memory(server: str) -> set[str]:
@@ -165,7 +113,8 @@ def test_killed_serve_takes_the_server_along(serving: Serving) -> None:
     assert not shared_memory(server)
 
 
-def test_killed_server_ends_serve_with_the_reason(serving: Serving) -> None:
+def test_killed_server_ends_serve_with_the_reason(repository: Path, tmp_path: Path) -> None:
+    serving = Serving(repository, tmp_path, "--free-ports", "--no-restart")
     serving.ready_line()
     family = serving.family()
     os.kill(json.loads(serving.ports_file.read_text())["pid"], signal.SIGKILL)

@@ -24,7 +24,7 @@ from exatrkx_server.backends import assemble
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.installation import WHEEL
 from exatrkx_server.options import Ports, check_free
-from exatrkx_server.processes import last_errors, port_was_taken, scratch_directory
+from exatrkx_server.processes import scratch_directory
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
 if TYPE_CHECKING:
@@ -290,40 +290,6 @@ class TestCommand:
     def test_compute_slots_of_the_user_stay(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(COMPUTE_SLOTS, "7")
         assert environment(self.installation, threads=None)[COMPUTE_SLOTS] == "7"
-
-
-class TestLog:
-    @pytest.fixture
-    def log(self, tmp_path: Path) -> Path:
-        return tmp_path / "log"
-
-    def test_errors_are_picked_out_of_the_rest(self, log: Path) -> None:
-        log.write_text(
-            "I1123 23:04:18.1 12 server.cc:1] all is well\n"
-            'E1123 23:04:18.2 12 server.cc:241] "CudaDriverHelper has not been initialized."\n'
-            "E1123 23:04:18.3 12 model_lifecycle.cc:642] \"failed to load 'embed'\"\n"
-            "+------+\n"
-        )
-        assert last_errors(log) == "failed to load 'embed'"
-        assert not port_was_taken(log)
-
-    def test_last_lines_where_there_is_no_error(self, log: Path) -> None:
-        log.write_text("a\nb\n\nc\nd\n")
-        assert last_errors(log) == "b\nc\nd"
-
-    def test_no_log(self, log: Path) -> None:
-        assert last_errors(log) == "nothing in the log"
-
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "E1123 23:04:28.9 1 main.cc:293] \"failed to start Metrics service: Socket '127.0.0.1:4' already in use \"",
-            "E1123 23:04:28.9 12 main.cc:1] failed to start GRPC service: failed to bind 127.0.0.1:4",
-        ],
-    )
-    def test_a_port_that_was_taken(self, log: Path, line: str) -> None:
-        log.write_text(f"I1123 x] loading\n{line}\n")
-        assert port_was_taken(log)
 
 
 @pytest.mark.parametrize(

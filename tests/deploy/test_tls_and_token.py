@@ -159,7 +159,7 @@ def test_no_secret_can_be_read_by_others(repository: Path, files: Files) -> None
         command_lines = [" ".join(one.cmdline()) for one in (process, *process.children(recursive=True))]
         assert "$EXATRKX_GRPC_CLOSED $EXATRKX_GRPC_TOKEN $EXATRKX_HTTP_CLOSED" in command_lines[0]
         assert not running.secrets_visible
-        texts = [*command_lines, ready_line(running), log.read_text()]
+        texts = [*command_lines, ready_line(running, ""), log.read_text()]
         assert not [secret for secret in secrets for text in texts if secret in text]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
 from exatrkx.serving.export import main
 from exatrkx.serving.model_config import read_working_point
-from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
+from exatrkx.working_point import WorkingPoint
 
 OWN: Final = """
 from tiny_networks import FILTER_LENGTH, GNN_LENGTH, TinyEdges, TinyEmbedding
@@ -140,7 +141,7 @@ def test_networks_that_do_not_belong_together_are_told(
     save_network(tmp_path / "embed.safetensors", "embed", {}, Embedding())
     save_network(tmp_path / "filter.safetensors", "filter", {}, EdgeFilter(), {"embed": "0" * 64})
     save_network(tmp_path / "gnn.safetensors", "gnn", {"rounds": 1}, TripletNetwork(rounds=1))
-    shutil.copy(WEIGHTS_DIR / "working_point.json", tmp_path)
+    replace(WorkingPoint.load(), embedding="").save(tmp_path / "working_point.json")
     assert main(["--weights", str(tmp_path), "--repository", str(repository)]) == 0
     said = capsys.readouterr()
     assert "trace_models: warning: " in said.err

@@ -38,6 +38,7 @@ def test_a_failure_hides_nothing(tmp_path: Path) -> None:
     assert [entry["name"] for entry in json.loads((tmp_path / "phases.json").read_text())] == list(outcomes)
 
 
+@pytest.mark.slow
 def test_a_phase_without_end_is_ended_with_what_it_started(tmp_path: Path) -> None:
     child = "[sys.executable, '-c', 'import time; time.sleep(600)']"
     script = f"import subprocess, sys; p = subprocess.Popen({child}); print(p.pid, flush=True); p.wait()"

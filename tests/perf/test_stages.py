@@ -14,11 +14,10 @@ from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf import EVENTS, stage_benchmark, stage_inputs, stage_methods
 from exatrkx_perf.commands import stages
-from exatrkx_perf.goals import stage_goals
 from exatrkx_perf.results import columns_of
 from exatrkx_perf.stage_benchmark import same_candidates
 from exatrkx_perf.stage_inputs import STAND_IN, from_events, stand_in
-from exatrkx_perf.stage_rows import Row, growth_text, power, report, with_growth, write_csv
+from exatrkx_perf.stage_rows import Row, growth_text, power, report, stage_goals, with_growth, write_csv
 from exatrkx_perf.timing import Measurement, measure
 
 if TYPE_CHECKING:

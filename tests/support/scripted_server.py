@@ -65,4 +65,4 @@ def write_scripted_repository(folder: Path) -> Path:
 
 def order(what: int, size: int = 5) -> npt.NDArray[np.float32]:
     """Features [size,3] that tell the model what to do."""
-    return np.full((size, 3), what, dtype=np.float32)
+    return np.full((size, 3), (what, 0, 0), dtype=np.float32)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from exatrkx.serving.model_config import write_working_point
+from exatrkx.commands import write_files
+from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WorkingPoint
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def write_tiny_repository(source: Path, target: Path, working_point: WorkingPoin
     networks = {"embed": TinyEmbedding(), "filter": TinyEdges(FILTER_LENGTH), "gnn": TinyEdges(GNN_LENGTH)}
     for name, network in networks.items():
         save_scripted(network, target / name / "1" / "model.pt")
-    write_working_point(target, working_point)
+    write_files(edited_configs(target, working_point))
     return target
 
 
@@ -63,7 +64,8 @@ def clumps(num_clumps: int, size: int, seed: int = 0) -> tuple[npt.NDArray[np.fl
     """Features [N,3] of well separated clumps of `size` spacepoints each, in random order, and the clump of each."""
     random = np.random.default_rng(seed)
     side = int(np.ceil(num_clumps ** (1 / 3)))
-    centres = np.stack(np.unravel_index(np.arange(num_clumps), (side, side, side)), axis=1)  # one unit apart
+    places = np.stack(np.unravel_index(np.arange(num_clumps), (side, side, side)), axis=1)
+    centres = places / (side, side / 1.5, side) + (0.5, -0.5, 0.0)  # in a detector: (r / 1000 mm, φ / π, z / 1000 mm)
     clump = random.permutation(np.repeat(np.arange(num_clumps), size))
     offsets = random.uniform(-0.01, 0.01, (len(clump), 3))
     return (centres[clump] + offsets).astype(np.float32), clump

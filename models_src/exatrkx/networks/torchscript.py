@@ -1,11 +1,10 @@
-"""TorchScript: tracing of networks with a proof that each keeps the contract, loading, and inference."""
+"""TorchScript: the form in which networks are served; tracing, loading, and inference."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import math
-from dataclasses import dataclass
+import re
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -19,35 +18,23 @@ if TYPE_CHECKING:
 
 EDGE_NETWORKS: Final = ("filter", "gnn")
 
-# Sizes other than the traced one, the smallest among them: (spacepoints, edges).
-PROBES: Final = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 2), (50, 1), (50, 300), (700, 5_000))
 TRACED_SIZE: Final = (40, 120)
 
-TOLERANCE: Final = 1e-4
-"""Largest difference, relative to the largest output, that another order of the same sums may make."""
-
-_SHAPE_OPERATORS: Final = {"aten::squeeze", "aten::view", "aten::reshape", "aten::flatten"}
-_PROBABILITY_OPERATORS: Final = {"aten::sigmoid", "aten::sigmoid_", "aten::softmax"}
+SATURATED: Final = 1e-7
+"""A probability closer to 0 or 1 than this is one: FP32 has none between it and 1, and a logit must be finite."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """Proof of equality: the probes, and the largest difference between TorchScript and eager network."""
+class _LogitPerEdge(nn.Module):
+    """A network that returns [E,1], or probabilities, as one that returns [E] logits: the contract's form."""
 
-    probes: int
-    largest_difference: float
-
-
-class _OneScorePerEdge(nn.Module):
-    """A network that returns [E,1], or [E] already, as one that returns [E]: the contract's shape."""
-
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, probabilities: bool) -> None:
         super().__init__()
         self.network = network
+        self.probabilities = probabilities
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
-        scores: Tensor = self.network(features, edge_index)
-        return scores.reshape(-1)
+        scores: Tensor = self.network(features, edge_index).reshape(-1)
+        return torch.logit(scores, SATURATED) if self.probabilities else scores
 
 
 def probe(num_spacepoints: int, num_edges: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -74,105 +61,87 @@ def trace(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
     """
     try:
         with torch.no_grad():
-            example = _inputs(kind, *TRACED_SIZE)
+            example = probe_inputs(kind, *TRACED_SIZE)
             traced = torch.jit.trace(network.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
     except Exception as error:
         # Whatever a user's forward raises: it is the network that does not fit.
-        raise ContractError(f"{kind}: the network fails on the contract's inputs: {error}") from error
+        raise ContractError(f"{kind}: the network fails on the contract's inputs: {_reason(error)}") from error
     frozen: torch.jit.ScriptModule = torch.jit.freeze(traced)
     return frozen
 
 
-def prove(kind: str, served: nn.Module, eager: nn.Module | None = None) -> Proof:
-    """Check a network on every probe against the contract, and against its eager form where that is given.
-
-    Raises:
-        ContractError: the output is no FP32 tensor of the contract's shape, or not finite; the network returns
-            probabilities; or it differs from the eager network.
-    """
-    if isinstance(served, torch.jit.ScriptModule) and kind in EDGE_NETWORKS and _ends_in_probability(served):
-        raise ContractError(f"{kind}: the network ends in a sigmoid or softmax; the contract wants logits")
-    largest = 0.0
-    width: int | None = None
-    for size in PROBES:
-        inputs = _inputs(kind, *size)
-        output = _answer(kind, served, inputs)
-        _check_output(kind, output, inputs)
-        if kind == "embed":
-            if width not in (None, output.size(1)):
-                raise ContractError(f"embed: {width} columns for one event, {output.size(1)} for another")
-            width = output.size(1)
-        if eager is not None and output.numel():
-            expected = _answer(kind, eager, inputs).reshape(output.shape)
-            scale = max(1.0, expected.abs().max().item())
-            largest = max(largest, (output - expected).abs().max().item() / scale)
-    if largest > TOLERANCE:
-        raise ContractError(f"{kind}: TorchScript and eager network differ by {largest:.2g}, more than {TOLERANCE}")
-    return Proof(len(PROBES), largest)
-
-
-def served_form(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
-    """The network as it is served: TorchScript, with a last step that makes [E,1] scores [E] where it needs one.
+def contract_form(kind: str, network: nn.Module, *, probabilities: bool = False) -> nn.Module:
+    """The network itself, or with a last step where its scores are [E,1] or, as the caller knows, probabilities.
 
     Args:
         kind: the served model: embed, filter or gnn.
-        network: eager, or TorchScript already, which stays as it is where its shape is right.
+        network: eager or TorchScript.
+        probabilities: the scores are probabilities, to be turned into logits; beyond ±16 they lose their order.
 
     Raises:
         ContractError: the network fails on the contract's inputs.
     """
-    inputs = _inputs(kind, *TRACED_SIZE)
-    if kind in EDGE_NETWORKS and _answer(kind, network, inputs).shape == (inputs[1].size(1), 1):
-        return trace(kind, _OneScorePerEdge(network))
-    return network if isinstance(network, torch.jit.ScriptModule) else trace(kind, network)
+    if kind not in EDGE_NETWORKS:
+        return network
+    inputs = probe_inputs(kind, *TRACED_SIZE)
+    column = answer(kind, network, inputs).shape == (inputs[1].size(1), 1)
+    return _LogitPerEdge(network, probabilities=probabilities) if column or probabilities else network
+
+
+def served_form(kind: str, network: nn.Module, *, probabilities: bool = False) -> torch.jit.ScriptModule:
+    """The network as it is served: `contract_form` as TorchScript, which stays as it is where it is that already.
+
+    Raises:
+        ContractError: the network fails on the contract's inputs.
+    """
+    form = contract_form(kind, network, probabilities=probabilities)
+    return form if isinstance(form, torch.jit.ScriptModule) else trace(kind, form)
 
 
 def to_bytes(script: torch.jit.ScriptModule) -> bytes:
-    """The content of the network's TorchScript file."""
+    """The content of the network's TorchScript file.
+
+    Raises:
+        ContractError: it calls Python, and so cannot be written.
+    """
     buffer = io.BytesIO()
-    torch.jit.save(script, buffer)
+    try:
+        torch.jit.save(script, buffer)
+    except RuntimeError as error:
+        raise ContractError(f"the network cannot be written as TorchScript: {_reason(error)}") from error
     return buffer.getvalue()
 
 
-def _inputs(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
+def probe_inputs(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
+    """The inputs of a served network, as the contract has them, of this size; see `probe`."""
     features, edge_index = probe(num_spacepoints, num_edges)
     return (features, edge_index) if kind in EDGE_NETWORKS else (features,)
 
 
-def _answer(kind: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+def answer(kind: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """The network's output, computed as it is when it is served.
+
+    Raises:
+        ContractError: the network fails, or returns no single tensor.
+    """
     shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs)
     try:
-        with torch.inference_mode():
+        with inference():
             output = network(*inputs)
     except Exception as error:
         # As in trace: a user's forward may raise anything.
-        raise ContractError(f"{kind}: the network fails on inputs of shape {shapes}: {error}") from error
+        raise ContractError(f"{kind}: the network fails on inputs of shape {shapes}: {_reason(error)}") from error
     if not isinstance(output, Tensor):
         raise ContractError(f"{kind}: the network must return one tensor, found {type(output).__name__}")
     return output
 
 
-def _check_output(kind: str, output: Tensor, inputs: tuple[Tensor, ...]) -> None:
-    if output.dtype != torch.float32:
-        raise ContractError(f"{kind}: the output must be FP32, found {output.dtype}")
-    if kind in EDGE_NETWORKS:
-        want = f"[{inputs[1].size(1)}], a score for each edge"
-        fits = output.shape == (inputs[1].size(1),)
-    else:
-        want = f"[{len(inputs[0])},D], a point for each spacepoint"
-        fits = output.dim() == 2 and len(output) == len(inputs[0]) and output.size(1) >= 1  # noqa: PLR2004 - a matrix
-    if not fits:
-        raise ContractError(f"{kind}: the output must have shape {want}; found {list(output.shape)}")
-    if not math.isfinite(output.abs().sum().item()):
-        raise ContractError(f"{kind}: the output is not finite for {len(inputs[0])} ordinary spacepoints")
-
-
-def _ends_in_probability(script: torch.jit.ScriptModule) -> bool:
-    graph = script.inlined_graph  # its nodes live no longer than it does
-    node = next(iter(graph.outputs())).node()
-    while node.kind() in _SHAPE_OPERATORS:
-        node = next(iter(node.inputs())).node()
-    return node.kind() in _PROBABILITY_OPERATORS
+def foreign_operator(name: str) -> str:
+    """What is said of an operator that no PyTorch has by itself."""
+    return (
+        f"it uses {name}, an operator of a library beyond PyTorch, which a server does not load; write it with "
+        "PyTorch's own, as Tensor.index_add and scatter_reduce are for torch_scatter's, and export it again"
+    )
 
 
 def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
@@ -187,7 +156,8 @@ def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
         script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]  # torch's
         return script.eval()
     except RuntimeError as error:
-        reason = str(error).partition("\n")[0]  # torch appends its own stack
+        unknown = re.search(r"Unknown builtin op: ([\w:]+\w)", str(error))
+        reason = foreign_operator(unknown[1]) if unknown else _reason(error)
         raise ContractError(f"{path}: no TorchScript network: {reason}") from error
 
 
@@ -200,3 +170,8 @@ def inference(*, optimized: bool = False) -> Iterator[None]:
     """
     with torch.inference_mode(), torch.jit.optimized_execution(optimized):  # type: ignore[attr-defined]  # torch's
         yield
+
+
+def _reason(error: Exception) -> str:
+    """The first line: torch appends its own stack."""
+    return str(error).strip().partition("\n")[0]

@@ -16,12 +16,13 @@ from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import load_torchscript
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
 TORCHSCRIPT_SUFFIXES: Final = (".pt", ".pth", ".ts")
 
 
-def load_user_network(source: str, checkpoint: Path | None = None) -> nn.Module:
+def load_user_network(source: str, checkpoint: Path | None = None, *, random_weights: bool = False) -> nn.Module:
     """Read a network that is not this package's, in evaluation mode on the CPU.
 
     Args:
@@ -29,9 +30,11 @@ def load_user_network(source: str, checkpoint: Path | None = None) -> nn.Module:
             a .py file, and the factory a class or function that is called with no arguments and gives an `nn.Module`.
         checkpoint: weights for a factory's network: safetensors, or a torch file that holds a state dictionary, by
             itself or as "state_dict" as Lightning writes it.
+        random_weights: take a factory's network although nothing was loaded into it: to measure it, say.
 
     Raises:
-        ContractError: what `source` or `checkpoint` names is missing or of the wrong kind; the text says which.
+        ContractError: what `source` or `checkpoint` names is missing or of the wrong kind, or the weights are random;
+            the text says which.
     """
     if Path(source).suffix in TORCHSCRIPT_SUFFIXES:
         if checkpoint is not None:
@@ -45,15 +48,39 @@ def load_user_network(source: str, checkpoint: Path | None = None) -> nn.Module:
     factory = getattr(_module(module_name), factory_name, None)
     if not callable(factory):
         raise ContractError(f"{module_name} has no callable {factory_name}")
+    network = _made(source, factory)
+    if checkpoint is not None:
+        _load_weights(network, checkpoint)
+    elif not random_weights:
+        _require_weights(source, factory)
+    return network.eval()
+
+
+def _made(source: str, factory: Callable[[], object]) -> nn.Module:
     try:
         network = factory()
     except Exception as error:
         raise ContractError(f"{source} fails when called with no arguments: {error}") from error
     if not isinstance(network, nn.Module):
         raise ContractError(f"{source} must give a torch.nn.Module, found {type(network).__name__}")
-    if checkpoint is not None:
-        _load_weights(network, checkpoint)
-    return network.eval()
+    return network
+
+
+def _require_weights(source: str, factory: Callable[[], object]) -> None:
+    """Refuse random weights: those that are others with another seed, or may be, since the factory sets one itself."""
+    made = []
+    seeds_itself = False
+    with torch.random.fork_rng(devices=[]):
+        for seed in (1, 2):
+            torch.manual_seed(seed)
+            made.append(_made(source, factory).state_dict())
+            seeds_itself |= torch.initial_seed() != seed
+    random = [name for name, tensor in made[0].items() if seeds_itself or not torch.equal(tensor, made[1][name])]
+    if random:
+        raise ContractError(
+            f"{source}: {random[0]} is random: no weights were loaded; name a checkpoint, or take it so with "
+            "--random-weights"
+        )
 
 
 def _module(name: str) -> ModuleType:
@@ -61,14 +88,17 @@ def _module(name: str) -> ModuleType:
     if path.suffix != ".py":
         try:
             return importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # whatever a user's module raises
             raise ContractError(f"module {name} cannot be imported: {error}") from error
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ContractError(f"{path}: no such Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # dataclasses and pickles of the module look it up by name
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ContractError(f"{path} cannot be imported: {error}") from error
     return module
 
 

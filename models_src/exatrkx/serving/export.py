@@ -5,8 +5,11 @@
 exports the committed networks. Your own networks take their place with --embed, --filter and --gnn, each either a
 TorchScript file, or a Python module with a factory and a checkpoint:
 
-    exatrkx export --embed my_embedding.pt --working-point my_working_point.json
+    exatrkx export --embed my_embedding.pt --radius 0.4
     exatrkx export --gnn my_networks.py:build_gnn --gnn-checkpoint gnn.ckpt
+
+The radius belongs to the embedding: another one needs its own, by --radius or --working-point. Networks must return
+logits; --scores probabilities turns what others return.
 
 A model repository of its own, beside the project's, is written with --output:
 
@@ -21,12 +24,13 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command, write_files
 from exatrkx.contract import EMBED, FILTER, GNN
-from exatrkx.errors import ExatrkxError
+from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.project_files import project_files
 from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
@@ -35,10 +39,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from torch import nn
+    from torch.jit import ScriptModule
 
-    from exatrkx.networks.torchscript import Proof
+    from exatrkx.networks.proof import Proof
 
 KINDS: Final = tuple(spec.name for spec in (EMBED, FILTER, GNN))
+LOGITS, PROBABILITIES = SCORES = ("logits", "probabilities")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -62,6 +68,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--output", type=Path, metavar="DIR", help="write a complete copy of --repository here, and leave that as it is"
     )
     parser.add_argument("--working-point", type=Path, help="JSON file of cuts; that of --weights unless given")
+    parser.add_argument("--radius", type=float, help="in place of the working point's, for another embedding")
+    parser.add_argument(
+        "--scores",
+        choices=SCORES,
+        help="what scores are that all lie in [0, 1]: probabilities, to be turned into logits, or logits already",
+    )
+    parser.add_argument(
+        "--random-weights", action="store_true", help="take factories' networks that no weights were loaded into"
+    )
     for kind in KINDS:
         parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, or module:factory")
         parser.add_argument(f"--{kind}-checkpoint", type=Path, help="weights for module:factory")
@@ -84,7 +99,9 @@ def load_networks(options: argparse.Namespace) -> dict[str, nn.Module]:
     networks: dict[str, nn.Module] = {
         kind: load_network(options.weights / f"{kind}.safetensors")
         if kind in trained
-        else load_user_network(getattr(options, kind), getattr(options, f"{kind}_checkpoint"))
+        else load_user_network(
+            getattr(options, kind), getattr(options, f"{kind}_checkpoint"), random_weights=options.random_weights
+        )
         for kind in KINDS
     }
     for text in mismatches(options.weights, trained):
@@ -92,30 +109,71 @@ def load_networks(options: argparse.Namespace) -> dict[str, nn.Module]:
     return networks
 
 
-def export(
-    networks: Mapping[str, nn.Module], point: WorkingPoint, repository: Path
-) -> tuple[dict[str, Proof], list[Path]]:
-    """Write the networks and the working point into a model repository, all or nothing, after the proofs.
-
-    Returns:
-        The proof of each network, and the configurations that have another working point now.
+def load_working_point(options: argparse.Namespace, embed: nn.Module) -> WorkingPoint:
+    """The working point that the command line names, with a radius that is this embedding's.
 
     Raises:
-        ContractError: a network does not keep the contract, or a configuration cannot be edited; nothing is written.
+        ContractError: it is none, or its radius was chosen for another embedding.
+        FileNotFoundError: it is not there.
+    """
+    from exatrkx.networks.storage import hash_tensors  # noqa: PLC0415 - as above
+
+    path = options.working_point or options.weights / "working_point.json"
+    point = WorkingPoint.load(path)
+    if options.radius is not None:
+        return replace(point, radius=options.radius, embedding="")
+    named = options.embed is None or options.working_point is not None or point.embedding
+    if not named or not point.fits(hash_tensors(embed.state_dict())):
+        raise ContractError(
+            f"{path}: its radius {point.radius} was chosen for another embedding than "
+            f"{options.embed or options.weights / 'embed.safetensors'}; give that of this one with --radius or "
+            "--working-point"
+        )
+    return point
+
+
+def served_networks(
+    networks: Mapping[str, nn.Module], scores: Mapping[str, str]
+) -> tuple[dict[str, ScriptModule], dict[str, Proof]]:
+    """The networks as they are served, and the proof of each.
+
+    Args:
+        networks: eager or TorchScript, by the models that will serve them.
+        scores: of those whose scores may all lie in [0, 1], which of `SCORES` they are.
+
+    Raises:
+        ContractError: a network does not keep the contract.
+    """
+    from exatrkx.networks.proof import examine, gives_probabilities, prove  # noqa: PLC0415 - as above
+    from exatrkx.networks.torchscript import contract_form, served_form  # noqa: PLC0415
+
+    scripts, proofs = {}, {}
+    for kind, network in networks.items():
+        examine(kind, network)  # before a trace, which keeps one answer of several
+        turned = scores.get(kind) == PROBABILITIES and gives_probabilities(kind, network)
+        form = contract_form(kind, network, probabilities=turned)
+        served = scripts[kind] = served_form(kind, form)
+        logits = turned or scores.get(kind) == LOGITS
+        proofs[kind] = prove(kind, served, None if served is form else form, logits=logits)
+    return scripts, proofs
+
+
+def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, repository: Path) -> list[Path]:
+    """Write the networks and the working point into a model repository, all or nothing.
+
+    Returns:
+        The configurations that have another working point now.
+
+    Raises:
+        ContractError: a network cannot be written, or a configuration cannot be edited; nothing is written.
         OSError: a file cannot be written; the repository is as it was.
     """
-    from torch.jit import ScriptModule  # noqa: PLC0415 - as above
+    from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415 - as above
 
-    from exatrkx.networks.torchscript import prove, served_form, to_bytes  # noqa: PLC0415
-
-    proofs, contents = {}, {}
-    for kind, network in networks.items():
-        served = served_form(kind, network)
-        proofs[kind] = prove(kind, served, None if isinstance(network, ScriptModule) else network)
-        contents[repository / kind / "1" / "model.pt"] = to_bytes(served)
     configs = edited_configs(repository, point)
-    write_files({**contents, **configs})
-    return proofs, list(configs)
+    files = {repository / kind / "1" / "model.pt": to_bytes(network) for kind, network in networks.items()}
+    write_files({**files, **configs})
+    return list(configs)
 
 
 @contextmanager
@@ -143,16 +201,25 @@ def trace(options: argparse.Namespace) -> None:
     """
     import torch  # noqa: PLC0415 - as above
 
+    from exatrkx.serving.trial import try_chain  # noqa: PLC0415
+
     torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
-    point = WorkingPoint.load(options.working_point or options.weights / "working_point.json")
     target = options.output or options.repository
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
-        proofs, configs = export(load_networks(options), point, repository)
+        networks = load_networks(options)
+        point = load_working_point(options, networks[EMBED.name])
+        own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
+        scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own})
+        trial, warning = try_chain(scripts, point)
+        configs = write_networks(scripts, point, repository)
     for kind, proof in proofs.items():
-        print(
-            f"{kind:8} {target / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, "
-            f"largest difference to the eager network {proof.largest_difference:.1e}"
-        )
+        difference = "TorchScript as it came, not compared with an eager network"
+        if proof.largest_difference is not None:
+            difference = f"largest difference to the eager network {proof.largest_difference:.1e}"
+        print(f"{kind:8} {target / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, {difference}")
+    print(f"chain:   {trial}")
+    if warning:
+        print(f"{program('trace_models')}: warning: {warning}", file=sys.stderr)
     names = ", ".join(str(path.relative_to(repository)) for path in configs)
     if options.output:
         print(f"cuts: {names or 'as they were'}; exatrkx serve --model-repository {target} serves the copy")

@@ -7,12 +7,11 @@ person wrote around the values stays. Reading and editing need protobuf and trit
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from exatrkx.commands import write_files
 from exatrkx.errors import ContractError
-from exatrkx.working_point import WorkingPoint
+from exatrkx.working_point import PIPELINE_PARAMETERS, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +21,7 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "frnn": ("radius", "max_neighbors", "max_edges"),
     "applyfilter": ("filter_cut",),
     "wcc": ("gnn_cut", "min_hits", "track_building"),
-    "exatrkx_custom": tuple(field.name for field in fields(WorkingPoint)),
+    "exatrkx_custom": PIPELINE_PARAMETERS,
 }
 """The working point's fields that each model reads from its `parameters`."""
 
@@ -92,15 +91,6 @@ def edited_configs(repository: Path, working_point: WorkingPoint) -> dict[Path, 
         if text != before:
             edited[path] = text.encode()
     return edited
-
-
-def write_working_point(repository: Path, working_point: WorkingPoint) -> None:
-    """Set the parameters in the config.pbtxt of every model of a repository that reads the working point.
-
-    Raises:
-        ContractError: as `edited_configs`; no file has then been changed.
-    """
-    write_files(edited_configs(repository, working_point))
 
 
 def read_working_point(repository: Path) -> WorkingPoint:

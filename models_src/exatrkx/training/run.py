@@ -94,7 +94,9 @@ class Training:
 
     def _choose_radius(self, embed: Embedding) -> None:
         goals = self.recipe.goals
-        self._note(radius=choose_radius(embed, self.valid, goals), max_neighbors=goals.max_neighbors)
+        radius = choose_radius(embed, self.valid, goals)
+        embedding = hash_tensors(embed.state_dict())
+        self._note(radius=radius, max_neighbors=goals.max_neighbors, embedding=embedding)
 
     def _choose_filter_cut(self, edge_filter: EdgeFilter, graph: NeighbourGraph) -> None:
         self._note(filter_cut=choose_filter_cut(edge_filter, graph, self.valid, self.recipe.goals))
@@ -162,7 +164,7 @@ class Training:
     def _working_point(self) -> WorkingPoint:
         return WorkingPoint.load(self.folder / "working_point.json")
 
-    def _note(self, **numbers: float) -> None:
+    def _note(self, **numbers: float | str) -> None:
         """Put newly chosen numbers into the working point; those of later stages are provisional until chosen."""
         path = self.folder / "working_point.json"
         if path.is_file():

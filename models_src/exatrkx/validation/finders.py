@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import Array, on_gpu
@@ -91,7 +91,7 @@ def direct(pipeline: Pipeline) -> Finder:
     def cost(event: Event) -> tuple[NetworkCost, ...]:
         return network_costs(pipeline, features(event), find(event).graphs)
 
-    point = ", ".join(f"{name} {value}" for name, value in asdict(pipeline.working_point).items())
+    point = ", ".join(f"{name} {value}" for name, value in pipeline.working_point.numbers().items())
     timing = "direct call, CPU time of one core" if one_core else f"direct call, {threads} threads"
     if pipeline.device.type != "cpu":
         timing = f"direct call on {pipeline.device}"

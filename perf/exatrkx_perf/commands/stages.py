@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.command_line import parser_of, positive, run_command
-from exatrkx_perf.goals import stage_goals_text
+from exatrkx_perf.stage_rows import stage_goals_text
 
 if TYPE_CHECKING:
     import argparse

@@ -61,6 +61,7 @@ def run_phases(phases: list[Phase], output: Path, environment: Mapping[str, str]
 
 def _run(phase: Phase, limit_s: float, output: Path, environment: Mapping[str, str]) -> Outcome:
     log = output / f"{phase.name}.log"
+    log.unlink(missing_ok=True)
     began = time.monotonic()
     process = start_process(phase.command, environment, log, ROOT)
     try:

@@ -103,6 +103,7 @@ def answer(kind: str, rows: int, size: tuple[int, int]) -> None:
         network(*inputs_of(kind, *size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "size", "most_mib"),
     [("embed", (200_000, 0), 80.0), ("filter", (20_000, 500_000), 90.0), ("gnn", (20_000, 200_000), 150.0)],

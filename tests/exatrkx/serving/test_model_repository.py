@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tritonclient.grpc import model_config_pb2
 
+from exatrkx.commands import write_files
 from exatrkx.contract import ENSEMBLE, MODELS, STEPS, VARIABLE, ModelSpec, TensorSpec
 from exatrkx.errors import ContractError
 from exatrkx.serving.model_config import (
@@ -20,7 +21,6 @@ from exatrkx.serving.model_config import (
     edited_configs,
     read_working_point,
     working_point_of,
-    write_working_point,
 )
 from exatrkx.working_point import TRACK_BUILDING, WorkingPoint
 
@@ -191,7 +191,7 @@ class TestWorkingPoint:
         self, tmp_path_factory: pytest.TempPathFactory, working_point: WorkingPoint
     ) -> None:
         repository = copy_configs(tmp_path_factory.mktemp("repository"))
-        write_working_point(repository, working_point)
+        write_files(edited_configs(repository, working_point))
         assert read_working_point(repository) == working_point
         for model, names in PARAMETERS.items():
             parameters = {name: entry.string_value for name, entry in config(model, repository).parameters.items()}
@@ -202,7 +202,9 @@ class TestWorkingPoint:
 
     def test_only_numbers_change(self, tmp_path: Path) -> None:
         repository = copy_configs(tmp_path)
-        write_working_point(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.75, gnn_cut=0.125))
+        write_files(
+            edited_configs(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.75, gnn_cut=0.125))
+        )
         for model in MODELS:
             before = (REPOSITORY / model / "config.pbtxt").read_text().splitlines()
             after = (repository / model / "config.pbtxt").read_text().splitlines()
@@ -213,7 +215,7 @@ class TestWorkingPoint:
 
     def test_writing_again_changes_nothing(self, tmp_path: Path) -> None:
         repository = copy_configs(tmp_path)
-        write_working_point(repository, read_working_point(REPOSITORY))
+        write_files(edited_configs(repository, read_working_point(REPOSITORY)))
         for model in MODELS:
             name = f"{model}/config.pbtxt"
             assert (repository / name).read_text() == (REPOSITORY / name).read_text()
@@ -224,7 +226,9 @@ class TestWorkingPoint:
         path.write_text(path.read_text().replace('"min_hits"', '"minimum"'))
         before = {file: file.read_text() for file in repository.glob("*/config.pbtxt")}
         with pytest.raises(ContractError, match=r"wcc/config\.pbtxt: no parameter min_hits"):
-            write_working_point(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.7, gnn_cut=0.1))
+            write_files(
+                edited_configs(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.7, gnn_cut=0.1))
+            )
         assert {file: file.read_text() for file in repository.glob("*/config.pbtxt")} == before
 
     def test_a_configuration_is_read_as_protobuf_reads_it(self, tmp_path: Path) -> None:
@@ -241,7 +245,7 @@ class TestWorkingPoint:
         assert edited_configs(repository, WorkingPoint.load()) == {}, "nothing is to be changed"
         before = path.read_text()
         with pytest.raises(ContractError, match=r"applyfilter/config\.pbtxt: cannot be edited"):
-            write_working_point(repository, replace(WorkingPoint.load(), filter_cut=0.5))
+            write_files(edited_configs(repository, replace(WorkingPoint.load(), filter_cut=0.5)))
         assert path.read_text() == before
 
     def test_what_is_no_configuration_is_refused(self, tmp_path: Path) -> None:
@@ -252,7 +256,9 @@ class TestWorkingPoint:
 
     def test_ensemble_and_custom_backend_must_agree(self, tmp_path: Path) -> None:
         repository = copy_configs(tmp_path)
-        write_working_point(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.75, gnn_cut=0.125))
+        write_files(
+            edited_configs(repository, WorkingPoint(radius=7.5, max_neighbors=7, filter_cut=0.75, gnn_cut=0.125))
+        )
         path = repository / "exatrkx_custom" / "config.pbtxt"
         path.write_text(path.read_text().replace("7.5", "7.25"))
         with pytest.raises(ContractError, match=r"exatrkx_custom/config\.pbtxt: radius is 7\.25, and 7\.5 in another"):

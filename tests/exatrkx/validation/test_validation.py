@@ -81,6 +81,7 @@ def test_electrons_and_all_others_are_all(evaluated: tuple[list[Event], Validati
     assert result.kinds["electrons"]["LHC"].denominator == electrons > 0
 
 
+@pytest.mark.slow
 def test_the_committed_networks_find_the_tracks_of_the_bundled_events(pipeline: Pipeline) -> None:
     result = validate(pipeline, read_events(EVENTS))
     stages = result.stages

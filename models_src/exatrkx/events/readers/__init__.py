@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from exatrkx.checks import check_lengths
 from exatrkx.errors import EventFormatError
 from exatrkx.events import parquet
 from exatrkx.events.event import Event
@@ -49,10 +50,12 @@ def read_events(paths: AnyPath | Iterable[AnyPath]) -> Iterator[Event]:
 
     Raises:
         EventFormatError: a path leads to no events, or a file does not keep its format; the text names the file, the
-            column and what is wrong with it.
+            column and what is wrong with it. `UnitsError`: its lengths fit no detector, in cm, say.
     """
     for file in event_files(paths):
-        yield from _read_file(file)
+        for event in _read_file(file):
+            check_lengths(event.r, event.z, f"{file}: event {event.event_id}")
+            yield event
 
 
 def count_events(paths: AnyPath | Iterable[AnyPath]) -> int:

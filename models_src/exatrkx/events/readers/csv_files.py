@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from exatrkx.checks import FEATURE_COLUMNS, check_features_range
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, positions
 
@@ -133,12 +134,6 @@ def read_spacepoints(file: Path) -> Event:
     return Event(event_id=event_number(file), x=x, y=y, z=z)
 
 
-R, PHI, Z = NAMES = ("r / 1000 mm", "φ / π", "z / 1000 mm")
-
-_TURN: Final = 1.0 + 1e-5
-"""|φ / π| of half a turn, and room for the rounding of printed numbers."""
-
-
 def is_number(text: str) -> bool:
     """Whether a cell of the first line is a value and so not the name of a column."""
     try:
@@ -154,32 +149,20 @@ def read_features(file: Path) -> Event:
     The event's number is the one in the file's name, 0 without any. There is no truth in such a file.
 
     Raises:
-        EventFormatError: not three columns, a value that is not a finite number, or one that is no r or no φ.
+        EventFormatError: not three columns, a value that is not a finite number, or one that is no r, φ or z.
     """
     found = first_line(file).count(",") + 1
-    if found != len(NAMES):
+    if found != len(FEATURE_COLUMNS):
         raise EventFormatError(
-            f"{file}: without a header there must be {len(NAMES)} columns ({', '.join(NAMES)}), found {found}"
+            f"{file}: without a header there must be {len(FEATURE_COLUMNS)} columns "
+            f"({', '.join(FEATURE_COLUMNS)}), found {found}"
         )
-    columns = parse_columns(file, list(NAMES), dict.fromkeys(NAMES, FLOAT), skip_rows=0)
-    require_finite(file, columns, NAMES, first_row=1)
-    _require_cylindrical(file, columns)
-    x, y, z = positions(np.stack([columns[name] for name in NAMES], axis=1).astype(np.float32))
+    columns = parse_columns(file, list(FEATURE_COLUMNS), dict.fromkeys(FEATURE_COLUMNS, FLOAT), skip_rows=0)
+    require_finite(file, columns, FEATURE_COLUMNS, first_row=1)
+    features = np.stack([columns[name] for name in FEATURE_COLUMNS], axis=1).astype(np.float32)
+    check_features_range(features, str(file), first_row=1)
+    x, y, z = positions(features)
     return Event(event_id=event_number(file), x=x, y=y, z=z)
-
-
-def _require_cylindrical(file: Path, columns: Columns) -> None:
-    """Refuse x, y, z in mm, the likely mistake: it would be read without complaint, and give no tracks."""
-    for name, wrong, range_ in (
-        (R, columns[R].astype(np.float64) < 0.0, "≥ 0"),
-        (PHI, np.abs(columns[PHI].astype(np.float64)) > _TURN, "within [-1, 1]"),
-    ):
-        rows = np.flatnonzero(wrong)
-        if rows.size:
-            raise EventFormatError(
-                f"{file}: column '{name}' must be {range_}, found {columns[name][rows[0]]} in row {rows[0] + 1}; "
-                "positions in mm need a header that names x, y and z"
-            )
 
 
 def _quoted(names: Iterable[str]) -> str:

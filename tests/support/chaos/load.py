@@ -1,0 +1,133 @@
+"""Clients that ask a service for tracks while it is being broken, and keep account of every single request."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from exatrkx_client import TrackingClient
+from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    Features = npt.NDArray[np.float32]
+    Labels = npt.NDArray[np.int64]
+
+Kind = Literal["good", "bad", "huge", "cancelled"]
+SHARES: Final[dict[Kind, float]] = {"good": 0.85, "bad": 0.06, "huge": 0.02, "cancelled": 0.07}
+MODELS: Final = ("exatrkx_ensemble", "exatrkx_custom")
+
+PATIENCE_S: Final = 120.0
+"""How long a client goes on asking: two restarts of a busy service take less."""
+
+HASTE_S: Final = 0.004
+"""After so long a cancelled request has been given up: before most answers."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request and what must come of it: labels, or None for a refusal."""
+
+    kind: Kind
+    model: str
+    features: Features
+    labels: Labels | None
+
+
+def requests(number: int, good: Sequence[tuple[Features, Labels]], too_large: Features, seed: int) -> list[Request]:
+    """Requests of every kind in a random order, over both pipelines."""
+    random = np.random.default_rng(seed)
+    made = []
+    for kind in random.choice(list(SHARES), size=number, p=list(SHARES.values())):
+        features, labels = good[random.integers(len(good))]
+        expected: Labels | None = labels
+        if kind == "huge":
+            features, expected = too_large, None
+        elif kind == "bad":
+            features, expected = features.copy(), None
+            features[random.integers(len(features)), random.integers(3)] = random.choice([np.nan, np.inf, -np.inf])
+        made.append(Request(kind, str(random.choice(MODELS)), features, expected))
+    return made
+
+
+class Load:
+    """Clients in threads of their own that work requests off; faults are done meanwhile.
+
+    Attributes:
+        outcomes: how often each kind of request ended how.
+        wrong: what must not have happened, in words.
+    """
+
+    def __init__(self, url: str, work: Sequence[Request], clients: int) -> None:
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.wrong: list[str] = []
+        self._url = url
+        self._work = iter(work)
+        self._total = len(work)
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+
+    @property
+    def done(self) -> int:
+        return self.outcomes.total()
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def wait_for(self, share: float) -> None:
+        """Wait until this share of all requests has ended."""
+        with self._changed:
+            arrived = self._changed.wait_for(lambda: self.done >= share * self._total, timeout=600.0)
+        assert arrived, f"{self.done} of {self._total} requests after ten minutes; {self.outcomes}"
+
+    def finish(self) -> None:
+        """Wait for all of them."""
+        self.wait_for(1.0)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        clients = {(model, haste): self._client(model, haste) for model in MODELS for haste in (False, True)}
+        while (request := self._next()) is not None:
+            client = clients[request.model, request.kind == "cancelled"]
+            outcome, problem = _outcome(client, request)
+            with self._changed:
+                self.outcomes[request.kind, outcome] += 1
+                if problem:
+                    self.wrong.append(f"{request.model}, {request.kind}: {problem}")
+                self._changed.notify_all()
+        for client in clients.values():
+            client.close()
+
+    def _client(self, model: str, haste: bool) -> TrackingClient:
+        more: dict[str, Any] = {"timeout_s": HASTE_S, "retry_for_s": 0.0} if haste else {"retry_for_s": PATIENCE_S}
+        return TrackingClient(self._url, model, **more)
+
+    def _next(self) -> Request | None:
+        with self._changed:
+            return next(self._work, None)
+
+
+def _outcome(client: TrackingClient, request: Request) -> tuple[str, str]:
+    """What came of a request, in a word; and what is wrong with that, or nothing."""
+    try:
+        labels = client.find_tracks(request.features)
+    except RequestRejectedError as error:
+        return "refused", "" if request.labels is None else f"a good event was refused: {error}"
+    except DeadlineError as error:
+        return "given up", "" if request.kind == "cancelled" else f"{error}"
+    except ClientError as error:
+        return "failed", "" if request.kind == "cancelled" else f"{type(error).__name__}: {error}"
+    if request.labels is None:
+        return "answered", f"{len(labels)} labels for an event that must be refused"
+    if not np.array_equal(labels, request.labels):
+        return "wrong", f"{np.count_nonzero(labels != request.labels)} of {len(labels)} labels are wrong"
+    return "right", ""
