@@ -6,14 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
-from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
-from exatrkx_client import Retry, TrackingClient
-from exatrkx_client.address import Address, Protocol
-from exatrkx_client.credentials import Credentials, add_credentials_arguments
+from exatrkx_client.arguments import add_client_arguments, check_client_arguments, client_of
 
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
@@ -43,11 +40,7 @@ def run(options: argparse.Namespace) -> None:
 
         plot_settings()  # that plots cannot be drawn is told before the events are made
         options.output.mkdir(parents=True, exist_ok=True)
-    retry = Retry(attempts=options.attempts)
-    credentials = Credentials.from_environment(options)
-    with TrackingClient(
-        options.url, options.model, options.protocol, options.timeout, retry, credentials=credentials
-    ) as client:
+    with client_of(options) as client:
         if options.fallback is None and not options.skip_failed:
             client.wait_until_ready(READY_S)
             client.check_contract()
@@ -80,31 +73,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add_version(parser)
     add = parser.add_argument
     add("--threads", type=at_least(int, 1), default=1, metavar="T", help="of ACTS; as many events are in flight")
-    add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://…")
-    add("--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name}, {CUSTOM.name}, or one with the same tensors")
-    add("--protocol", choices=get_args(Protocol), help="by the URL; without a scheme HTTP on port 8000, else gRPC")
-    add("--timeout", type=_positive, default=60.0, metavar="S", help="seconds for one event")
-    add("--attempts", type=at_least(int, 1), default=Retry().attempts, metavar="A", help="for a server that is away")
+    add_client_arguments(parser)
+    add("--attempts", type=at_least(int, 1), metavar="A", help="most attempts for a server that is away")
     add("--fallback", choices=("direct",), help="what finds the tracks of an event that the server does not")
     add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
     add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
-    add_credentials_arguments(parser)
     options = parse_with_settings(parser, arguments)
-    try:
-        Address.parse(options.url, options.protocol)
-    except ValueError as error:
-        parser.error(f"--url: {error}")
+    check_client_arguments(parser, options)
     return options
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, found {text}")
-    return value
-
-
-_positive.__name__ = "number"  # what argparse calls a text that is none
 
 
 if __name__ == "__main__":

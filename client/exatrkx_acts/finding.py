@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any, Literal
 
 import acts
@@ -18,38 +17,12 @@ from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.events.event import Event, IntArray, features
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx_acts.proto_tracks import proto_tracks
-from exatrkx_client import RequestRejectedError, ServerUnavailableError, TrackingClient
-from exatrkx_client.client import FeatureArray
+from exatrkx_client import RequestRejectedError, TrackingClient
+from exatrkx_client.answer import FeatureArray
+from exatrkx_client.fallback import DirectPipeline
 
 Fallback = Callable[[FeatureArray], IntArray]
 """From features [N,3] to labels [N], as a server would; called from several threads where the sequencer has several."""
-
-
-class DirectPipeline:
-    """The pipeline with this project's own networks, in this process and on its CPU; one event at a time.
-
-    torch and the networks are loaded for the first event that needs them. For other networks give a function of your
-    own: `lambda hits: pipeline(hits).labels` with a `exatrkx.pipeline.Pipeline`.
-
-    Raises:
-        ExatrkxError: torch is not installed.
-    """
-
-    def __init__(self) -> None:
-        if find_spec("torch") is None:  # found out now, not in the middle of a run
-            raise ExatrkxError("the direct pipeline needs torch: pip install 'exatrkx[torch]'")
-        self._pipeline: Any = None
-        # Two events at once would need the memory of two, and wait for each other's cores.
-        self._one_at_a_time = threading.Lock()
-
-    def __call__(self, features: FeatureArray) -> IntArray:
-        with self._one_at_a_time:
-            if self._pipeline is None:
-                from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - imports torch
-
-                self._pipeline = Pipeline.from_weights()
-            labels: IntArray = self._pipeline(features).labels
-            return labels
 
 
 @dataclass(slots=True)
@@ -68,7 +41,7 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
     The algorithm waits for the answer without holding Python's lock. So a sequencer of n threads has n events on
     their way at once, and more threads than cores make sense where the server is another machine.
 
-    A request to a server that is away is sent again as often as the client's `Retry` says. After that, or when the
+    A request to a server that is away is sent again as long as the client's `Retry` says. After that, or when the
     server fails otherwise, one of these happens, in this order:
 
     - With a `fallback`, that finds the event's tracks; the log has one warning for the event.
@@ -84,7 +57,8 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         client: connection to the server; the caller closes it.
         inputSpacePoints: name of the `SpacePointContainer`.
         outputProtoTracks: name of the `ProtoTrackContainer`: indices of measurements, see `exatrkx_acts.proto_tracks`.
-        fallback: "direct" for `DirectPipeline`, or a function from features [N,3] to labels [N].
+        fallback: "direct" for the pipeline in this process, `exatrkx_client.fallback.DirectPipeline`, or a function
+            from features [N,3] to labels [N].
         skipFailed: leave events that fail out, instead of ending the run.
         stripPairs: spacepoints may be made of two measurements, one from each side of a strip module, and both go
             into the proto-track. Without it the first one does, which saves some time where there is only one.
@@ -112,7 +86,7 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         self.tally = Tally()
         self._counting = threading.Lock()
         self._client = client
-        self._fallback = DirectPipeline() if isinstance(fallback, str) else fallback
+        self._fallback = _direct() if isinstance(fallback, str) else fallback
         self._skip_failed = skipFailed
         self._strip_pairs = stripPairs
         self._spacepoints = ex.ReadDataHandle(self, acts.SpacePointContainer, "SpacePoints")
@@ -180,14 +154,23 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
 
     def _named(self, event: Event, error: ExatrkxError) -> ExatrkxError:
         """The same error, with what it happened to."""
-        attempts = self._client.retry.attempts
-        tried = f" (after {attempts} attempts)" if isinstance(error, ServerUnavailableError) and attempts > 1 else ""
-        return type(error)(f"event {event.event_id}: no tracks from model '{self._client.model}': {error}{tried}")
+        return type(error)(f"event {event.event_id}: no tracks from model '{self._client.model}': {error}")
 
     def _count(self, **more: int) -> None:
         with self._counting:
             for name, number in more.items():
                 setattr(self.tally, name, getattr(self.tally, name) + number)
+
+
+def _direct() -> Fallback:
+    """The labels alone of `DirectPipeline`."""
+    pipeline = DirectPipeline()
+
+    def labels(features: FeatureArray) -> IntArray:
+        found: IntArray = pipeline(features).labels
+        return found
+
+    return labels
 
 
 def measurements(spacepoints: Any, *, strip_pairs: bool = False) -> list[tuple[int, ...]]:

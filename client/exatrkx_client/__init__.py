@@ -5,7 +5,8 @@ with TrackingClient("127.0.0.1:8001") as client:
     labels = client.find_tracks(event)
 """
 
-from exatrkx_client.client import TrackingClient, TrackResult
+from exatrkx_client.answer import TrackResult
+from exatrkx_client.client import TrackingClient
 from exatrkx_client.credentials import Credentials, CredentialsError
 from exatrkx_client.errors import (
     AccessError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Self, cast, get_args
 from urllib.parse import urlsplit
@@ -36,8 +37,11 @@ class Address:
             parts = urlsplit(url if "://" in url else f"//{url}")
             host, port = parts.hostname, parts.port
         except ValueError as error:
-            raise ValueError(f"not a server's address: {url!r}: {error}") from error
-        if not host or parts.path.strip("/") or parts.query or parts.username:
+            brackets = (
+                "; an IPv6 address needs brackets, as in [::1]:8001" if url.rpartition("/")[2].count(":") > 1 else ""
+            )
+            raise ValueError(f"not a server's address: {url!r}: {error}{brackets}") from error
+        if not host or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
             raise ValueError(
                 f"not a server's address: {url!r}; expected host:port, grpc://host:port or http://host:port"
             )
@@ -48,6 +52,17 @@ class Address:
         if protocol is not None and protocol != spoken:
             raise ValueError(f"{url!r} is an address for {spoken}, and the protocol asked for is {protocol}")
         return cls(spoken, host, port if port is not None else _DEFAULT_PORTS[scheme], scheme.endswith("s"))
+
+    @classmethod
+    def parse_all(cls, urls: Sequence[str], protocol: Protocol | None = None) -> tuple[Self, ...]:
+        """Read the addresses of several servers, each once.
+
+        Raises:
+            ValueError: one is no such address; or there are none.
+        """
+        if not urls:
+            raise ValueError("expected at least one server's address, found none")
+        return tuple(dict.fromkeys(cls.parse(url, protocol) for url in urls))
 
     @property
     def target(self) -> str:

@@ -1,87 +1,87 @@
-"""Tracking client: one server, one model, events in and track labels out."""
+"""Tracking client: one model of one server or of several, events in and track labels out."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Self, TypeVar, overload
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Final, Literal, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from exatrkx.checks import check_features_range, check_tensor
 from exatrkx.contract import ENSEMBLE
-from exatrkx.errors import ContractError
+from exatrkx.errors import ExatrkxError
 from exatrkx.events.event import Event, features
 from exatrkx_client.address import Address, Protocol
+from exatrkx_client.answer import EDGES, LABELS, FeatureArray, TrackResult, track_result
 from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.credentials import Credentials
-from exatrkx_client.errors import RequestRejectedError, ServerError, ServerUnavailableError
-from exatrkx_client.retry import RetriedRequest, Retry
-from exatrkx_client.transport import InferenceRequest
-from exatrkx_client.triton_api import connect, model_spec
+from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerUnavailableError
+from exatrkx_client.fallback import Fallback, FallbackName, Pipeline
+from exatrkx_client.request import TrackRequest
+from exatrkx_client.retry import Retry
+from exatrkx_client.servers import Server, Servers
+from exatrkx_client.transport import InferenceRequest, Pending
+from exatrkx_client.triton_api import model_spec
 
-FeatureArray = npt.NDArray[np.float32]
 Source = TypeVar("Source", Event, FeatureArray)
 
 _FEATURES: Final = ENSEMBLE.input("FEATURES")
-_LABELS: Final = ENSEMBLE.output("LABELS")
-_EDGES: Final = (ENSEMBLE.output("EDGE_INDEX"), ENSEMBLE.output("EDGE_SCORES"))
 
 _POLL_S: Final = 0.1
 """Between two questions whether a server is ready."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackResult:
-    """What a server found in an event of N spacepoints.
-
-    Attributes:
-        labels: [N] −1, or the number of the spacepoint's track candidate.
-        seconds: from the start of sending the request to its decoded answer; of the last attempt, if there were more.
-        edge_index: [2,E] edges that the filter kept; None unless they were asked for.
-        edge_scores: [E] the GNN's logits of those edges; None unless they were asked for.
-    """
-
-    labels: npt.NDArray[np.int64]
-    seconds: float
-    edge_index: npt.NDArray[np.int64] | None = None
-    edge_scores: npt.NDArray[np.float32] | None = None
-
-
 class TrackingClient:
     """A connection to one served pipeline. May be used from several threads; a context manager.
 
+    A process that was forked makes connections of its own, over either protocol.
+
     Args:
-        url: `host:port`, or a URL with the scheme grpc, grpcs, http or https.
+        url: `host:port`, or a URL with the scheme grpc, grpcs, http or https; or several, of servers of the same
+            networks, the preferred one first: the next is asked where one fails, and that one again after a while.
         model: `exatrkx_ensemble`, `exatrkx_custom`, or any model with the same tensors.
         protocol: "grpc" or "http"; else what the URL's scheme says, then HTTP for port 8000 and gRPC for the others.
-        timeout_s: how long one request may take. Over HTTP, how long the server may stay silent.
-        retry: how often a request is sent when the server is unavailable.
-        credentials: for a server with TLS or a token; else those of the environment, `Credentials.from_environment`.
+        timeout_s: how long one attempt may take. Over HTTP, how long the server may stay silent.
+        retry: how long, and how often, a request is sent again when no server is available.
+        fallback: what finds the tracks when no server does: "direct" for the pipeline in this process, with this
+            package's networks, or an `exatrkx.pipeline.Pipeline` with those that are served. After the first event that
+            falls back, servers are asked again as soon as they say that they are ready.
+        credentials: for servers with TLS or a token; else those of the environment, `Credentials.from_environment`.
 
     Raises:
-        ValueError: `url` is no address, or contradicts `protocol`; CredentialsError: a file of a certificate, key or
-            token does not fit. Nothing is sent yet.
+        ValueError: `url` is no address, or contradicts `protocol`; or there is none. Nothing is sent yet.
+        ClientError: the environment names a proxy that is none, or there is no file descriptor left.
+        ExatrkxError: `fallback` is "direct", and torch is not installed.
+        CredentialsError: a file of a certificate, key or token does not fit.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         model: str = ENSEMBLE.name,
         protocol: Protocol | None = None,
         timeout_s: float = 60.0,
         retry: Retry | None = None,
         *,
+        fallback: FallbackName | Pipeline | None = None,
         credentials: Credentials | None = None,
     ) -> None:
-        self.address = Address.parse(url, protocol)
+        self.addresses = Address.parse_all([url] if isinstance(url, str) else url, protocol)
         self.model = model
         self.timeout_s = timeout_s
         self.retry = retry or Retry()
-        self._transport = connect(self.address, credentials)
+        self._fallback = Fallback(fallback) if fallback is not None else None
+        self._servers = Servers(self.addresses, Credentials.from_environment() if credentials is None else credentials)
+
+    @property
+    def address(self) -> Address:
+        """The server that is preferred."""
+        return self.addresses[0]
 
     def __enter__(self) -> Self:
         return self
@@ -90,43 +90,55 @@ class TrackingClient:
         self.close()
 
     def close(self) -> None:
-        """Give up requests on their way, and the connection."""
-        self._transport.close()
+        """Give up requests on their way, and the connections; nothing happens the second time."""
+        self._servers.close()
 
     def is_ready(self) -> bool:
-        """Whether the server answers, and server and model take requests."""
-        try:
-            return self._transport.is_ready(self.model, self.timeout_s)
-        except (ServerUnavailableError, TimeoutError):
-            return False
+        """Whether a server answers, and server and model take requests, as Triton says.
+
+        Triton says so also where a stage's process has died since: `/ready` of `exatrkx serve` knows better.
+        """
+        return any(not self._what_ails(server, self.timeout_s) for server in self._servers)
 
     def wait_until_ready(self, timeout_s: float = 30.0) -> None:
-        """Wait until server and model take requests.
+        """Wait until a server and its model take requests; no longer than that where there is a fallback.
 
         Raises:
-            ServerUnavailableError: they did not in time; the text says how far it got.
+            ServerUnavailableError: they did not in time, and there is no fallback; the text says how far each got.
         """
         deadline = time.monotonic() + timeout_s
         while True:
             left = max(deadline - time.monotonic(), _POLL_S)
-            try:
-                if self._transport.is_ready(self.model, left):
+            reasons = []
+            for server in self._servers:
+                reason = self._what_ails(server, left)
+                if not reason:
                     return
-                reason = f"{self.address}: the server answers, but model '{self.model}' is not ready"
-            except (ServerUnavailableError, TimeoutError) as error:
-                reason = str(error)
+                reasons.append(reason)
             if time.monotonic() + _POLL_S > deadline:
-                raise ServerUnavailableError(f"not ready within {timeout_s:g} s: {reason}")
+                self._go_without(ServerUnavailableError(f"not ready within {timeout_s:g} s: {'; '.join(reasons)}"))
+                return
             time.sleep(_POLL_S)
 
     def check_contract(self) -> None:
-        """Compare the served model's tensors with `exatrkx.contract`.
+        """Compare the served model's tensors with `exatrkx.contract`, on every server that answers.
 
         Raises:
             ServedModelError: there is no such model, or one with other tensors; the text lists the differences.
-            ClientError: the server does not answer.
+            ClientError: no server answers, and there is no fallback.
         """
-        require_pipeline(model_spec(self._transport.ask("model", self.model, self.timeout_s)), str(self.address))
+        silent: list[ClientError] = []
+        for server in self._servers:
+            try:
+                metadata = server.transport.ask("model", self.model, self.timeout_s)
+            except ClientError as error:
+                if not error.fails_over:
+                    raise
+                silent.append(error)
+            else:
+                require_pipeline(model_spec(metadata), str(server.address))
+        if len(silent) == len(self.addresses):
+            self._go_without(silent[0])
 
     @overload
     def find_tracks(self, source: Event | FeatureArray) -> npt.NDArray[np.int64]: ...
@@ -148,11 +160,13 @@ class TrackingClient:
             ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say.
             ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
-            ServerUnavailableError: it could not be reached, in as many attempts as `retry` allows.
-            DeadlineError: it did not answer within `timeout_s`.
-            ServerError: it failed.
+            ServerUnavailableError: no server could be reached, for as long as `retry` says.
+            DeadlineError: none answered within `timeout_s`, neither.
+            AccessError: a server, or a proxy on the way, does not let this client in.
+            ServerError: it failed, and so did the others.
+            With a fallback, none of these but the first three and AccessError.
         """
-        result = _answer(source, self._send(source, with_edges))
+        result = self._send(source, with_edges).result()
         return result if with_edges else result.labels
 
     def find_tracks_many(
@@ -169,55 +183,94 @@ class TrackingClient:
             ValueError: `in_flight` is below 1.
             Otherwise as `find_tracks`, for the event that is at fault; what is on its way then is given up.
         """
+        outcomes = self.outcomes(sources, in_flight, with_edges=with_edges)
+
+        def results() -> Iterator[tuple[Source, TrackResult]]:
+            with closing(outcomes):
+                for source, outcome in outcomes:
+                    if isinstance(outcome, ExatrkxError):
+                        raise outcome
+                    yield source, outcome
+
+        return results()
+
+    def outcomes(
+        self, sources: Iterable[Source], in_flight: int = 4, *, with_edges: bool = False
+    ) -> Generator[tuple[Source, TrackResult | ExatrkxError], None, None]:
+        """Find the tracks of many events as `find_tracks_many` does, and go on after one that fails.
+
+        Returns:
+            Each event with its result, or with the error that `find_tracks` raises for it.
+
+        Raises:
+            ValueError: `in_flight` is below 1.
+        """
         if in_flight < 1:
             raise ValueError(f"in_flight must be at least 1, found {in_flight}")
         return self._in_order(sources, in_flight, with_edges)
 
     def _in_order(
         self, sources: Iterable[Source], in_flight: int, with_edges: bool
-    ) -> Iterator[tuple[Source, TrackResult]]:
-        on_their_way: deque[tuple[Source, RetriedRequest]] = deque()
+    ) -> Generator[tuple[Source, TrackResult | ExatrkxError], None, None]:
+        on_their_way: deque[tuple[Source, TrackRequest | ExatrkxError]] = deque()
         try:
             for source in sources:
                 if len(on_their_way) == in_flight:
                     yield _first(on_their_way)
-                on_their_way.append((source, self._send(source, with_edges)))
+                try:
+                    on_their_way.append((source, self._send(source, with_edges)))
+                except ExatrkxError as error:
+                    on_their_way.append((source, error))
             while on_their_way:
                 yield _first(on_their_way)
         finally:
             for _, request in on_their_way:
-                request.cancel()
+                if isinstance(request, TrackRequest):
+                    request.cancel()
 
-    def _send(self, source: Event | FeatureArray, with_edges: bool) -> RetriedRequest:
+    def _send(self, source: Event | FeatureArray, with_edges: bool) -> TrackRequest:
         array = features(source) if isinstance(source, Event) else source
         check_tensor(array, _FEATURES)
         if not isinstance(source, Event):
             check_features_range(array, _FEATURES.name)
-        wanted = (_LABELS, *_EDGES) if with_edges else (_LABELS,)
+        wanted = (LABELS, *EDGES) if with_edges else (LABELS,)
         names = tuple(tensor.name for tensor in wanted)
         request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)
-        return RetriedRequest(self._transport, request, self.retry)
+        fallback = partial(self._fallback.find_tracks, array, with_edges=with_edges) if self._fallback else None
+        return TrackRequest(self._servers, request, self.retry, partial(_read, source), fallback)
+
+    def _what_ails(self, server: Server, timeout_s: float) -> str:
+        """Why server and model take no requests; empty where they do."""
+        try:
+            if server.transport.is_ready(self.model, timeout_s):
+                return ""
+        except (ServerUnavailableError, DeadlineError) as error:
+            return str(error)
+        return f"{server.address}: the server answers, but model '{self.model}' is not ready"
+
+    def _go_without(self, error: ClientError) -> None:
+        """Leave events to the fallback until a server is ready; without one, the error is raised."""
+        if self._fallback is None:
+            raise error
+        self._servers.give_up(error)
 
 
-def _first(on_their_way: deque[tuple[Source, RetriedRequest]]) -> tuple[Source, TrackResult]:
+def _first(
+    on_their_way: deque[tuple[Source, TrackRequest | ExatrkxError]],
+) -> tuple[Source, TrackResult | ExatrkxError]:
     """Wait for the oldest request, and take it out."""
     source, request = on_their_way.popleft()
-    return source, _answer(source, request)
-
-
-def _answer(source: Event | FeatureArray, request: RetriedRequest) -> TrackResult:
-    """Wait for the answer to a request, and make sure that it is one."""
     try:
-        reply = request.result()
+        return source, request.result() if isinstance(request, TrackRequest) else request
+    except ExatrkxError as error:
+        return source, error
+
+
+def _read(source: Event | FeatureArray, pending: Pending, url: str) -> TrackResult:
+    """Wait for an attempt's answer, and make sure that it is one."""
+    try:
+        reply = pending.result()
     except RequestRejectedError as error:
         event = f"event {source.event_id}: " if isinstance(source, Event) else ""
-        raise RequestRejectedError(f"{event}{error}") from error
-    labels: Any = reply.tensors.get(_LABELS.name)
-    try:
-        check_tensor(labels, _LABELS)
-    except ContractError as error:
-        raise ServerError(f"the server's answer: {error}") from error
-    if len(labels) != len(source):
-        raise ServerError(f"the server's answer: {len(labels)} labels for {len(source)} spacepoints")
-    edge_index, edge_scores = (reply.tensors.get(tensor.name) for tensor in _EDGES)
-    return TrackResult(labels, reply.seconds, edge_index, edge_scores)
+        raise error.told_as(f"{event}{error}") from error
+    return track_result(reply.tensors, reply.seconds, len(source), url)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from exatrkx.errors import ExatrkxError, ExitCode
+from exatrkx_client.address import Address
 
 AUTHORIZATION: Final = "authorization"
 """The header of a token, as RFC 6750 has it."""
@@ -81,17 +82,17 @@ class Credentials:
         """Those of an HTTP request; gRPC's metadata are the same."""
         return ({AUTHORIZATION: bearer(self.token)} if self.token else {}) | dict(self.headers)
 
-    def require_encryption(self, address: object, *, secure: bool) -> None:
-        """Refuse an address without TLS where certificates are given: what was meant to be encrypted would not be."""
-        if not secure and (self.ca or self.certificate or self.key):
-            raise CredentialsError(f"{address}: certificates are given for a connection without TLS; grpcs://… has it")
-
-    def context(self) -> ssl.SSLContext:
-        """The same for the standard library's TLS, which says what is wrong with the files.
+    def context(self, address: Address) -> ssl.SSLContext | None:
+        """The files for the TLS of an address; None where it has none.
 
         Raises:
-            CredentialsError: a file is missing, is none of PEM, or certificate and key do not belong together.
+            CredentialsError: a file is missing, is none of PEM, or certificate and key do not belong together; or what
+                was meant to be encrypted would not be.
         """
+        if not address.secure:
+            if self.ca or self.certificate or self.key:
+                raise CredentialsError(f"{address}: certificates for a connection without TLS; grpcs://… has it")
+            return None
         if bool(self.certificate) != bool(self.key):
             raise CredentialsError("a client's certificate and its key belong together: name both")
         try:

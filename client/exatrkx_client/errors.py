@@ -6,12 +6,9 @@ is raised for an event whose features do not fit, before anything is sent.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import ClassVar, Self
 
 from exatrkx.errors import ContractError, ExatrkxError, ExitCode
-
-ACCESS_DENIED: Final = "access denied: it asks for another token, or does not do this for its clients"
-"""No more is said of a wrong token, nor whether it was one."""
 
 
 class ClientError(ExatrkxError):
@@ -21,26 +18,41 @@ class ClientError(ExatrkxError):
         status: what the protocol calls it, such as "400" (HTTP) or "StatusCode.INVALID_ARGUMENT" (gRPC); empty where
             no answer came.
         reason: what the server said, in its words alone.
+        retryable: the same request may succeed at the same server later, so `Retry` sends it again.
+        fails_over: the server is at fault, not the request or the configuration, so another server, or the pipeline in
+            this process, may do it.
     """
 
     exit_code = ExitCode.SERVER
+    retryable: ClassVar[bool] = False
+    fails_over: ClassVar[bool] = False
 
     def __init__(self, text: str, *, status: str = "", reason: str = "") -> None:
         super().__init__(text)
         self.status = status
         self.reason = reason
 
+    def told_as(self, text: str) -> Self:
+        """The same error in other words."""
+        return type(self)(text, status=self.status, reason=self.reason)
+
 
 class ServerUnavailableError(ClientError, ConnectionError):
     """The server cannot be reached, is not ready or is going down. The same request may succeed later."""
 
-
-class AccessError(ClientError):
-    """A token, a certificate or an interface that is closed keeps client and server apart; patience does not help."""
+    retryable = True
+    fails_over = True
 
 
 class DeadlineError(ClientError, TimeoutError):
-    """No answer in the time that was given."""
+    """No answer in the time that was given. To find tracks twice does no harm, so the request may be sent again."""
+
+    retryable = True
+    fails_over = True
+
+
+class AccessError(ClientError):
+    """A token, a certificate, a closed interface or a proxy keeps client and server apart; patience does not help."""
 
 
 class RequestRejectedError(ClientError, ValueError):
@@ -55,3 +67,15 @@ class ServedModelError(ClientError, ContractError):
 
 class ServerError(ClientError):
     """The server failed at a request that it did not find at fault."""
+
+    fails_over = True
+
+
+def untrusted(address: str, reason: str) -> AccessError:
+    """What is wrong when a server does not prove that it is the one that was meant."""
+    return AccessError(f"{address}: its certificate is not accepted: {reason}", reason=reason)
+
+
+def too_few_descriptors(address: str) -> ClientError:
+    """What is wrong when this process can open no connection for want of file descriptors."""
+    return ClientError(f"{address}: this process has no file descriptors left for a connection; see ulimit -n")

@@ -17,14 +17,12 @@ from typing import get_args
 from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
-from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
-from exatrkx_client.address import Address, Protocol
+from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
 from exatrkx_client.client import TrackingClient
-from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_client.report import Report
 
 
@@ -32,10 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
     command = parser()
     options = command.parse_args(arguments)
-    try:
-        Address.parse(options.url, options.protocol)
-    except ValueError as error:
-        command.error(f"--url: {error}")
+    check_client_arguments(command, options)
     return run_command("find_tracks.py", lambda: find_tracks(options))
 
 
@@ -53,16 +48,17 @@ def find_tracks(options: argparse.Namespace) -> None:
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events")
-    credentials = Credentials.from_environment(options)
-    with TrackingClient(
-        options.url, options.model, options.protocol, options.timeout, credentials=credentials
-    ) as client:
+    with client_of(options) as client:
         client.wait_until_ready(options.wait)
         client.check_contract()
         run(
             client,
             chain([first], events),
-            Report(with_truth=first.truth is not None, in_flight=options.in_flight),
+            Report(
+                with_truth=first.truth is not None,
+                in_flight=options.in_flight,
+                several=len(client.addresses) > 1 or options.fall_back is not None,
+            ),
             output=options.output,
             per=options.per,
             in_flight=options.in_flight,
@@ -111,29 +107,20 @@ def parser() -> argparse.ArgumentParser:
     add_version(command)
     add = command.add_argument
     add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
-    add("--url", default="127.0.0.1:8001", help="host:port, grpc://… or http://… (default: %(default)s)")
-    add(
-        "--model", default=ENSEMBLE.name, help=f"{ENSEMBLE.name} (default), {CUSTOM.name}, or one with the same tensors"
-    )
-    add(
-        "--protocol",
-        choices=get_args(Protocol),
-        help="default: by the URL; without a scheme HTTP on port 8000, else gRPC",
-    )
+    add_client_arguments(command)
+    add_fallback_argument(command)
     add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
     )
     add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
     add("--limit", type=at_least(int, 1), help="stop after this many events")
-    add("--timeout", type=at_least(float, 0.001), default=60.0, help="seconds for one event (default: %(default)g)")
     add(
         "--wait",
         type=at_least(float, 0),
         default=10.0,
         help="seconds for the server to be ready (default: %(default)g)",
     )
-    add_credentials_arguments(command)
     return command
 
 

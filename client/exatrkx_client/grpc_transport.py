@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from concurrent.futures import Future
@@ -14,18 +15,22 @@ from tritonclient.utils import InferenceServerException, np_to_triton_dtype, tri
 from exatrkx_client.address import Address
 from exatrkx_client.credentials import TRITON_PREFIX, Credentials
 from exatrkx_client.errors import (
-    ACCESS_DENIED,
     AccessError,
     ClientError,
     DeadlineError,
     RequestRejectedError,
     ServerError,
     ServerUnavailableError,
+    too_few_descriptors,
+    untrusted,
 )
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.proxy import proxy_of
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
 
 _NO_LIMIT: Final = -1
-_PREFIXES: Final = ("", TRITON_PREFIX)
+
+_DESCRIPTORS: Final = 8
+"""File descriptors that a channel takes, and some more."""
 
 _CHANNEL: Final = [
     # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
@@ -39,6 +44,13 @@ _CHANNEL: Final = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 
+_UNREACHED: Final = "failed to connect to all addresses; last error: "
+_UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED: ([^:]*)|Hostname Verification Check failed")
+_CLOSED: Final = "Socket closed"
+_CLOSED_HINT: Final = " (so does a server that wants TLS, grpcs://…, or a certificate of this client's)"
+_RESTRICTED: Final = "This protocol is restricted"
+"""What Triton says of an endpoint that wants a header, with a status that says "try later"."""
+
 _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
     "server": ("get_server_metadata", ""),
     "models": ("get_model_repository_index", "models"),
@@ -48,16 +60,14 @@ _QUESTIONS: Final[dict[Question, tuple[str, str]]] = {
 }
 """The method of tritonclient's that asks, and the part of its answer that HTTP gives, too."""
 
-_DENIED: Final = ("StatusCode.UNAUTHENTICATED", "StatusCode.PERMISSION_DENIED")
-_UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED: ([^:]*)|Hostname Verification Check failed")
-_CLOSED: Final = "Socket closed"
-_CLOSED_HINT: Final = " (so does a server that wants TLS, grpcs://…, or a certificate of this client's)"
 _ERRORS: Final[dict[str, type[ClientError]]] = {
     "StatusCode.UNAVAILABLE": ServerUnavailableError,
     "StatusCode.CANCELLED": ServerUnavailableError,
     "StatusCode.DEADLINE_EXCEEDED": DeadlineError,
     "StatusCode.INVALID_ARGUMENT": RequestRejectedError,
     "StatusCode.OUT_OF_RANGE": RequestRejectedError,
+    "StatusCode.PERMISSION_DENIED": AccessError,
+    "StatusCode.UNAUTHENTICATED": AccessError,
     "StatusCode.RESOURCE_EXHAUSTED": RequestRejectedError,
 }
 
@@ -66,20 +76,22 @@ class GrpcTransport:
     """A gRPC channel to one server; it connects by itself, again when the server comes back."""
 
     def __init__(self, address: Address, credentials: Credentials) -> None:
+        _require_descriptors(address)
         self._address = address
-        if address.secure:
-            credentials.context()  # which says what is wrong with a file; gRPC does not
+        self._proxy = proxy_of(address)
+        proxy = ("grpc.http_proxy", self._proxy.url) if self._proxy else ("grpc.enable_http_proxy", 0)
+        credentials.context(address)  # which says what is wrong with a file; gRPC does not
         self._client = triton.InferenceServerClient(
             address.target,
             ssl=address.secure,
             root_certificates=credentials.ca,
             private_key=credentials.key,
             certificate_chain=credentials.certificate,
-            channel_args=_CHANNEL,
+            channel_args=[*_CHANNEL, proxy],
         )
         # A proxy reads the one, Triton the other.
         headers = credentials.all_headers.items()
-        self._headers = {f"{prefix}{name}": value for name, value in headers for prefix in _PREFIXES}
+        self._headers = {f"{prefix}{name}": value for name, value in headers for prefix in ("", TRITON_PREFIX)}
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server and the model take requests."""
@@ -152,12 +164,24 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
-        if status in _DENIED or "protocol is restricted" in reason:
-            return AccessError(f"{self._address}: {ACCESS_DENIED}", status=status, reason=reason)
-        if untrusted := _UNTRUSTED.search(reason):
-            why = untrusted[1] or f"it is not {self._address.host}'s"
-            return AccessError(f"{self._address}: its certificate is not accepted: {why}", status=status, reason=reason)
-        if _CLOSED in reason:
-            reason += _CLOSED_HINT
-        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status, ServerError)
-        return kind(f"{self._address}: {reason}", status=status, reason=reason)
+        if found := _UNTRUSTED.search(reason):
+            return untrusted(str(self._address), found[1] or f"it is not {self._address.host}'s")
+        if self._proxy and _UNREACHED in reason:
+            return self._proxy.refusal(self._address, reason.removeprefix(_UNREACHED))
+        kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
+        if _RESTRICTED in reason:
+            kind = AccessError
+        hint = "; access denied" if kind is AccessError else _CLOSED_HINT if _CLOSED in reason else ""
+        return kind(f"{self._address}: {reason}{hint}", status=status, reason=reason)
+
+
+def _require_descriptors(address: Address) -> None:
+    """Refuse a channel for which gRPC lacks file descriptors: it would end the process."""
+    held: list[int] = []
+    try:
+        held += (os.open(os.devnull, os.O_RDONLY) for _ in range(_DESCRIPTORS))
+    except OSError as error:
+        raise too_few_descriptors(str(address)) from error
+    finally:
+        for descriptor in held:
+            os.close(descriptor)

@@ -1,19 +1,14 @@
-"""Triton's questions and inference (KServe v2 with binary tensors) over HTTP, on connections that are kept open.
+"""Triton's questions and inference (KServe v2 with binary tensors) over HTTP.
 
-Tensors are encoded by tritonclient, which questions do not need; the connections are the standard library's, because
-tritonclient's own belong to one thread, and its asynchronous requests start with a wait of 10 ms.
+Tensors are encoded by tritonclient, which questions do not need.
 """
 
 from __future__ import annotations
 
 import json
-import socket
-import ssl
-import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPResponse
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -22,7 +17,6 @@ import numpy as np
 from exatrkx_client.address import Address
 from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import (
-    ACCESS_DENIED,
     AccessError,
     ClientError,
     DeadlineError,
@@ -30,7 +24,8 @@ from exatrkx_client.errors import (
     ServerError,
     ServerUnavailableError,
 )
-from exatrkx_client.transport import InferenceRequest, Question, Reply, missing_model
+from exatrkx_client.http_pool import HttpPool, HttpRequest
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
     "server": ("GET", "/v2", "name"),
@@ -44,9 +39,11 @@ _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
 _HEADER_LENGTH: Final = "Inference-Header-Content-Length"
 _OK: Final = 200
 _NOT_FOUND: Final = 404
-_DENIED: Final = (401, 403)
 _ERRORS: Final[dict[int, type[ClientError]]] = {
     400: RequestRejectedError,
+    401: AccessError,
+    403: AccessError,
+    407: AccessError,
     413: RequestRejectedError,
     429: ServerUnavailableError,
     502: ServerUnavailableError,
@@ -60,16 +57,11 @@ _MOST_THREADS: Final = 64
 
 
 class HttpTransport:
-    """Connections to one server: one for each thread that asks, and for each request that is on its way."""
+    """Triton's HTTP endpoint of one server."""
 
     def __init__(self, address: Address, credentials: Credentials) -> None:
         self._address = address
-        self._headers = credentials.all_headers
-        self._context = credentials.context() if address.secure else None
-        self._of_thread = threading.local()
-        self._connections: list[HTTPConnection] = []
-        self._lock = threading.Lock()
-        self._closed = False
+        self._pool = HttpPool(address, credentials)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="exatrkx-http")
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
@@ -81,15 +73,19 @@ class HttpTransport:
         """Whether there is something at this path.
 
         Raises:
+            AccessError: it is not for this client.
             ClientError: nobody answers in time.
         """
-        return self._send("GET", path, timeout_s)[0].status == _OK
+        response, content = self._pool.exchange(HttpRequest("GET", path), timeout_s)
+        if _ERRORS.get(response.status) is AccessError:
+            raise self._refusal(response, content)
+        return response.status == _OK
 
     def ask(self, question: Question, model: str, timeout_s: float) -> Any:
         """The answer to a question, as JSON has it."""
         method, path, part = _QUESTIONS[question]
         body = b"{}" if method == "POST" else None
-        _, content = self._exchange(method, path.format(model=quote(model)), timeout_s, body)
+        _, content = self._exchange(HttpRequest(method, path.format(model=quote(model)), body), timeout_s)
         try:
             answer = json.loads(content)
             found = answer[part] if part else answer
@@ -106,15 +102,8 @@ class HttpTransport:
 
     def close(self) -> None:
         """Give up what is on its way, and the connections."""
-        with self._lock:
-            self._closed = True
-            for connection in self._connections:
-                if connection.sock is not None:
-                    with suppress(OSError):  # the server may have closed it before us
-                        connection.sock.shutdown(socket.SHUT_RDWR)  # which ends a wait for an answer
+        self._pool.close()
         self._threads.shutdown(cancel_futures=True)
-        for connection in self._connections:
-            connection.close()
 
     def _infer(self, request: InferenceRequest) -> Reply:
         import tritonclient.http as triton  # noqa: PLC0415 - a server may be started where there is none
@@ -128,7 +117,8 @@ class HttpTransport:
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
         body, length = triton.InferenceServerClient.generate_request_body(inputs, outputs=outputs)
         path = f"/v2/models/{quote(request.model)}/infer"
-        response, content = self._exchange("POST", path, request.timeout_s, body, {_HEADER_LENGTH: str(length)})
+        message = HttpRequest("POST", path, body, {_HEADER_LENGTH: str(length)})
+        response, content = self._exchange(message, request.timeout_s)
         try:
             header_length = response.getheader(_HEADER_LENGTH)
             result = triton.InferenceServerClient.parse_response_body(content, header_length=header_length)
@@ -144,60 +134,23 @@ class HttpTransport:
     def _unreadable(self, error: Exception) -> ServerError:
         return ServerError(f"{self._address}: the answer cannot be read: {error!r}")
 
-    def _exchange(
-        self, method: str, path: str, timeout_s: float, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[HTTPResponse, bytes]:
+    def _exchange(self, message: HttpRequest, timeout_s: float) -> tuple[HTTPResponse, bytes]:
         """One request and its answer, whose status is 200."""
-        response, content = self._send(method, path, timeout_s, body, headers)
-        if response.status == _OK:
-            return response, content
+        response, content = self._pool.exchange(message, timeout_s)
+        if response.status != _OK:
+            raise self._refusal(response, content)
+        return response, content
+
+    def _refusal(self, response: HTTPResponse, content: bytes) -> ClientError:
         try:
             reason = str(json.loads(content)["error"])
         except (ValueError, KeyError, TypeError):
             reason = f"{response.status} {response.reason}"
-        if response.status in _DENIED:
-            raise AccessError(f"{self._address}: {ACCESS_DENIED}", status=str(response.status), reason=reason)
+            if "html" in response.getheader("Content-Type", ""):
+                reason += (
+                    ", in HTML: not from Triton but from a proxy or gateway (see http_proxy, https_proxy, no_proxy)"
+                )
         known = response.status != _NOT_FOUND
-        kind = _ERRORS.get(response.status, ServerError) if known else missing_model(reason)
-        raise kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
-
-    def _send(
-        self, method: str, path: str, timeout_s: float, body: bytes | None = None, headers: dict[str, str] | None = None
-    ) -> tuple[HTTPResponse, bytes]:
-        connection = self._connection(timeout_s)
-        try:
-            connection.request(method, path, body, self._headers | (headers or {}))
-            response = connection.getresponse()
-            return response, response.read()
-        except TimeoutError as error:
-            connection.close()
-            raise DeadlineError(f"{self._address}: no answer within {timeout_s:g} s") from error
-        except (HTTPException, OSError) as error:
-            connection.close()
-            raise ServerUnavailableError(f"{self._address}: {type(error).__name__}: {error}") from error
-
-    def _connection(self, timeout_s: float) -> HTTPConnection:
-        """This thread's connection, open."""
-        connection: HTTPConnection | None = getattr(self._of_thread, "connection", None)
-        if connection is None:
-            host, port = self._address.host, self._address.port
-            tls = self._context
-            connection = HTTPSConnection(host, port, context=tls) if tls else HTTPConnection(host, port)
-            self._of_thread.connection = connection
-            with self._lock:
-                self._connections.append(connection)
-        connection.timeout = timeout_s
-        try:
-            if connection.sock is None:
-                connection.connect()
-        except ssl.SSLCertVerificationError as error:
-            text = f"{self._address}: its certificate is not accepted: {error.verify_message}"
-            raise AccessError(text, reason=error.verify_message) from error
-        except OSError as error:
-            raise ServerUnavailableError(f"{self._address}: cannot be reached: {error}") from error
-        with self._lock:
-            if self._closed:
-                connection.close()
-                raise ServerUnavailableError(f"{self._address}: this client is closed")
-        connection.sock.settimeout(timeout_s)
-        return connection
+        kind = _ERRORS.get(response.status) or failure(reason) if known else missing_model(reason)
+        denied = "; access denied" if kind is AccessError else ""
+        return kind(f"{self._address}: {reason}{denied}", status=str(response.status), reason=reason)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.events.event import Event
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
 from exatrkx.performance.selection import TARGET
-from exatrkx_client.client import TrackResult
+from exatrkx_client.answer import TrackResult
 
 
 class Report:
@@ -15,11 +17,15 @@ class Report:
     Args:
         with_truth: whether efficiency and fake rate have columns; an event without truth has a dash in them.
         in_flight: requests on their way at once, which decides what the time of one means.
+        several: whether more than one could answer, so that it is said who did.
     """
 
-    def __init__(self, *, with_truth: bool, in_flight: int) -> None:
+    def __init__(self, *, with_truth: bool, in_flight: int, several: bool = False) -> None:
         self._with_truth = with_truth
         self._in_flight = in_flight
+        self._several = several
+        self._answered_by: Counter[str] = Counter()
+        self._sent_again = self._most_attempts = 0
         self._events = 0
         self._spacepoints = 0
         self._tracks = 0
@@ -39,6 +45,9 @@ class Report:
         self._tracks += tracks
         self._seconds += result.seconds
         self._metrics += metrics
+        self._answered_by[result.answered_by] += 1
+        self._sent_again += result.attempts > 1
+        self._most_attempts = max(self._most_attempts, result.attempts)
         return self._line(str(event.event_id), len(event), tracks, metrics, result.seconds)
 
     def total(self, elapsed_s: float) -> str:
@@ -54,6 +63,13 @@ class Report:
         meaning = "one at a time" if alone else f"up to {self._in_flight} at once, so waiting for each other included"
         lines.append(f"ms:         from sending a request to its decoded answer, {meaning}; in the total their mean")
         lines.append(f"events:     {self._events} in {elapsed_s:.2f} s")
+        if self._several and self._answered_by:
+            who = ", ".join(f"{name} {events}" for name, events in self._answered_by.most_common())
+            lines.append(f"answered:   {who}")
+        if self._sent_again:
+            lines.append(
+                f"sent again: {self._sent_again} of {self._events} events, up to {self._most_attempts} attempts"
+            )
         return "\n".join(lines)
 
     def _line(self, name: str, spacepoints: int, tracks: int, metrics: TrackMetrics, seconds: float) -> str:

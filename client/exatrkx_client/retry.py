@@ -1,64 +1,48 @@
-"""Retry with exponential backoff: a request is sent again to a server that was away for a moment."""
+"""Retry with exponential backoff and jitter: how long, and how often, a request is sent again."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-from exatrkx_client.errors import ServerUnavailableError
-from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
+_MOST_DOUBLINGS: Final = 60
+"""Beyond it every wait has long been the longest one, and a power of two no longer fits a float."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often, and how patiently, a request is sent again when the server is unavailable; never for another reason.
+    """How long, and how patiently, a request is sent again after an error that is `retryable`.
+
+    So an event ends, one way or the other, within `for_s` and twice the time that one attempt may take: the first
+    failure is noticed after one such time at the latest, and the last attempt begins `for_s` later.
 
     Attributes:
-        attempts: most times that a request is sent, the first one included.
-        first_delay_s: seconds before the second; each later wait is twice the one before it.
+        for_s: seconds after the first failure in which attempts still begin; the default outlasts a server's restart.
+        attempts: most times that a request is sent, the first one included; None for no limit but the time.
+        first_delay_s: the longest wait before the second attempt; each later one is twice the one before it.
         max_delay_s: the longest wait.
     """
 
-    attempts: int = 4
-    first_delay_s: float = 0.2
-    max_delay_s: float = 5.0
+    for_s: float = 30.0
+    attempts: int | None = None
+    first_delay_s: float = 0.1
+    max_delay_s: float = 2.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.first_delay_s < 0 or self.max_delay_s < 0:
-            raise ValueError(f"attempts must be at least 1 and delays not negative, found {self}")
+        if (self.attempts is not None and self.attempts < 1) or min(
+            self.for_s, self.first_delay_s, self.max_delay_s
+        ) < 0:
+            raise ValueError(f"attempts must be at least 1 and times not negative, found {self}")
 
-    def delays(self) -> Iterator[float]:
-        """The wait before each attempt after the first."""
-        for repeat in range(self.attempts - 1):
-            yield min(self.first_delay_s * 2.0**repeat, self.max_delay_s)
+    def wait_s(self, failures: int, elapsed_s: float, draw: float) -> float | None:
+        """Seconds before the next attempt; None where there is to be none.
 
-
-class RetriedRequest:
-    """A request on its way, which is sent again when the server turns out to be unavailable."""
-
-    def __init__(self, transport: Transport, request: InferenceRequest, retry: Retry) -> None:
-        self._transport = transport
-        self._request = request
-        self._delays = retry.delays()
-        self._pending: Pending = transport.submit(request)
-
-    def result(self) -> Reply:
-        """Wait for the answer, through as many attempts as are allowed.
-
-        Raises:
-            ServerUnavailableError: the last attempt failed, too.
+        Args:
+            failures: attempts that failed, at least 1.
+            elapsed_s: since the first of them failed.
+            draw: a random number of [0, 1], which keeps many clients from coming back at the same time.
         """
-        while True:
-            try:
-                return self._pending.result()
-            except ServerUnavailableError:
-                delay = next(self._delays, None)
-                if delay is None:
-                    raise
-                time.sleep(delay)
-                self._pending = self._transport.submit(self._request)
-
-    def cancel(self) -> None:
-        """Give the request up."""
-        self._pending.cancel()
+        if elapsed_s >= self.for_s or failures == self.attempts:
+            return None
+        longest = min(self.first_delay_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.max_delay_s)
+        return min(longest * (1.0 + draw) / 2.0, self.for_s - elapsed_s)

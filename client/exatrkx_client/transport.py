@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy.typing as npt
 
-from exatrkx_client.errors import ClientError, ServedModelError, ServerUnavailableError
+from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
+
+_DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy")
+"""What Triton says of a Python model without its process."""
 
 Array = npt.NDArray[Any]
 
@@ -71,3 +75,11 @@ def missing_model(reason: str) -> type[ClientError]:
     models first, and says so to requests that still come.
     """
     return ServerUnavailableError if "has no available versions" in reason else ServedModelError
+
+
+def failure(reason: str) -> type[ClientError]:
+    """What is wrong when a server fails at a request.
+
+    A stage whose process has ended fails every request until it is started again: no event is at fault.
+    """
+    return ServerUnavailableError if _DEAD_STAGE.search(reason) else ServerError

@@ -6,7 +6,6 @@ that it starts. Questions over HTTP need neither NumPy arrays nor tritonclient.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,28 +18,23 @@ from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.transport import Array, InferenceRequest, Reply, Transport
 
 
-def connect(address: Address, credentials: Credentials | None = None) -> Transport:
+def connect(address: Address, credentials: Credentials) -> Transport:
     """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet.
 
     Raises:
-        CredentialsError: a file of the credentials, or of the environment's where none are given, does not fit.
+        CredentialsError: a file of the credentials does not fit, or they are for TLS and the address is without.
     """
-    credentials = _checked(address, credentials)
     if address.protocol == "grpc":
-        # Of a failed connection gRPC writes to standard error, too; it reads this when it is imported.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415 - HTTP needs no gRPC
+        # Here, because HTTP needs no gRPC; in this order, because gRPC reads what the first one sets.
+        from exatrkx_client.grpc_fork import require_fork_support  # noqa: PLC0415
+
+        require_fork_support(address)
+        from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415
 
         return GrpcTransport(address, credentials)
     import tritonclient.http  # noqa: F401, PLC0415 - now, and not with the first event
 
     return HttpTransport(address, credentials)
-
-
-def _checked(address: Address, credentials: Credentials | None) -> Credentials:
-    found = Credentials.from_environment() if credentials is None else credentials
-    found.require_encryption(address, secure=address.secure)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +67,8 @@ class TritonApi:
     def __init__(self, address: Address, timeout_s: float = 60.0, credentials: Credentials | None = None) -> None:
         self.address = address
         self._timeout_s = timeout_s
-        over_grpc = address.protocol == "grpc"
-        self._transport = (
-            connect(address, credentials) if over_grpc else HttpTransport(address, _checked(address, credentials))
-        )
+        given = Credentials.from_environment() if credentials is None else credentials
+        self._transport = connect(address, given) if address.protocol == "grpc" else HttpTransport(address, given)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,6 @@ that a request declares, and one request of 80 bytes ends the server.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import os
 import secrets
 import ssl
@@ -28,6 +27,7 @@ from exatrkx_client.credentials import (
     read_token,
     reason_of,
 )
+from exatrkx_client.proxy import is_loopback
 
 Interface = Literal["model-control", "shared-memory", "logging", "trace", "http-inference"]
 """What a server does for its clients only where it is allowed by name."""
@@ -157,11 +157,6 @@ class Access:
         if os.geteuid() == 0:
             found.append("runs as root, and its models with it")
         return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a numeric address is reached from this machine alone."""
-    return ipaddress.ip_address(host).is_loopback
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import MALLOC_ENVIRONMENT
+from exatrkx_client import grpc_fork
 from exatrkx_server.errors import ServerOptionError
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
@@ -94,7 +95,7 @@ def _check_extra(extra: Sequence[str], ours: Iterable[str]) -> None:
 
 def environment(installation: TritonInstallation, threads: int | None) -> dict[str, str]:
     """The environment of the server and, inherited, of its Python models."""
-    inherited = dict(os.environ)
+    inherited = {name: value for name, value in os.environ.items() if grpc_fork.ENVIRONMENT.get(name) != value}
     # The Python models run the first `python3` on PATH: the one that runs this, with what is installed beside it.
     prefixes = {
         "PATH": [str(Path(sys.executable).parent)],

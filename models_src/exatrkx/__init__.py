@@ -12,11 +12,11 @@ What is served, and where it is: Python below this folder, C++ and CUDA below `b
 | `embed` | `Embedding` | `networks/mlp.py` | `Network`, `engine/network.cpp` | PyTorch |
 | `frnn` | `fixed_radius_edges` | `stages/edges.py` | `stages/neighbours.hpp` | `stages/cuda/neighbours.cu` |
 | `filter` | `EdgeFilter` | `networks/mlp.py` | `Network`, `engine/network.cpp` | PyTorch |
-| `applyfilter` | `select_edges` | `stages/edges.py` | `stages/edges.hpp` | CuPy, PyTorch |
+| `applyfilter` | `select_edges` | `stages/edges.py` | `stages/edges.hpp` | `stages/cuda/selection.cu` |
 | `gnn` | `TripletNetwork` | `networks/triplet_network.py` | `Network`, `engine/network.cpp` | PyTorch |
 | `wcc` | `label_tracks` | `stages/track_building.py` | `engine/graph.cpp` | in two forms: |
 | `wcc` | `label_components` | `stages/track_building.py` | `stages/components.hpp` | `stages/cuda/components.cu` |
-| `wcc` | `label_clusters` | `stages/track_building.py` | `stages/contraction.hpp` | on the CPU |
+| `wcc` | `label_clusters` | `stages/track_building.py` | `stages/contraction.hpp` | `stages/cuda/contraction.cu` |
 | `exatrkx_ensemble` | `Pipeline` | `pipeline.py` | Triton's ensemble | as its steps |
 | `exatrkx_custom` | `Pipeline` | `pipeline.py` | `Engine`, `engine/engine.cpp` | as its steps |
 """

@@ -24,6 +24,9 @@ from exatrkx_client.address import Address, Protocol
         ("https://triton.example.org/", None, Address("http", "triton.example.org", 443, secure=True)),
         ("grpcs://host:9", None, Address("grpc", "host", 9, secure=True)),
         ("[::1]:8001", None, Address("grpc", "::1", 8001)),
+        ("grpc://[::1]:8001", None, Address("grpc", "::1", 8001)),
+        ("http://[::1]", None, Address("http", "::1", 8000)),
+        ("localhost:8000", None, Address("http", "localhost", 8000)),
     ],
 )
 def test_addresses(url: str, protocol: Protocol | None, expected: Address) -> None:
@@ -38,6 +41,9 @@ def test_addresses(url: str, protocol: Protocol | None, expected: Address) -> No
         ("host:port", None, "not a server's address: 'host:port': Port could not be cast"),
         ("host:99999", None, "Port out of range"),
         ("http://host:8000/v2/models", None, "expected host:port, grpc://host:port or http://host:port"),
+        ("::1", None, "an IPv6 address needs brackets, as in \\[::1\\]:8001"),
+        ("grpc://::1:8001", None, "an IPv6 address needs brackets"),
+        ("host:8001#there", None, "expected host:port"),
         ("ftp://host:21", None, "the scheme must be one of grpc, http, grpcs, https, found 'ftp'"),
         ("http://host:8000", "grpc", "is an address for http, and the protocol asked for is grpc"),
         ("host:8000", "carrier pigeon", "protocol must be one of grpc, http, found 'carrier pigeon'"),
@@ -51,3 +57,10 @@ def test_what_is_no_address(url: str, protocol: str | None, reason: str) -> None
 @pytest.mark.parametrize("text", ["grpc://[::1]:8001", "https://host:443", "http://host:8000"])
 def test_an_address_reads_back_from_its_text(text: str) -> None:
     assert str(Address.parse(text)) == text
+
+
+def test_several_addresses_each_once() -> None:
+    parsed = Address.parse_all(["b:8001", "grpc://a", "http://b:8000", "a:8001"])
+    assert [str(address) for address in parsed] == ["grpc://b:8001", "grpc://a:8001", "http://b:8000"]
+    with pytest.raises(ValueError, match="at least one server's address, found none"):
+        Address.parse_all([])

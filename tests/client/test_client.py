@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -18,12 +19,15 @@ from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
 from exatrkx.events.event import features
 from exatrkx_client import (
+    Credentials,
     RequestRejectedError,
     Retry,
     ServerError,
     ServerUnavailableError,
     TrackingClient,
 )
+from exatrkx_client.address import Address
+from exatrkx_client.servers import Servers
 from exatrkx_client.transport import InferenceRequest, Question, Reply
 
 Answer = Callable[[InferenceRequest], Reply]
@@ -82,10 +86,20 @@ class ScriptedPending:
         self.transport.cancelled += 1
 
 
+class ScriptedServers(Servers):
+    """One server, with that transport."""
+
+    def __init__(self, transport: ScriptedTransport) -> None:
+        super().__init__([Address("grpc", "127.0.0.1", 8001)], Credentials())
+        for server in self:
+            server.close()
+            server._transports = {os.getpid(): transport}
+
+
 def client_of(transport: ScriptedTransport, retry: Retry | None = None) -> TrackingClient:
     client = TrackingClient("127.0.0.1:8001", retry=retry)
-    client._transport.close()
-    client._transport = transport
+    client.close()
+    client._servers = ScriptedServers(transport)
     return client
 
 
@@ -195,13 +209,6 @@ def test_no_other_error_is_tried_again(error: Exception) -> None:
     with pytest.raises(type(error)):
         client_of(transport).find_tracks(event_of(9))
     assert len(transport.sent) == 1
-
-
-def test_waits_double_up_to_their_limit() -> None:
-    assert list(Retry(attempts=6, first_delay_s=0.5, max_delay_s=3).delays()) == [0.5, 1, 2, 3, 3]
-    assert list(Retry(attempts=1).delays()) == []
-    with pytest.raises(ValueError, match="attempts must be at least 1"):
-        Retry(attempts=0)
 
 
 def test_a_refusal_names_the_event() -> None:

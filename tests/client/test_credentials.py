@@ -9,6 +9,7 @@ import pytest
 from certificates import authority, signed
 
 from exatrkx_client import Credentials, CredentialsError, TrackingClient
+from exatrkx_client.address import Address
 from exatrkx_client.credentials import add_credentials_arguments
 
 
@@ -78,7 +79,7 @@ def test_secrets_that_others_can_read(
 def test_files_that_do_not_fit(tmp_path: Path) -> None:
     ours = authority(tmp_path, "ours")
     one, other = signed(ours, "one", "DNS:one"), signed(ours, "other", "DNS:other")
-    Credentials(ours.pem, one.pem, one.key).context()
+    Credentials(ours.pem, one.pem, one.key).context(Address.parse("grpcs://localhost:1"))
     for wrong, reason in (
         (Credentials(ours.pem, one.pem, other.key), "key values mismatch"),
         (Credentials(ours.pem, one.pem), "belong together"),

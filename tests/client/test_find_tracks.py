@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import handmade
 import numpy as np
@@ -20,9 +19,8 @@ from exatrkx.events.event import Event, features, positions
 from exatrkx.events.parquet import write_events
 from exatrkx.events.saved_tracks import read_labels
 from exatrkx_client import TrackingClient, find_tracks
-
-if TYPE_CHECKING:
-    from exatrkx_server import TritonServer
+from exatrkx_client.report import Report
+from exatrkx_server import ServerOptions, TritonServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "client" / "find_tracks.py"
@@ -161,6 +159,55 @@ def test_a_server_that_is_not_there(events_file: Path) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.server
+def test_who_answered_is_said_where_more_than_one_could(
+    server: TritonServer, events_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = ["--url", "127.0.0.1:9", "--url", server.http_url]
+    assert find_tracks.main([str(events_file), *urls]) == 0
+    printed, error = capsys.readouterr()
+    assert f"\nanswered:   {server.http_url} 4\nsent again: 1 of 4 events, up to 2 attempts\n" in printed
+    assert error == ""
+
+
+def test_the_pipeline_in_this_process_where_no_server_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    np.savetxt(tmp_path / "event1.csv", features(clump_event(1, 2)), delimiter=",", fmt="%.9g")
+    assert find_tracks.main([str(tmp_path), "--fall-back", "direct", *NO_SERVER]) == 0
+    assert "\nanswered:   direct 1\n" in capsys.readouterr().out
+    (said,) = caplog.messages
+    assert re.fullmatch(r"not ready within 0 s: .*refused; the pipeline in this process takes the server's place", said)
+
+
+def test_the_pipeline_in_this_process_where_it_is_not_installed(events_file: Path) -> None:
+    script = "import sys; sys.modules['torch'] = None; from exatrkx_client import find_tracks as f; sys.exit(f.main())"
+    command = [sys.executable, "-c", script, str(events_file), "--fall-back", "direct", *NO_SERVER]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    reason = "the direct pipeline needs torch: pip install 'exatrkx[torch]'"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"find_tracks.py: {reason}\n")
+
+
+@pytest.mark.server
+def test_servers_that_go_away_and_stay_away(
+    tiny_repository: Path, events_file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ServerOptions(models=("exatrkx_custom",), custom_backend="python", stop_timeout_s=1)
+    with TritonServer(tiny_repository, options) as mortal:
+
+        def header(_: Report) -> str:
+            """The last thing before the first event is sent."""
+            mortal.stop()
+            return ""
+
+        monkeypatch.setattr(Report, "header", header)
+        urls = ["--url", mortal.grpc_url, "--url", mortal.http_url]
+        arguments = [str(events_file), *urls, "--model", "exatrkx_custom", "--retry-for", "0.3"]
+        assert find_tracks.main(arguments) == 3
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"find_tracks\.py: (grpc|http)://127\.0\.0\.1:.*refused.* \(after \d+ attempts\)\n", error)
+
+
 @pytest.mark.parametrize(
     ("text", "arguments", "reason"),
     [
@@ -191,6 +238,9 @@ def test_a_file_without_events(tmp_path: Path, capsys: pytest.CaptureFixture[str
         ([], "the following arguments are required: events"),
         (["e", "--url", "ftp://host"], "--url: 'ftp://host': the scheme must be one of"),
         (["e", "--url", "http://host", "--protocol", "grpc"], "--url: 'http://host' is an address for http"),
+        (["e", "--url", "host", "--url", "[::1", "--url", "host"], "--url: not a server's address: '[::1'"),
+        (["e", "--retry-for", "-1"], "--retry-for: must be at least 0, found -1"),
+        (["e", "--fall-back", "home"], "--fall-back: invalid choice: 'home'"),
         (["e", "--in-flight", "0"], "--in-flight: must be at least 1, found 0"),
         (["e", "--limit", "many"], "--limit: invalid number value: 'many'"),
         (["e", "--timeout", "nan"], "--timeout: must be at least 0.001, found nan"),

@@ -48,5 +48,15 @@ def test_without_truth_there_is_no_word_of_efficiency() -> None:
     assert "up to 4 at once" in text
 
 
+def test_who_answered_and_how_often_was_asked() -> None:
+    report = Report(with_truth=False, in_flight=1, several=True)
+    for answered_by, attempts in (("grpc://b:8001", 1), ("direct", 0), ("grpc://b:8001", 7), ("grpc://a:8001", 2)):
+        report.add(EVENT, TrackResult(FOUND, 0.01, answered_by=answered_by, attempts=attempts))
+    assert report.total(1.0).splitlines()[-2:] == [
+        "answered:   grpc://b:8001 2, direct 1, grpc://a:8001 1",
+        "sent again: 2 of 4 events, up to 7 attempts",
+    ]
+
+
 def test_no_events() -> None:
     assert "     total            0        0       0.0" in Report(with_truth=False, in_flight=1).total(0.0)

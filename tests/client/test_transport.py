@@ -10,7 +10,15 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 import pytest
 
-from exatrkx_client import ClientError, DeadlineError, Retry, ServerError, ServerUnavailableError, TrackingClient
+from exatrkx_client import (
+    AccessError,
+    ClientError,
+    DeadlineError,
+    Retry,
+    ServerError,
+    ServerUnavailableError,
+    TrackingClient,
+)
 from exatrkx_client.address import Protocol
 
 EVENT = np.zeros((3, 3), dtype=np.float32)
@@ -82,7 +90,7 @@ def test_no_such_host(protocol: Protocol) -> None:
 
 @both
 def test_somebody_silent(protocol: Protocol) -> None:
-    with listener() as server, TrackingClient(address(server), protocol=protocol, timeout_s=0.2) as client:
+    with listener() as server, TrackingClient(address(server), protocol=protocol, timeout_s=0.2, retry=ONCE) as client:
         with pytest.raises(DeadlineError, match=address(server)):
             client.find_tracks(EVENT)
         assert not client.is_ready()
@@ -105,12 +113,16 @@ def test_somebody_else(protocol: Protocol, reply: bytes) -> None:
         ("500 Internal Server Error", b'{"error":"out of memory"}', ServerError, "out of memory"),
         ("503 Service Unavailable", b"<html>try later</html>", ServerUnavailableError, "503 Service Unavailable"),
         ("418 I'm a teapot", b"[]", ServerError, "418 I'm a teapot"),
+        ("403 Forbidden", b"<html>no</html>", AccessError, "403 Forbidden, in HTML: not from Triton but from a proxy"),
+        ("407 Who Are You", b"<html>no</html>", AccessError, "407 Who Are You, in HTML: .* http_proxy"),
+        ("502 Bad Gateway", b"<html>no</html>", ServerUnavailableError, "502 Bad Gateway, in HTML: .* no_proxy"),
         ("200 OK", b"{}", ServerError, "the answer cannot be read: "),
         ("200 OK", b"not json", ServerError, "the answer cannot be read: "),
     ],
 )
 def test_http_answers_that_are_none(status: str, body: bytes, error: type[Exception], reason: str) -> None:
-    reply = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    kind = "text/html" if body.startswith(b"<") else "application/json"
+    reply = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     with (
         saying(reply) as url,
         TrackingClient(url, protocol="http", retry=ONCE) as client,

@@ -20,7 +20,7 @@ from exatrkx.project_files import ProjectFiles
 from exatrkx_client.triton_api import ModelState
 from exatrkx_server import PortInUseError, ServerOptions, ServerSetupError, TritonInstallation, find_triton, free_ports
 from exatrkx_server import backends as backends_module
-from exatrkx_server.backends import assemble
+from exatrkx_server.backends import assemble, shell_safe
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.installation import WHEEL
 from exatrkx_server.options import Ports, check_free
@@ -189,6 +189,13 @@ class TestBackends:
         executable(project / "exatrkx" / "lib" / "libtriton_exatrkx.so")
         chosen = {str(backend) for backend in assemble(target, installed("python", "pytorch"), "compiled")}
         assert chosen == {"python (bundled)", "pytorch (bundled)", "exatrkx (compiled)"}
+
+
+@pytest.mark.parametrize("name", ["my model", "modèle", "a;b"])
+def test_model_whose_name_a_shell_would_change(tmp_path: Path, name: str) -> None:
+    (tmp_path / "repository" / name).mkdir(parents=True)
+    with pytest.raises(ServerSetupError, match="need names of folders without blanks"):
+        shell_safe(tmp_path / "repository", tmp_path / "link")
 
 
 class TestPorts:

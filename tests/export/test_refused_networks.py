@@ -149,12 +149,17 @@ def test_probabilities_become_the_logits_that_they_were(
     torch.testing.assert_close(served(features, edges), expected.sigmoid(), rtol=1e-3, atol=1e-6)
 
 
-def test_logits_are_not_turned_with_the_probabilities_beside_them(repository: Path, tmp_path: Path) -> None:
+def test_logits_are_not_turned_with_the_probabilities_beside_them(
+    repository: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     save_scripted(TinyEdges(FILTER_LENGTH), tmp_path / "filter.pt")
     own = ["--filter", str(tmp_path / "filter.pt"), "--gnn", f"{SOURCE}:Probabilities", "--scores", "probabilities"]
     assert main(["--repository", str(repository), *own]) == 0
     served = load_torchscript(repository / "filter" / "1" / "model.pt")
     torch.testing.assert_close(served(*probe(9, 7)), TinyEdges(FILTER_LENGTH)(*probe(9, 7)))
+    capsys.readouterr()
+    said = refused(repository, capsys, "--filter", str(tmp_path / "filter.pt"), "--scores", "probabilities")
+    assert "--scores probabilities: those of filter do not all lie in [0, 1]" in said
 
 
 @pytest.mark.parametrize(

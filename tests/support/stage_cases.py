@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import strategies as st
 
 from exatrkx.stages import native
+from exatrkx.working_point import logit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +57,35 @@ def random_graph(num_nodes: int, num_edges: int, seed: int = 1) -> tuple[IntArra
     generator = np.random.default_rng(seed)
     edge_index = generator.integers(0, num_nodes, size=(2, num_edges))
     return edge_index, generator.normal(size=num_edges).astype(np.float32)
+
+
+def brute_force(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float) -> list[frozenset[int]]:
+    """Clusters by the definition: every pair of clusters is weighed anew before each join."""
+    weight = np.zeros((num_nodes, num_nodes))
+    threshold = float(np.float32(logit(cut)))
+    for (a, b), score in zip(edge_index.T.tolist(), scores.tolist(), strict=True):
+        weight[a, b] += score - threshold
+        weight[b, a] = weight[a, b]
+    clusters = [frozenset([node]) for node in range(num_nodes)]
+    while True:
+        sums = {(one, other): sum(weight[a, b] for a in one for b in other) for one, other in combinations(clusters, 2)}
+        best = max(sums, key=lambda pair: sums[pair], default=None)
+        if best is None or sums[best] <= 0:
+            return clusters
+        clusters = [cluster for cluster in clusters if cluster not in best] + [best[0] | best[1]]
+
+
+def partition(labels: IntArray) -> set[frozenset[int]]:
+    return {frozenset(np.flatnonzero(labels == label).tolist()) for label in set(labels.tolist()) - {-1}}
+
+
+@st.composite
+def graphs_without_ties(draw: st.DrawFn) -> tuple[IntArray, FloatArray, int]:
+    """Distinct powers of two: no two different sums of them are equal, and none is rounded."""
+    num_nodes = draw(st.integers(1, 12))
+    pairs = list(combinations(range(num_nodes), 2))
+    chosen = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=20)) if pairs else []
+    powers = draw(st.permutations(range(-10, 10)))[: len(chosen)]
+    signs = draw(st.lists(st.sampled_from([-1.0, 1.0, 1.0]), min_size=len(chosen), max_size=len(chosen)))
+    scores = [sign * 2.0**power for sign, power in zip(signs, powers, strict=True)]
+    return np.array(chosen, dtype=np.int64).reshape(-1, 2).T[::-1], np.array(scores, dtype=np.float32), num_nodes

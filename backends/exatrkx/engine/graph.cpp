@@ -76,16 +76,13 @@ at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, 
                         const WorkingPoint& cuts) {
   const float threshold = stages::score_threshold(cuts.gnn_cut);
   const bool clusters = cuts.track_building == WorkingPoint::kContraction;
-  if (by_kernels(scores) && !clusters) {
-    return gpu::label_components(edge_index, scores, num_nodes, threshold, cuts.min_hits);
-  }
-  // Clusters are found on the CPU whatever the device: exatrkx/stages/track_building.py says why.
-  const at::Tensor index = edge_index.cpu().contiguous(), values = scores.cpu().contiguous();
+  if (by_kernels(scores)) return gpu::label_tracks(edge_index, scores, num_nodes, threshold, cuts.min_hits, clusters);
+  const at::Tensor index = edge_index.contiguous(), values = scores.contiguous();
   at::Tensor labels = empty_indices({num_nodes});
   const auto label = clusters ? stages::label_clusters : stages::label_components;
   label(index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0), num_nodes, threshold,
         cuts.min_hits, labels.mutable_data_ptr<std::int64_t>());
-  return labels.to(scores.device());
+  return labels;
 }
 
 }  // namespace exatrkx

@@ -1,5 +1,6 @@
 #include "network.hpp"
 
+#include <ATen/Context.h>
 #include <torch/csrc/jit/python/update_graph_executor_opt.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -30,7 +31,9 @@ torch::jit::Module load(const std::filesystem::path& file, c10::Device device) {
 }  // namespace
 
 Network::Network(const std::filesystem::path& file, c10::Device device)
-    : module_(load(file, device)), name_(file.string()) {}
+    : module_(load(file, device)), name_(file.string()) {
+  at::globalContext().setFloat32MatmulPrecision("highest");  // no TF32: its ten bits would move scores across the cuts
+}
 
 at::Tensor Network::operator()(std::vector<c10::IValue> inputs) {
   c10::IValue output = module_.forward(std::move(inputs));

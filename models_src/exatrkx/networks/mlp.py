@@ -15,7 +15,7 @@ from torch import Tensor, nn  # Tensor at run time too: TorchScript evaluates th
 
 from exatrkx.networks import tables
 from exatrkx.networks.geometry import edge_features, node_table, outwards
-from exatrkx.networks.tables import block_rows, loops_survive_tracing, perceptron
+from exatrkx.networks.tables import block_rows, columns_at, loops_survive_tracing, perceptron
 
 
 def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
@@ -143,7 +143,7 @@ def _edge_scores(nodes: Tensor, edge_index: Tensor, weights: list[Tensor], rows:
     found = nodes.new_empty(edge_index.size(1))
     for begin in range(0, edge_index.size(1), rows):
         ends = outwards(distance, edge_index[:, begin : begin + rows])
-        edges = edge_features(nodes.index_select(0, ends[0]).t(), nodes.index_select(0, ends[1]).t())  # [16,B]
+        edges = edge_features(columns_at(nodes, ends[0]), columns_at(nodes, ends[1]))  # [16,B]
         found[begin : begin + rows] = perceptron(edges.t(), weights).squeeze(1)
     return found
 

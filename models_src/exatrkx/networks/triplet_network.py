@@ -25,7 +25,7 @@ from exatrkx.networks.geometry import (
     triplet_features,
 )
 from exatrkx.networks.mlp import EdgeInput, mlp, update_states
-from exatrkx.networks.tables import block_rows, loops_survive_tracing, perceptron
+from exatrkx.networks.tables import block_rows, columns_at, loops_survive_tracing, perceptron
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
@@ -216,7 +216,7 @@ def encode_edges(  # noqa: PLR0917 - no keywords in a trace
     for begin in range(0, num_edges, rows):
         end = min(begin + rows, num_edges)
         both = outwards(distance, edge_index[:, begin:end])
-        inner, outer = nodes.index_select(0, both[0]).t(), nodes.index_select(0, both[1]).t()
+        inner, outer = columns_at(nodes, both[0]), columns_at(nodes, both[1])
         state = perceptron(edge_features(inner, outer).t(), encoder)
         joined = constant_pad_nd(state, [0, width - size])
         ends[:, begin:end] = both
@@ -262,7 +262,7 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
     for begin in range(0, max(1, ends.size(1)), rows):
         first, place = continuations(ends[1, begin : begin + rows], start, leaving, most)
         first += begin
-        between = triplet_features(helices.index_select(0, first).t(), in_order.index_select(0, place).t())
+        between = triplet_features(columns_at(helices, first), columns_at(in_order, place))
         hidden = torch.mm(weights[0], between).add_(weights[1].unsqueeze(1)).relu_()  # [hidden,T]
         logit = torch.mm(weights[2], hidden).squeeze(0) + weights[3]
         if least > -math.inf:

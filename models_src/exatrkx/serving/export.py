@@ -147,13 +147,16 @@ def served_networks(
     from exatrkx.networks.proof import examine, gives_probabilities, prove  # noqa: PLC0415 - as above
     from exatrkx.networks.torchscript import contract_form, served_form  # noqa: PLC0415
 
+    wanted = [kind for kind, meaning in scores.items() if meaning == PROBABILITIES]
+    turned = [kind for kind in wanted if gives_probabilities(kind, networks[kind])]
+    if wanted and not turned:
+        raise ContractError(f"--scores {PROBABILITIES}: those of {', '.join(wanted)} do not all lie in [0, 1]")
     scripts, proofs = {}, {}
     for kind, network in networks.items():
         examine(kind, network)  # before a trace, which keeps one answer of several
-        turned = scores.get(kind) == PROBABILITIES and gives_probabilities(kind, network)
-        form = contract_form(kind, network, probabilities=turned)
+        form = contract_form(kind, network, probabilities=kind in turned)
         served = scripts[kind] = served_form(kind, form)
-        logits = turned or scores.get(kind) == LOGITS
+        logits = kind in turned or scores.get(kind) == LOGITS
         proofs[kind] = prove(kind, served, None if served is form else form, logits=logits)
     return scripts, proofs
 

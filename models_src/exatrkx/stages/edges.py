@@ -42,7 +42,6 @@ def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, m
     checks.check_at_least_one(max_neighbors=max_neighbors, max_edges=max_edges)
     checks.check_embedding_form(embedding, spec)
     if on_gpu(embedding):
-        checks.check_finite(embedding, spec.name)
         return cuda.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
     if native.available():
         return native.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
@@ -82,7 +81,14 @@ def select_edges(edge_index: Array, scores: Array, *, cut: float) -> Array:
     scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
     checks.check_one_device(edge_index, scores, scores_spec.name)
     threshold = score_threshold(cut)
-    if not on_gpu(edge_index) and native.available():
+    if on_gpu(edge_index):
+        import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+
+        with edge_index.device:
+            selected = cuda.selected_edges(cupy, cuda.launch, edge_index, scores, threshold)
+        if selected is not None:
+            return selected
+    elif native.available():
         return native.select_edges(edge_index, scores, threshold=threshold)
     checks.check_no_nan(scores, scores_spec.name)
     checks.check_edge_index(edge_index, None, index_spec.name)

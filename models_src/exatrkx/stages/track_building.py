@@ -11,11 +11,20 @@ Source: Keuper et al., ICCV 2015 (arXiv:1505.06973), algorithm 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.stages import cuda, native, reference
+from exatrkx.contract import NOISE_LABEL
+from exatrkx.stages import native, reference
+from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
 from exatrkx.working_point import COMPONENTS, CONTRACTION
 
@@ -42,12 +51,11 @@ def label_components(edge_index: Array, scores: Array, num_nodes: int, *, cut: f
     """
     scores, num_nodes = checks.check_scored_graph(edge_index, scores, num_nodes, min_hits)
     threshold = score_threshold(cut)
-    gpu = on_gpu(edge_index)
-    if not gpu and native.available():
+    if on_gpu(edge_index):
+        return _labels_on_gpu(edge_index, scores, num_nodes, threshold, min_hits, contract=False)
+    if native.available():
         return native.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     checks.check_scored_entries(edge_index, scores, num_nodes)
-    if gpu:
-        return cuda.label_components(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     kept = edge_index[:, scores > threshold]
     return reference.label_components(kept, num_nodes, min_hits)
 
@@ -57,8 +65,8 @@ def label_clusters(edge_index: Array, scores: Array, num_nodes: int, *, cut: flo
 
     Every cluster is part of a component at the same cut, and a component with no edge below the cut is one cluster.
     Of two equal sums that of the smallest indices goes first; without such ties the candidates do not depend on the
-    order of the spacepoints. Arrays on a GPU are clustered on the CPU and the labels put back: what is left to do, one
-    small component after the other, is no work for a GPU.
+    order of the spacepoints. On a GPU too, but for the few components that are too large for one of its blocks: their
+    edges, and no others, are copied to the CPU.
 
     Infinite scores count as ±10⁶, so that sums are numbers. At a cut of 0 or 1 nothing can be weighed, and clusters are
     components.
@@ -66,15 +74,30 @@ def label_clusters(edge_index: Array, scores: Array, num_nodes: int, *, cut: flo
     scores, num_nodes = checks.check_scored_graph(edge_index, scores, num_nodes, min_hits)
     threshold = score_threshold(cut)
     if on_gpu(edge_index):
-        import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+        # At an infinite threshold nothing can be weighed.
+        contract = math.isfinite(threshold)
+        return _labels_on_gpu(edge_index, scores, num_nodes, threshold, min_hits, contract=contract)
+    return _clusters_on_host(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
 
-        with edge_index.device:
-            on_host = edge_index.get(), scores.get()
-            return cupy.asarray(label_clusters(*on_host, num_nodes, cut=cut, min_hits=min_hits))
+
+def _clusters_on_host(
+    edge_index: Array, scores: Array, num_nodes: int, *, threshold: np.float32, min_hits: int = 1
+) -> Array:
     if native.available():
         return native.label_clusters(edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
     checks.check_scored_entries(edge_index, scores, num_nodes)
     return reference.label_clusters(edge_index, scores, num_nodes, float(threshold), min_hits)
+
+
+def _labels_on_gpu(
+    edge_index: Array, scores: Array, num_nodes: int, threshold: np.float32, min_hits: int, *, contract: bool
+) -> Array:
+    import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+
+    with edge_index.device:
+        graph = cupy.ascontiguousarray(edge_index), cupy.ascontiguousarray(scores)
+        building = KernelTrackBuilding(cupy, launch, *graph, num_nodes, threshold)
+        return building.labels(min_hits, partial(_clusters_on_host, threshold=threshold) if contract else None)
 
 
 _METHODS: Final = {COMPONENTS: label_components, CONTRACTION: label_clusters}
@@ -87,3 +110,106 @@ def label_tracks(edge_index: Array, scores: Array, num_nodes: int, cuts: Working
     """
     method = _METHODS[cuts.track_building]
     return method(edge_index, scores, num_nodes, cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+
+
+IntArray: TypeAlias = npt.NDArray[np.int64]
+ClustersOnHost: TypeAlias = Callable[[IntArray, npt.NDArray[np.float32], int], IntArray]
+"""([2,E] edges, [E] scores, N) -> [N] the cluster of each node, 0, 1, 2, … in the order of their smallest nodes."""
+
+_CONTRACTING_BLOCKS: Final = 1024
+"""Each decides one component after the other: enough for every multiprocessor to have several."""
+_LEFT: Final = 1
+"""In `disputed`, of a component that no block has decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelTrackBuilding:
+    """Track building of a graph by the kernels of components.cu and contraction.cu.
+
+    The host waits for the GPU once: for what the kernels have noted of entries that are not the contract's, and of
+    components that are left to the CPU.
+
+    Attributes:
+        xp: the module of the arrays: CuPy, which ships no types.
+        launch: starts a kernel.
+        edge_index: [2,E] INT64, contiguous.
+        scores: [E] FP32, contiguous.
+        num_nodes: N.
+        threshold: an edge joins its ends when its score is above.
+    """
+
+    xp: Any
+    launch: Launch
+    edge_index: Array
+    scores: Array
+    num_nodes: int
+    threshold: np.float32
+
+    def labels(self, min_hits: int, clusters_on_host: ClustersOnHost | None = None) -> Array:
+        """[N] labels of components, or of clusters where there is a function for those that the kernels leave.
+
+        Raises:
+            ContractError: a NaN score, an index outside [0, N).
+        """
+        xp, graph = self.xp, self._graph
+        nodes = xp.arange(self.num_nodes, dtype=np.int32)
+        parent, state = nodes.copy(), xp.zeros(4, dtype=np.int32)
+        self._for_each(len(self.scores), "check_entries", *graph, np.int32(self.num_nodes), state)
+        self._for_each(len(self.scores), "join_edges", *graph, self.threshold, state, parent)
+        root, size = self._roots(parent)
+        disputed = None if clusters_on_host is None else self._contract(state, root, size)
+        bad, _, _, left = state.tolist()
+        if bad:
+            checks.check_scored_entries(self.edge_index, self.scores, self.num_nodes)
+        if clusters_on_host is not None and disputed is not None:
+            if left:
+                self._contract_on_host(clusters_on_host, root, disputed[root] == _LEFT)
+            root, size = self._roots(root)
+        is_candidate = (root == nodes) & (size >= min(min_hits, self.num_nodes + 1))
+        label_of_root = xp.where(is_candidate, xp.cumsum(is_candidate) - 1, NOISE_LABEL)
+        return label_of_root[root].astype(np.int64, copy=False)
+
+    @property
+    def _graph(self) -> tuple[Array, Array, np.int64]:
+        return self.edge_index, self.scores, np.int64(len(self.scores))
+
+    def _for_each(self, items: int, kernel: str, *arguments: object) -> None:
+        self.launch(kernel, blocks_for(items), THREADS, *arguments)
+
+    def _roots(self, parent: Array) -> tuple[Array, Array]:
+        """[N] INT32 the smallest node of each node's set, and [N] INT32 the number of nodes in the set of each root."""
+        root, size = self.xp.empty_like(parent), self.xp.zeros_like(parent)
+        self._for_each(self.num_nodes, "find_roots", parent, np.int32(self.num_nodes), root, size)
+        return root, size
+
+    def _contract(self, state: Array, root: Array, size: Array) -> Array:
+        """Make `root` that of clusters. Returns [N] INT32, `_LEFT` at the root of each component that is left."""
+        xp, graph, num_nodes, num_edges = self.xp, self._graph, self.num_nodes, len(self.scores)
+        count = np.int32(num_nodes)
+        disputed = xp.zeros_like(root)
+        inside, edge_end = xp.zeros((2, num_nodes + 1), dtype=np.uint64)
+        listed, member_end, members = xp.empty((3, num_nodes), dtype=np.int32)
+        lists = (member_end, members, edge_end, xp.empty(num_edges, dtype=np.int64))
+        found = (inside, disputed)
+        self._for_each(num_edges, "find_disputed", *graph, self.threshold, state, root, *found)
+        of_nodes = (count, root, size, *found, state, listed)
+        self._for_each(num_nodes, "list_disputed", *of_nodes, member_end, edge_end)
+        self._for_each(max(num_nodes, num_edges), "gather_disputed", *graph, count, state, root, disputed, *lists)
+        component = (listed, size, inside, *lists)
+        blocks = min(num_nodes, _CONTRACTING_BLOCKS)
+        self.launch("contract_components", blocks, THREADS, *graph, self.threshold, *component, state, disputed, root)
+        return disputed
+
+    def _contract_on_host(self, clusters_on_host: ClustersOnHost, root: Array, left: Array) -> None:
+        """Make `root` that of clusters where `left` [N] says so: of the graph, no more is copied."""
+        row, column = self.edge_index
+        inside = self.xp.flatnonzero(left[row] & (root[row] == root[column]))
+        nodes = self.xp.flatnonzero(left)
+        edges = np.searchsorted(_on_host(nodes), _on_host(self.edge_index.take(inside, axis=1)))
+        labels = clusters_on_host(edges, _on_host(self.scores.take(inside)), len(nodes))
+        _, smallest = np.unique(labels, return_index=True)
+        root[nodes] = nodes[self.xp.asarray(smallest[labels])].astype(np.int32)
+
+
+def _on_host(array: Array) -> Any:
+    return array.get() if on_gpu(array) else array

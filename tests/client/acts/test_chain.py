@@ -187,7 +187,7 @@ def test_the_command_tells_at_once_that_nobody_is_there(
     [
         (["--threads", "0"], "must be at least 1, found 0"),
         (["--attempts", "many"], "invalid number value: 'many'"),
-        (["--timeout", "0"], "must be above 0, found 0"),
+        (["--timeout", "0"], "must be at least 0.001, found 0"),
         (["--fallback", "best"], "invalid choice: 'best'"),
         (["--url", "ftp://127.0.0.1:8001"], "--url: "),
         (["--pileup", "-1"], "the mean pile-up must be from 0 to 1000, found -1.0"),

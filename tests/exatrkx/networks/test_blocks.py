@@ -9,7 +9,7 @@ import torch
 
 from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
 from exatrkx.networks.storage import Network, load_network
-from exatrkx.networks.tables import block_rows, perceptron
+from exatrkx.networks.tables import block_rows, columns_at, perceptron, perceptron_of_many_rows
 from exatrkx.networks.torchscript import inference, probe, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.working_point import WEIGHTS_DIR
@@ -114,3 +114,61 @@ def test_memory_is_that_of_a_block(kind: str, size: tuple[int, int], most_mib: f
     at_once, _ = measure(1, answer, kind, HUGE, size)
     assert in_blocks.peak_mib < most_mib
     assert at_once.peak_mib > in_blocks.peak_mib + 100.0
+
+
+def parameters(sizes: list[int], *, final_activation: bool) -> list[Tensor]:
+    """Of a perceptron whose gains have both signs, are 0 or next to it, and whose layers have large means."""
+    network = mlp(sizes, final_activation=final_activation)
+    weights = [parameter.detach() for parameter in network.parameters()]
+    for i, weight in enumerate(weights):
+        if i % 4 == 1:
+            weight.add_(3.0)
+        if i % 4 > 1:  # gain and bias of a LayerNorm
+            weight.copy_(torch.randn_like(weight))
+            weight[:5] = torch.tensor([0.0, 1e-42, -1e-42, -1e-12, 1e-6]) if i % 4 == 2 else torch.randn(5)
+    return weights
+
+
+@pytest.mark.parametrize("scripted", [False, True])
+@pytest.mark.parametrize("final_activation", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_layer_norm_taken_apart(layers: int, final_activation: bool, scripted: bool) -> None:
+    weights = parameters([9, *[24] * layers, 5], final_activation=final_activation)
+    function = torch.jit.script(perceptron_of_many_rows) if scripted else perceptron_of_many_rows
+    for rows in (0, 1, 300):
+        x = 5.0 * torch.randn(9, rows).t()
+        with torch.inference_mode():
+            exact = perceptron(x.double(), [weight.double() for weight in weights])
+            torch.testing.assert_close(function(x, weights).double(), exact, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_committed_networks_answer_the_same_with_layer_norm_taken_apart(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, inputs = load_network(WEIGHTS_DIR / f"{kind}.safetensors"), inputs_of(kind, 700, 5_000)
+    with torch.inference_mode():
+        expected = network(*inputs)
+        for module in ("mlp", "triplet_network"):
+            monkeypatch.setattr(f"exatrkx.networks.{module}.perceptron", perceptron_of_many_rows)
+        torch.testing.assert_close(network(*inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("rows", [131_071, 131_072, 400_000])
+def test_layer_norm_on_a_gpu(rows: int) -> None:
+    weights, x = parameters([16, 64, 64, 1], final_activation=False), torch.randn(16, rows).t()
+    with torch.inference_mode():
+        exact = perceptron(x.double(), [weight.double() for weight in weights])
+        found = perceptron(x.cuda(), [weight.cuda() for weight in weights])
+        torch.testing.assert_close(found.cpu().double(), exact, rtol=5e-5, atol=5e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("columns", [8, 9])
+def test_columns_on_a_gpu(columns: int) -> None:
+    table, index = torch.randn(1000, columns), torch.randint(0, 1000, (5000,))
+    for chosen in (index, index[:1], index[:0]):
+        assert torch.equal(columns_at(table.cuda(), chosen.cuda()).cpu(), columns_at(table, chosen))

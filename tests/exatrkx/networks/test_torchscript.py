@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from exatrkx.errors import ContractError
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.proof import prove
-from exatrkx.networks.torchscript import probe, served_form, to_bytes, trace
+from exatrkx.networks.torchscript import inference, probe, served_form, to_bytes, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.networks.user_network import load_user_network
 
@@ -147,3 +147,10 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2).state_dict(), checkpoint)
     with pytest.raises(ContractError, match=r"other\.ckpt"):
         load_user_network("exatrkx.networks.mlp:Embedding", checkpoint)
+
+
+def test_matrices_are_multiplied_in_fp32_whatever_the_process_did_before() -> None:
+    torch.set_float32_matmul_precision("high")
+    with inference():
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.cuda.matmul.allow_tf32 is False

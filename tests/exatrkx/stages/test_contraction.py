@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Final
 
 import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from stage_cases import IMPLEMENTATIONS, FloatArray, IntArray, random_graph, running
+from stage_cases import (
+    IMPLEMENTATIONS,
+    FloatArray,
+    IntArray,
+    brute_force,
+    graphs_without_ties,
+    partition,
+    random_graph,
+    running,
+)
 
 from exatrkx.errors import ContractError
 from exatrkx.stages import native
 from exatrkx.stages.track_building import label_clusters, label_components, label_tracks
-from exatrkx.working_point import TRACK_BUILDING, WorkingPoint, logit
+from exatrkx.working_point import TRACK_BUILDING, WorkingPoint
 
 in_each = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 often = settings(max_examples=150, derandomize=True, deadline=None)
-
-
-def brute_force(edge_index: IntArray, scores: FloatArray, num_nodes: int, cut: float) -> list[frozenset[int]]:
-    """Clusters by the definition: every pair of clusters is weighed anew before each join."""
-    weight = np.zeros((num_nodes, num_nodes))
-    threshold = float(np.float32(logit(cut)))
-    for (a, b), score in zip(edge_index.T.tolist(), scores.tolist(), strict=True):
-        weight[a, b] += score - threshold
-        weight[b, a] = weight[a, b]
-    clusters = [frozenset([node]) for node in range(num_nodes)]
-    while True:
-        sums = {(one, other): sum(weight[a, b] for a in one for b in other) for one, other in combinations(clusters, 2)}
-        best = max(sums, key=lambda pair: sums[pair], default=None)
-        if best is None or sums[best] <= 0:
-            return clusters
-        clusters = [cluster for cluster in clusters if cluster not in best] + [best[0] | best[1]]
-
-
-def partition(labels: IntArray) -> set[frozenset[int]]:
-    return {frozenset(np.flatnonzero(labels == label).tolist()) for label in set(labels.tolist()) - {-1}}
 
 
 def clusters_of(
@@ -49,18 +36,6 @@ def clusters_of(
     assert labels.dtype == np.int64
     answer: list[int] = labels.tolist()
     return answer
-
-
-@st.composite
-def graphs_without_ties(draw: st.DrawFn) -> tuple[IntArray, FloatArray, int]:
-    """Distinct powers of two: no two different sums of them are equal, and none is rounded."""
-    num_nodes = draw(st.integers(1, 12))
-    pairs = list(combinations(range(num_nodes), 2))
-    chosen = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=20)) if pairs else []
-    powers = draw(st.permutations(range(-10, 10)))[: len(chosen)]
-    signs = draw(st.lists(st.sampled_from([-1.0, 1.0, 1.0]), min_size=len(chosen), max_size=len(chosen)))
-    scores = [sign * 2.0**power for sign, power in zip(signs, powers, strict=True)]
-    return np.array(chosen, dtype=np.int64).reshape(-1, 2).T[::-1], np.array(scores, dtype=np.float32), num_nodes
 
 
 @in_each

@@ -1,19 +1,11 @@
 // The stages' kernels as functions of a shared library for the host.
 #include "runtime.hpp"
 
-namespace neighbours {
-#include "neighbours.cu"
-}
-namespace components {
 #include "components.cu"
-}
+#include "contraction.cu"
+#include "neighbours.cu"
+#include "selection.cu"
 
-using namespace components;
-using namespace neighbours;
+#include "../../../backends/exatrkx/engine/gpu/kernels.hpp"
 
-LAUNCHER(find_cells)
-LAUNCHER(count_neighbours)
-LAUNCHER(find_furthest)
-LAUNCHER(find_edges)
-LAUNCHER(join_edges)
-LAUNCHER(find_roots)
+EXATRKX_KERNELS(LAUNCHER)

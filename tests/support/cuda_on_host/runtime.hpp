@@ -2,6 +2,7 @@
 // Threads of a block are threads of the host and run at the same time; blocks run one after the other.
 #pragma once
 
+#include <atomic>
 #include <barrier>
 #include <cmath>
 #include <cstring>
@@ -17,10 +18,21 @@ struct Index {
   unsigned x;
 };
 inline thread_local Index threadIdx, blockIdx;
-inline Index blockDim;
+inline Index blockDim, gridDim;
 inline std::barrier<>* block_barrier = nullptr;
 
 inline void __syncthreads() { block_barrier->arrive_and_wait(); }
+
+inline int __syncthreads_and(int predicate) {
+  static std::atomic<bool> all = true;
+  if (predicate == 0) all = false;
+  __syncthreads();
+  const bool found = all;
+  __syncthreads();
+  if (threadIdx.x == 0) all = true;
+  __syncthreads();
+  return found;
+}
 
 inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
@@ -41,6 +53,7 @@ template <class Number>
 Number atomicAdd(Number* at, Number value) {
   return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST);
 }
+inline double atomicAdd(double* at, double value) { return std::atomic_ref(*at).fetch_add(value); }
 inline int atomicCAS(int* at, int expected, int value) {
   __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   return expected;
@@ -56,6 +69,7 @@ void launch(void (*kernel)(Arguments...), unsigned blocks, unsigned threads, voi
   std::barrier barrier(threads);
   block_barrier = &barrier;
   blockDim = {threads};
+  gridDim = {blocks};
   std::vector<std::jthread> running;
   for (unsigned thread = 0; thread < threads; ++thread) {
     running.emplace_back([=, &barrier] {

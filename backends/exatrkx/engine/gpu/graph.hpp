@@ -1,11 +1,11 @@
 // Stages between the networks on a GPU: the same functions as ../graph.hpp, with the same results, on its tensors.
 //
 // What decides is written once, in the kernels (../../stages/cuda). What drives them is written twice, here with
-// torch's tensors and in exatrkx/stages/cuda.py with CuPy's arrays: some hundred lines each, most of them calls of the
-// array library (extent, sort, sums, gathering), which either side has to make in its own. The Python models run where
-// nobody has compiled anything, and without torch; the engine runs without Python; so neither can call the other. The
-// one algorithm in both, the plan of the grid, only moves work about: any plan gives the same edges. Both are tested
-// with the same kernels on host threads against the CPU's answers.
+// torch's tensors and in exatrkx/stages/cuda.py and track_building.py with CuPy's arrays: most of it calls of the array
+// library (extent, sort, sums, gathering), which either side has to make in its own. The Python models run where nobody
+// has compiled anything, and without torch; the engine runs without Python; so neither can call the other. The one
+// algorithm in both, the plan of the grid, only moves work about: any plan gives the same edges. Both are tested with
+// the same kernels on host threads against the CPU's answers.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,8 +16,13 @@ namespace exatrkx::gpu {
 
 [[nodiscard]] at::Tensor fixed_radius_edges(const at::Tensor& embedding, const WorkingPoint& cuts);
 [[nodiscard]] at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, float threshold);
-[[nodiscard]] at::Tensor label_components(const at::Tensor& edge_index, const at::Tensor& scores,
-                                          std::int64_t num_nodes, float threshold, std::int64_t min_hits);
+// Components, or clusters.
+[[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                                      float threshold, std::int64_t min_hits, bool clusters);
+
+// Throws ContractError for the first NaN score or index out of range, copying all to the host to find it.
+// `num_nodes` < 0: not known.
+void refuse_entries(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes);
 
 // The stream that this thread works in on the tensor's device, as a cudaStream_t.
 [[nodiscard]] void* current_stream(const at::Tensor& tensor);

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace neighbours {
+namespace kernels {
 // nvcc hands initialisers of members to the host's compiler too, which knows no such function.
 __host__ __device__ inline double __dmul_rn(double a, double b) {
 #ifdef __CUDA_ARCH__
@@ -15,27 +15,19 @@ __host__ __device__ inline double __dmul_rn(double a, double b) {
   return a * b;
 #endif
 }
-#include "../../stages/cuda/neighbours.cu"
-}
-namespace components {
 #include "../../stages/cuda/components.cu"
+#include "../../stages/cuda/contraction.cu"
+#include "../../stages/cuda/neighbours.cu"
+#include "../../stages/cuda/selection.cu"
 }
 
 namespace exatrkx::gpu {
 
 namespace {
 
-const void* function(KernelName name) {
-  switch (name) {
-    case KernelName::kFindCells: return reinterpret_cast<const void*>(&neighbours::find_cells);
-    case KernelName::kCountNeighbours: return reinterpret_cast<const void*>(&neighbours::count_neighbours);
-    case KernelName::kFindFurthest: return reinterpret_cast<const void*>(&neighbours::find_furthest);
-    case KernelName::kFindEdges: return reinterpret_cast<const void*>(&neighbours::find_edges);
-    case KernelName::kJoinEdges: return reinterpret_cast<const void*>(&components::join_edges);
-    case KernelName::kFindRoots: return reinterpret_cast<const void*>(&components::find_roots);
-  }
-  return nullptr;
-}
+#define EXATRKX_FUNCTION(kernel) reinterpret_cast<const void*>(&kernels::kernel),
+const void* const kFunctions[] = {EXATRKX_KERNELS(EXATRKX_FUNCTION)};
+#undef EXATRKX_FUNCTION
 
 }  // namespace
 
@@ -43,7 +35,7 @@ bool has_kernels() noexcept { return true; }
 
 void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream) {
   const cudaError_t status =
-      cudaLaunchKernel(function(name), dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)),
+      cudaLaunchKernel(kFunctions[static_cast<int>(name)], dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)),
                        arguments, 0, static_cast<cudaStream_t>(stream));
   if (status != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
 }

@@ -8,7 +8,16 @@
 
 namespace exatrkx::gpu {
 
-enum class KernelName { kFindCells, kCountNeighbours, kFindFurthest, kFindEdges, kJoinEdges, kFindRoots };
+// Every kernel, by its name in ../../stages/cuda.
+#define EXATRKX_KERNELS(each)                                                           \
+  each(check_entries) each(contract_components) each(copy_selected)                     \
+  each(find_cells) each(find_disputed) each(find_edges) each(find_furthest)             \
+  each(find_roots) each(gather_disputed) each(join_edges) each(list_disputed)           \
+  each(list_neighbours) each(mark_selected) each(split_edges)
+
+#define EXATRKX_ENUMERATOR(kernel) kernel,
+enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
+#undef EXATRKX_ENUMERATOR
 
 // Threads per block, where a kernel has no reason for another number.
 inline constexpr int kThreads = 128;
@@ -52,21 +61,38 @@ struct Kernel {
   return (items + kThreads - 1) / kThreads;
 }
 
-inline constexpr Kernel<KernelName::kFindCells, const float*, int, int, const int*, const double*, const double*,
-                        const int*, int*>
-    find_cells;
-inline constexpr Kernel<KernelName::kCountNeighbours, const float*, int, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, int, int*>
-    count_neighbours;
-inline constexpr Kernel<KernelName::kFindFurthest, const float*, int, const int*, const double*, const double*,
-                        const int*, const long long*, double, const int*, int, int, double*, long long,
-                        unsigned long long*>
+inline constexpr Kernel<KernelName::find_cells, const float*, int, int, const double*, int*> find_cells;
+inline constexpr Kernel<KernelName::list_neighbours, const float*, const int*, int, int, const double*,
+                        const long long*, double, int, int, int*, int*>
+    list_neighbours;
+inline constexpr Kernel<KernelName::find_furthest, const float*, int, int, const double*, const long long*, double,
+                        const int*, int, double*, long long, unsigned long long*>
     find_furthest;
-inline constexpr Kernel<KernelName::kFindEdges, const float*, const int*, int, int, const int*, const double*,
-                        const double*, const int*, const long long*, double, const double*, long long,
-                        unsigned long long*, long long*, const long long*, long long*>
+inline constexpr Kernel<KernelName::find_edges, const float*, const int*, int, int, const double*, const long long*,
+                        double, const double*, int, const int*, const int*, long long, unsigned long long*,
+                        unsigned long long*, long long*>
     find_edges;
-inline constexpr Kernel<KernelName::kJoinEdges, const long long*, const float*, long long, float, int*> join_edges;
-inline constexpr Kernel<KernelName::kFindRoots, int*, int, int*, int*> find_roots;
+inline constexpr Kernel<KernelName::split_edges, const long long*, long long, int, long long*> split_edges;
+inline constexpr Kernel<KernelName::mark_selected, const long long*, const float*, long long, float, long long*>
+    mark_selected;
+inline constexpr Kernel<KernelName::copy_selected, const long long*, long long, const long long*, long long, long long*>
+    copy_selected;
+inline constexpr Kernel<KernelName::check_entries, const long long*, const float*, long long, int, int*> check_entries;
+inline constexpr Kernel<KernelName::join_edges, const long long*, const float*, long long, float, const int*, int*>
+    join_edges;
+inline constexpr Kernel<KernelName::find_roots, int*, int, int*, int*> find_roots;
+inline constexpr Kernel<KernelName::find_disputed, const long long*, const float*, long long, float, const int*,
+                        const int*, unsigned long long*, int*>
+    find_disputed;
+inline constexpr Kernel<KernelName::list_disputed, int, const int*, const int*, const unsigned long long*, int*, int*,
+                        int*, int*, unsigned long long*>
+    list_disputed;
+inline constexpr Kernel<KernelName::gather_disputed, const long long*, const float*, long long, int, const int*,
+                        const int*, const int*, int*, int*, unsigned long long*, long long*>
+    gather_disputed;
+inline constexpr Kernel<KernelName::contract_components, const long long*, const float*, long long, float, const int*,
+                        const int*, const unsigned long long*, const int*, const int*, const unsigned long long*,
+                        const long long*, int*, int*, int*>
+    contract_components;
 
 }  // namespace exatrkx::gpu

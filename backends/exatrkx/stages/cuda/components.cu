@@ -1,7 +1,8 @@
-// Connected components: exatrkx/stages/track_building.py says what the labels are, exatrkx/stages/cuda.py calls these in turn.
+// Connected components: exatrkx/stages/track_building.py says what the labels are, and calls these in turn.
 //
 // A lock-free union-find after ECL-CC (Jaiganesh and Burtscher, HPDC 2018): a larger root is hung below a smaller one,
 // so that in the end each root is the smallest spacepoint of its component, whatever the order of the threads.
+#include "scored_edges.cuh"
 
 // With path halving. Another thread may write an ancestor here at the same time: either of the two is right.
 __device__ inline int find_root(int* parent, int node) {
@@ -31,16 +32,22 @@ __device__ inline void join(int* parent, int a, int b) {
   }
 }
 
-__device__ inline long long global_thread() {
-  return static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x;
+// Notes in `state` whether a score is NaN or an index outside [0, num_nodes): then nothing below looks at the edges.
+extern "C" __global__ void check_entries(const long long* edge_index, const float* scores, long long edges,
+                                         int num_nodes, int* state) {
+  const long long e = global_thread();
+  if (e >= edges) return;
+  const auto inside = [&](long long node) { return node >= 0 && node < num_nodes; };
+  if (!inside(edge_index[e]) || !inside(edge_index[edges + e]) || !(scores[e] == scores[e])) state[kBad] = 1;
 }
 
 // Joins the ends of the edges [2, edges] with a score above the threshold. `parent` starts as 0, 1, 2, …
 extern "C" __global__ void join_edges(const long long* edge_index, const float* scores, long long edges,
-                                      float threshold, int* parent) {
+                                      float threshold, const int* state, int* parent) {
+  const ScoredEdges graph{edge_index, scores, edges};
   const long long e = global_thread();
-  if (e >= edges || !(scores[e] > threshold)) return;
-  join(parent, static_cast<int>(edge_index[e]), static_cast<int>(edge_index[edges + e]));
+  if (e >= edges || state[kBad] != 0 || !graph.above(e, threshold)) return;
+  join(parent, graph.row(e), graph.column(e));
 }
 
 // The root of each spacepoint, and the size of the component of each root. `size` starts as 0.

@@ -1,18 +1,7 @@
 // Squared distances on a GPU: those of ../distance.hpp, bit for bit where they decide.
-//
-// These files are compiled by nvcc and, through CuPy, by NVRTC, which has no standard headers: so none is included.
 #pragma once
 
-// FP32 as FP64, subnormal numbers too: a plain conversion takes those for zero where CuPy has NVRTC compile it.
-__device__ inline double widened(float value) {
-#ifdef __CUDA_ARCH__
-  double wide;
-  asm("cvt.f64.f32 %0, %1;" : "=d"(wide) : "f"(value));
-  return wide;
-#else
-  return value;
-#endif
-}
+#include "widened.cuh"
 
 // The squared distance that defines an edge: FP64, dimension by dimension in order, no fused multiply-add.
 __device__ inline double exact_squared(const float* a, const float* b, int dims) {

@@ -6,10 +6,18 @@ constexpr int kAxes = 3;
 // Along each axis: which dimension it is, where the first cell starts, cells per unit of length, and their number. An
 // axis with one cell, with 0 for `per_unit`, is no axis at all. Cells are numbered with the last axis fastest.
 struct Grid {
-  const int* dimension;
-  const double* lower;
-  const double* per_unit;
-  const int* cells;
+  int dimension[kAxes], cells[kAxes];
+  double lower[kAxes], per_unit[kAxes];
+
+  // `plan`: [4, kAxes] dimensions, lower edges, cells per unit, cells.
+  __device__ explicit Grid(const double* plan) {
+    for (int axis = 0; axis < kAxes; ++axis) {
+      dimension[axis] = static_cast<int>(plan[axis]);
+      lower[axis] = plan[kAxes + axis];
+      per_unit[axis] = plan[2 * kAxes + axis];
+      cells[axis] = static_cast<int>(plan[3 * kAxes + axis]);
+    }
+  }
 
   // Monotonic in `coordinate`, whatever is rounded.
   __device__ int cell_along(int axis, double coordinate) const {
