@@ -25,7 +25,7 @@ from exatrkx_client.errors import (
     untrusted,
 )
 from exatrkx_client.proxy import proxy_of
-from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model, overdue
 
 _NO_LIMIT: Final = -1
 
@@ -150,6 +150,7 @@ class GrpcTransport:
                 outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
                 headers=self._headers,
                 client_timeout=request.timeout_s,
+                parameters=request.parameters(),
             )
         except ValueError as error:
             raise self._translated(error) from error
@@ -169,6 +170,8 @@ class GrpcTransport:
         if self._proxy and _UNREACHED in reason:
             return self._proxy.refusal(self._address, reason.removeprefix(_UNREACHED))
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
+        if overdue(reason):
+            kind = DeadlineError
         if _RESTRICTED in reason:
             kind = AccessError
         hint = "; access denied" if kind is AccessError else _CLOSED_HINT if _CLOSED in reason else ""

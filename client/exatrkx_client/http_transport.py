@@ -25,7 +25,7 @@ from exatrkx_client.errors import (
     ServerUnavailableError,
 )
 from exatrkx_client.http_pool import HttpPool, HttpRequest
-from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model
+from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model, overdue
 
 _QUESTIONS: Final[dict[Question, tuple[str, str, str]]] = {
     "server": ("GET", "/v2", "name"),
@@ -115,7 +115,9 @@ class HttpTransport:
             inputs.append(triton.InferInput(name, list(array.shape), np_to_triton_dtype(array.dtype)))
             inputs[-1].set_data_from_numpy(array)
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
-        body, length = triton.InferenceServerClient.generate_request_body(inputs, outputs=outputs)
+        body, length = triton.InferenceServerClient.generate_request_body(
+            inputs, outputs=outputs, parameters=request.parameters()
+        )
         path = f"/v2/models/{quote(request.model)}/infer"
         message = HttpRequest("POST", path, body, {_HEADER_LENGTH: str(length)})
         response, content = self._exchange(message, request.timeout_s)
@@ -152,5 +154,6 @@ class HttpTransport:
                 )
         known = response.status != _NOT_FOUND
         kind = _ERRORS.get(response.status) or failure(reason) if known else missing_model(reason)
+        kind = DeadlineError if overdue(reason) else kind
         denied = "; access denied" if kind is AccessError else ""
         return kind(f"{self._address}: {reason}{denied}", status=str(response.status), reason=reason)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
 import numpy.typing as npt
 
+from exatrkx.limits import DEADLINE
 from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
 
 _DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy")
@@ -32,6 +34,10 @@ class InferenceRequest:
     inputs: Mapping[str, Array]
     outputs: tuple[str, ...]
     timeout_s: float
+
+    def parameters(self) -> dict[str, int]:
+        """The request's parameters, when it is sent now: the deadline, after which no step of the server starts."""
+        return {DEADLINE: int((time.time() + self.timeout_s) * 1e6)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,11 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give up what is on its way, and the connection."""
+
+
+def overdue(reason: str) -> bool:
+    """Whether a server refused a request because its deadline had passed; each protocol has another status for it."""
+    return DEADLINE in reason
 
 
 def missing_model(reason: str) -> type[ClientError]:

@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from exatrkx.limits import MAX_QUEUE, MAX_SPACEPOINTS
 from exatrkx_server.access import Access
 from exatrkx_server.errors import PortInUseError, ServerOptionError
 
@@ -48,6 +49,10 @@ class ServerOptions:
         stages: what serves the ensemble's steps between the networks.
         device: where the models run.
         cuda_memory_pool_mb: MiB of each GPU for tensors between an ensemble's steps.
+        max_spacepoints: most spacepoints of an event.
+        max_queue: most requests that wait in the server.
+        max_memory_gib: memory of all processes of the server above which no large event is begun; None for four fifths
+            of the machine's, or of its container's.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.
         access: which of Triton's interfaces are open and to whom; TLS and token.
@@ -67,6 +72,9 @@ class ServerOptions:
     stages: Stages = "python"
     device: DeviceChoice = "auto"
     cuda_memory_pool_mb: int = 512
+    max_spacepoints: int = MAX_SPACEPOINTS
+    max_queue: int = MAX_QUEUE
+    max_memory_gib: float | None = None
     start_timeout_s: float = 120.0
     stop_timeout_s: int = 10
     access: Access = field(default_factory=Access)

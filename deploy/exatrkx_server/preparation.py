@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries, shell_safe
 from exatrkx_server.command import environment
 from exatrkx_server.installation import TritonInstallation, find_triton
+from exatrkx_server.limits import limit_environment
 from exatrkx_server.resources import Devices, check_descriptors, choose_devices
 
 if TYPE_CHECKING:
@@ -53,4 +54,5 @@ def prepare(model_repository: Path, options: ServerOptions, scratch: Path) -> Pr
     variables = environment(installation, options.threads)
     libraries = gpu_libraries(repository, options.models, backends)
     devices = choose_devices(options.device, libraries, variables)
-    return Preparation(installation, repository, backend_directory, backends, devices, variables | devices.environment)
+    variables |= devices.environment | limit_environment(options)
+    return Preparation(installation, repository, backend_directory, backends, devices, variables)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from exatrkx_client.errors import ClientError
+from exatrkx.limits import TRY_LATER
+from exatrkx_client.errors import ClientError, ServerUnavailableError
 from exatrkx_server.errors import ServerSetupError
 
 if TYPE_CHECKING:
@@ -68,10 +69,15 @@ class Probe:
 
         Raises:
             WrongAnswerError: the labels differ, or scores are not finite.
-            ClientError: there is no answer.
+            ClientError: there is no answer. "Try later", because others wait, is one.
         """
         event = probe_event()
-        tensors = self._api.infer(self._model, {"FEATURES": event}, self._outputs).tensors
+        try:
+            tensors = self._api.infer(self._model, {"FEATURES": event}, self._outputs).tensors
+        except ServerUnavailableError as error:
+            if TRY_LATER in error.reason:
+                return
+            raise
         labels = tensors["LABELS"]
         if labels.shape != (len(event),):
             raise WrongAnswerError(f"{len(event)} spacepoints were given labels of shape {list(labels.shape)}")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.limits import MAX_QUEUE, MAX_SPACEPOINTS
 from exatrkx_server.access import access_of, add_access_arguments
 from exatrkx_server.errors import StartCancelledError
 from exatrkx_server.health import Health, health_endpoint
@@ -98,9 +99,33 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     add_access_arguments(parser)
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
+    _add_limits(parser)
     _add_supervision(parser)
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-spacepoints",
+        type=at_least(int, 1),
+        default=MAX_SPACEPOINTS,
+        help="an event with more is refused: too large (at least the 2000 of the warm-up)",
+    )
+    parser.add_argument(
+        "--max-queue",
+        type=at_least(int, 1),
+        default=MAX_QUEUE,
+        help="while more requests wait in the server, events are refused: unavailable, try later",
+    )
+    parser.add_argument(
+        "--max-memory",
+        type=at_least(float, 0.1),
+        default=argparse.SUPPRESS,
+        metavar="GIB",
+        help="a large event that would need more, with what the server's processes have, is refused: unavailable, try "
+        "later; or too large (default: four fifths of the machine's, or of its container's)",
+    )
 
 
 def _add_supervision(parser: argparse.ArgumentParser) -> None:
@@ -109,10 +134,16 @@ def _add_supervision(parser: argparse.ArgumentParser) -> None:
         "--probe-every", type=seconds, default=ours.probe_every_s, help="seconds between two tiny events; 0: none"
     )
     parser.add_argument(
-        "--hang-timeout", type=seconds, default=ours.hang_timeout_s, help="seconds without an answer or any computing"
+        "--hang-timeout",
+        type=at_least(float, 1.0),
+        default=ours.hang_timeout_s,
+        help="seconds without an answer or any computing",
     )
     parser.add_argument(
-        "--busy-timeout", type=seconds, default=ours.busy_timeout_s, help="seconds of computing without any answer"
+        "--busy-timeout",
+        type=at_least(float, 1.0),
+        default=ours.busy_timeout_s,
+        help="seconds of computing without any answer",
     )
     parser.add_argument(
         "--max-restarts", type=at_least(int, 0), default=ours.max_restarts, help="starts after failures in a row"
@@ -146,6 +177,9 @@ def server_from(arguments: argparse.Namespace, cancelled: Callable[[], bool]) ->
         stages=arguments.stages,
         device=arguments.device,
         cuda_memory_pool_mb=arguments.cuda_memory_pool_mb,
+        max_spacepoints=arguments.max_spacepoints,
+        max_queue=arguments.max_queue,
+        max_memory_gib=getattr(arguments, "max_memory", None),
         start_timeout_s=arguments.start_timeout,
         access=access_of(arguments),
         extra_arguments=tuple(arguments.tritonserver_arguments),

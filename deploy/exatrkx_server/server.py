@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.limits import METRICS_URL_VARIABLE
 from exatrkx_client.address import Address
 from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError
@@ -189,7 +190,8 @@ class TritonServer:
                 secret_arguments=secrets,
             )
             try:
-                self._run(command, {**self._prepared.variables, **secrets})
+                metrics = {METRICS_URL_VARIABLE: self.metrics_url}
+                self._run(command, {**self._prepared.variables, **metrics, **secrets})
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self.halt()

@@ -32,6 +32,7 @@ _AGAIN_S: Final = 0.5
 _LONGEST_LOOK_S: Final = 2.0
 _ASK_TIMEOUT_S: Final = 1.0
 _LIST_TIMEOUT_S: Final = 30.0
+_LONGEST_ASK_S: Final = 3600.0
 _COMPUTES: Final = 0.1  # of a core
 _CONFIRMED: Final = 2  # failures in a row, the first of which makes it not ready, the second another start
 _SERVER: Final = "server"
@@ -73,7 +74,7 @@ class _Prober:
             except ExatrkxError as error:
                 self.error, self.failures, self.waiting = error, self.failures + 1, False
             else:
-                self.error, self.failures, self.waiting = None, 0, False
+                self.failures, self.error, self.waiting = 0, None, False
                 self.answers += 1
                 self._measured(self.name, time.monotonic() - began)
             closing.wait(_AGAIN_S if self.error else every_s)
@@ -147,7 +148,7 @@ class Watch:
         try:
             self._start()
         except BaseException:
-            self._resources.close()
+            self.__exit__()
             raise
         return self
 
@@ -180,10 +181,10 @@ class Watch:
     def _start(self) -> None:
         asked = self._resources.enter_context(self._server.api(_ASK_TIMEOUT_S))
         # A probe waits as long as it may take: asking again would lengthen the queue that it waits in.
-        probing = self._resources.enter_context(self._server.api(self._options.busy_timeout_s))
+        probing = self._resources.enter_context(self._server.api(min(self._options.busy_timeout_s, _LONGEST_ASK_S)))
         self._stages = stage_processes(self._server.pid)
         server = {self._server.pid: _SERVER}
-        self._add(_Prober(_SERVER, asked.server_name, self._measured), server, lambda: 0)
+        self._add(_Prober(_SERVER, probing.server_name, self._measured), server, lambda: 0)
         if self._options.probe_every_s == 0:
             return
         with self._server.api(_LIST_TIMEOUT_S) as api:

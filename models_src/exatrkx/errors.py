@@ -46,5 +46,17 @@ class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
 
 
+class EventTooLargeError(ExatrkxError):
+    """An event has more spacepoints, or needs more memory, than is allowed: refused before memory is spent on it."""
+
+
+class OverloadedError(ExatrkxError):
+    """A server has too much to do, or too little memory free, for this request now; it may be sent again later."""
+
+
+class OverdueError(ExatrkxError):
+    """Nobody waits for the answer any more: the request was cancelled, or its deadline has passed."""
+
+
 class SimulationError(ExatrkxError):
     """The event generator or the detector simulation failed."""

@@ -15,6 +15,7 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_tensor
 from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
 from exatrkx.errors import ContractError
+from exatrkx.limits import check_spacepoints
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.stages.track_building import label_tracks
@@ -120,11 +121,13 @@ class Pipeline:
 
         Raises:
             ContractError: the features have another type or shape, are elsewhere, or are not finite.
+            EventTooLargeError: it has more than `exatrkx.limits.MAX_SPACEPOINTS` spacepoints.
             GraphTooLargeError: the event has more edges than the working point allows.
         """
         if isinstance(features, torch.Tensor):
             features = self._array(features)
         check_tensor(features, FEATURES)
+        check_spacepoints(features.shape, FEATURES)
         check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)

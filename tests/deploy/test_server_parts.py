@@ -24,6 +24,7 @@ from exatrkx_server.backends import assemble, shell_safe
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.installation import WHEEL
 from exatrkx_server.options import Ports, check_free
+from exatrkx_server.probe import check_probing
 from exatrkx_server.processes import scratch_directory
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
 
@@ -196,6 +197,12 @@ def test_model_whose_name_a_shell_would_change(tmp_path: Path, name: str) -> Non
     (tmp_path / "repository" / name).mkdir(parents=True)
     with pytest.raises(ServerSetupError, match="need names of folders without blanks"):
         shell_safe(tmp_path / "repository", tmp_path / "link")
+
+
+def test_probes_need_a_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tritonclient.http", None)
+    with pytest.raises(ServerSetupError, match=r"pip install 'tritonclient\[http\]', or --probe-every 0"):
+        check_probing()
 
 
 class TestPorts:

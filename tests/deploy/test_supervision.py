@@ -213,7 +213,7 @@ def test_descriptors_that_clients_use_up(ordered: OrderedRepository, tmp_path: P
         assert not older.exists() or older.stat().st_size <= 1 << 20
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", "$HOME", "détecteur", 'say "x"', "a;b", "`id`", "back\\slash", "a\nb"])
+@pytest.mark.parametrize("name", ["détecteur", 'a b\'s "$HOME" (`id`); #\\&\n|*'])
 def test_any_name_of_a_folder(frnn: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()

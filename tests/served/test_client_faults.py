@@ -228,20 +228,6 @@ def test_an_endpoint_that_is_restricted(repository: Path, protocol: Protocol) ->
         assert client.is_ready()
 
 
-@pytest.mark.parametrize("host", ["::1", "localhost"])
-@both
-def test_hosts_by_name_and_ipv6(repository: Path, protocol: Protocol, host: str) -> None:
-    # As Triton's servers for gRPC and HTTP each write it.
-    addresses = ("--grpc-address=[::1]", "--http-address=ipv6:::1", "--metrics-address=ipv6:::1")
-    extra = addresses if ":" in host else ()
-    listening = ServerOptions(host=host.replace("localhost", "127.0.0.1"), extra_arguments=extra, stop_timeout_s=1)
-    with TritonServer(repository, listening) as server:
-        port = server.ports.grpc if protocol == "grpc" else server.ports.http
-        url = f"{protocol}://[{host}]:{port}" if ":" in host else f"{protocol}://{host}:{port}"
-        with TrackingClient(url, MODEL) as client:
-            assert client.find_tracks(order(GOOD), with_edges=True).answered_by == url
-
-
 _FORKING = """
 import multiprocessing, sys
 from exatrkx_client import TrackingClient

@@ -27,6 +27,8 @@ bool is_refusal(const std::exception_ptr& error) {
     return true;
   } catch (const GraphTooLargeError&) {
     return true;
+  } catch (const EventTooLargeError&) {
+    return true;
   } catch (...) {
     return false;
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <exception>
+#include <stdexcept>
 #include <string>
 
 #include "../stages/errors.hpp"
@@ -10,6 +11,11 @@ namespace exatrkx {
 
 using stages::ContractError;
 using stages::GraphTooLargeError;
+
+// An event has more spacepoints, or needs more memory, than is allowed: thrown before either is spent.
+struct EventTooLargeError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 // Whether the input or the configuration is at fault, not this program or a network.
 [[nodiscard]] bool is_refusal(const std::exception_ptr& error);

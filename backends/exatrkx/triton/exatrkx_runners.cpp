@@ -5,10 +5,8 @@
 
 #include <array>
 #include <map>
-#include <optional>
 #include <string>
 
-#include "../engine/compute_slots.hpp"
 #include "../engine/engine.hpp"
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
@@ -82,8 +80,6 @@ class StageRunner final : public Runner {
   const std::vector<TensorSpec>& inputs() const noexcept override { return stage_.inputs; }
 
   Outputs run(const Tensors& tensors) override {
-    std::optional<ComputeSlot> slot;  // a GPU has queues of its own
-    if (stream_.device().is_cpu()) slot.emplace(process_slots());
     return stage_.run(tensors, cuts_, threads_);
   }
 

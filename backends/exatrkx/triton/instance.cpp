@@ -5,11 +5,14 @@
 #include <chrono>
 #include <exception>
 #include <future>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "../engine/compute_slots.hpp"
 #include "../engine/errors.hpp"
 #include "errors.hpp"
+#include "limits.hpp"
 #include "request.hpp"
 #include "response.hpp"
 
@@ -35,7 +38,7 @@ c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
 }  // namespace
 
 Instance::Instance(TRITONBACKEND_ModelInstance* instance, const Model& model)
-    : instance_(instance), model_(model), runner_(make_runner(model, device_of(instance))) {
+    : instance_(instance), model_(model), queue_(instance), runner_(make_runner(model, device_of(instance))) {
   // On a thread of its own, whose OpenMP threads end with it: those of the thread that loads would stay, and compete
   // with those of the thread that executes.
   std::async(std::launch::async, [&] {
@@ -94,11 +97,20 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
 }
 
 void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times) {
+  check_wanted(request);
+  if (runner_->inputs().size() == 1 && runner_->inputs()[0].dims.back() == 3) queue_.admit();  // where events arrive
   const Request input(request);
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
   times.compute_start = now_ns();
+  std::optional<ComputeSlot> slot;  // a GPU has queues of its own
+  if (runner_->stream().device().is_cpu()) {
+    slot.emplace(process_slots());
+    check_memory(needed_bytes(model_.name(), tensors));
+    check_wanted(request);  // it may have waited for long
+  }
   const Outputs outputs = runner_->run(tensors);
+  slot.reset();
   times.compute_end = now_ns();
   for (const auto& [name, tensor] : outputs) {
     if (input.wants(name)) response.add(name, tensor);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "admission.hpp"
 #include "api.hpp"
 #include "model.hpp"
 #include "runner.hpp"
@@ -34,6 +35,7 @@ class Instance {
 
   TRITONBACKEND_ModelInstance* instance_;
   const Model& model_;
+  Queue queue_;
   std::unique_ptr<Runner> runner_;
 };
 

@@ -2,14 +2,12 @@
 // backends/pytorch/model.py in C++: the same parameters, and the same refusals.
 #include <strings.h>
 
-#include <optional>
 #include <stdexcept>
 #include <string>
 
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
 #include "../engine/network.hpp"
-#include "../engine/compute_slots.hpp"
 #include "runner.hpp"
 
 namespace exatrkx::triton {
@@ -50,8 +48,6 @@ class NetworkRunner final : public Runner {
     const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
-    std::optional<ComputeSlot> slot;  // a GPU has queues of its own
-    if (stream_.device().is_cpu()) slot.emplace(process_slots());
     const NetworkScope scope(optimized_);
     const at::Tensor output = network_({tensors.begin(), tensors.end()});
     return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};

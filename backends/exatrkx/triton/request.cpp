@@ -7,6 +7,7 @@
 
 #include "../engine/errors.hpp"
 #include "errors.hpp"
+#include "limits.hpp"
 #include "memory.hpp"
 
 namespace exatrkx::triton {
@@ -84,6 +85,7 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
   }
   const Properties found = properties_of(input);
   check_properties(found, spec);
+  check_spacepoints(found.dims(), spec);
   if (found.num_buffers == 1 && found.byte_size > 0) {
     const at::Tensor bytes = buffer_of(input, 0, device);
     if (usable_in_place(bytes, spec, device)) return bytes.view(spec.type).view(found.dims());

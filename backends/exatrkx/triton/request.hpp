@@ -17,7 +17,7 @@ class Request {
   // The input that `spec` names, on `device`. Where it lies there in one piece, it stays where it is: the tensor lives
   // no longer than the request.
   //
-  // Throws ContractError: it is not there, or has another type or shape; TritonError.
+  // Throws ContractError: it is not there, or has another type or shape; EventTooLargeError; TritonError.
   [[nodiscard]] at::Tensor tensor(const TensorSpec& spec, c10::Device device) const;
 
   // Whether the request asks for this output.

@@ -17,7 +17,9 @@ import triton_python_backend_utils as pb_utils
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_tensor
 from exatrkx.contract import ModelSpec, TensorSpec
-from exatrkx.errors import ContractError, ExatrkxError
+from exatrkx.errors import ContractError, ExatrkxError, OverdueError, OverloadedError
+from exatrkx.limits import check_deadline, check_spacepoints
+from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
 
 if TYPE_CHECKING:
@@ -62,12 +64,14 @@ class Step(ABC):
     device: Device
     parameters: dict[str, str]
     cuts: WorkingPoint
+    queue: Queue
 
     def initialize(self, args: dict[str, str]) -> None:
         """Called by Triton once. An exception fails the load, with its text as the reason."""
         retain_freed_memory()
         self.name = args["model_name"]
         self.device = Device.given_by(args)
+        self.queue = Queue()
         config = json.loads(args["model_config"])
         self.parameters = config_parameters(config)
         if self.spec.name in PARAMETERS:
@@ -161,13 +165,19 @@ class Step(ABC):
 
     def _answer(self, request: Any) -> Any:
         try:
+            check_deadline(request.parameters())
+            if self.spec.name in ENTRANCES:
+                self.queue.admit()
             given = {tensor.name(): tensor for tensor in request.inputs()}
-            outputs = self._outputs({spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs})
+            arrays = {spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs}
+            if self.device.gpu is None:
+                check_memory(needed_bytes(self.spec, {name: array.shape for name, array in arrays.items()}))
+            outputs = self._outputs(arrays)
             wanted = set(request.requested_output_names())
             tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except Exception as error:
             if isinstance(error, ExatrkxError) and not isinstance(error, BrokenModelError):
-                return _error(f"{self.name}: {error}", pb_utils.TritonError.INVALID_ARG)
+                return _error(f"{self.name}: {error}", _code(error))
             text = f"{self.name}: {type(error).__name__}: {error}"
             pb_utils.Logger.log_error(text)
             return _error(text, pb_utils.TritonError.INTERNAL)
@@ -176,6 +186,7 @@ class Step(ABC):
     def _input(self, tensor: Any, spec: TensorSpec) -> Any:
         if tensor is None:
             raise ContractError(f"{spec.name}: expected {spec}, found no such input")
+        check_spacepoints(tensor.shape(), spec)
         array = self.from_triton(tensor, spec)
         check_tensor(array, spec)
         return array
@@ -187,6 +198,13 @@ def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
         return pb_utils.Tensor(name, np.ascontiguousarray(array))
     # An input that is passed on is read-only, and must be handed over as a copy.
     return pb_utils.Tensor.from_dlpack(name, np.require(array, requirements=("C", "W")))
+
+
+def _code(refusal: ExatrkxError) -> int:
+    """Triton's code: whose fault it is, and whether to try later."""
+    kinds = {OverdueError: pb_utils.TritonError.CANCELLED, OverloadedError: pb_utils.TritonError.UNAVAILABLE}
+    code: int = kinds.get(type(refusal), pb_utils.TritonError.INVALID_ARG)
+    return code
 
 
 def _error(text: str, code: int) -> Any:
