@@ -75,6 +75,11 @@ class ServerError(ClientError):
     fails_over = True
 
 
+def untrusted(address: str, reason: str) -> AccessError:
+    """What is wrong when a server does not prove that it is the one that was meant."""
+    return AccessError(f"{address}: its certificate is not accepted: {reason}", reason=reason)
+
+
 def too_few_descriptors(address: str) -> ClientError:
     """What is wrong when this process can open no connection for want of file descriptors."""
     return ClientError(f"{address}: this process has no file descriptors left for a connection; see ulimit -n")

@@ -41,7 +41,14 @@ void check_properties(const Properties& found, const TensorSpec& spec) {
     throw ContractError(std::string(spec.name) + ": expected " + spec.form() + ", found " +
                         TRITONSERVER_DataTypeString(found.type) + " " + text_of_dims(found.dims()));
   }
-  const auto wanted = static_cast<std::uint64_t>(c10::multiply_integers(found.dims())) * c10::elementSize(type);
+  // Triton's own product of a shape may overflow, and then be that of no bytes at all.
+  std::uint64_t wanted = c10::elementSize(type);
+  bool overflow = false;
+  for (const std::int64_t size : found.dims()) overflow |= __builtin_mul_overflow(wanted, size, &wanted);
+  if (overflow) {
+    throw ContractError(std::string(spec.name) + ": expected a shape that fits in memory, found " +
+                        text_of_dims(found.dims()));
+  }
   if (found.byte_size != wanted) {
     throw ContractError(std::string(spec.name) + ": expected " + std::to_string(wanted) + " bytes for " +
                         text_of_dims(found.dims()) + ", found " + std::to_string(found.byte_size));
