@@ -37,7 +37,7 @@ ROOMS: Final = (
     ("exatrkx.files",),
     ("exatrkx.commands", "exatrkx.journal"),
     ("exatrkx.contract", "exatrkx.arrays", "exatrkx.working_point", "exatrkx.project_files"),
-    ("exatrkx.checks",),
+    ("exatrkx.checks", "exatrkx.digest"),
     ("exatrkx.events",),
     ("exatrkx.stages", "exatrkx.networks"),
     ("exatrkx.pipeline",),

@@ -90,7 +90,7 @@ class Skipped(list[Exception]):
         self.append(reason)
 
     def __str__(self) -> str:
-        return f"skipped {len(self)}: {'; '.join(map(str, self))}"
+        return f"skipped {len(self)}: {'; '.join(' '.join(str(reason).split()) for reason in self)}"
 
 
 def run(

@@ -6,14 +6,24 @@
 Needs no torch in the process that starts the server.
 """
 
-from exatrkx_server.errors import PortInUseError, ServerSetupError, ServerStartError, ServingError, StartCancelledError
+from exatrkx_server.access import Access
+from exatrkx_server.errors import (
+    PortInUseError,
+    ServerOptionError,
+    ServerSetupError,
+    ServerStartError,
+    ServingError,
+    StartCancelledError,
+)
 from exatrkx_server.installation import TritonInstallation, find_triton
 from exatrkx_server.options import Ports, ServerOptions, free_ports
 from exatrkx_server.server import TritonServer
 
 __all__ = [
+    "Access",
     "PortInUseError",
     "Ports",
+    "ServerOptionError",
     "ServerOptions",
     "ServerSetupError",
     "ServerStartError",

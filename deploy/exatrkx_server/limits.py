@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx import limits
+from exatrkx.checks import MAX_SPACEPOINTS_VARIABLE
+from exatrkx.serving.limits import MAX_MEMORY_VARIABLE, MAX_QUEUE_VARIABLE
 
 if TYPE_CHECKING:
     from exatrkx_server.options import ServerOptions
@@ -26,10 +27,10 @@ def usable_memory(memory_max: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
 
 
 def limit_environment(options: ServerOptions) -> dict[str, str]:
-    """Environment variables that tell the processes of the server their limits, see `exatrkx.limits`."""
+    """Environment variables that tell the processes of the server their limits, see `exatrkx.serving.limits`."""
     memory = usable_memory() * _MEMORY_SHARE if options.max_memory_gib is None else options.max_memory_gib * _GIB
     return {
-        limits.MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
-        limits.MAX_QUEUE_VARIABLE: str(options.max_queue),
-        limits.MAX_MEMORY_VARIABLE: str(max(int(memory / _MIB), 1)),
+        MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
+        MAX_QUEUE_VARIABLE: str(options.max_queue),
+        MAX_MEMORY_VARIABLE: str(max(int(memory / _MIB), 1)),
     }

@@ -8,11 +8,20 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Final, SupportsIndex, cast
+import os
+from typing import TYPE_CHECKING, Final, SupportsIndex, cast
 
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.contract import WCC, TensorSpec
-from exatrkx.errors import ContractError, GraphTooLargeError, UnitsError
+from exatrkx.contract import VARIABLE, WCC, TensorSpec
+from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError, UnitsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_SPACEPOINTS: Final = 500_000
+"""Most spacepoints of one event, where the environment variable says no other number: some four times µ = 200."""
+
+MAX_SPACEPOINTS_VARIABLE: Final = "EXATRKX_MAX_SPACEPOINTS"
 
 MAX_NODES: Final = 1 << 26
 """Most spacepoints in one event: some hundred times the busiest events foreseen, and still only 0.5 GB of labels."""
@@ -47,6 +56,25 @@ def check_tensor(array: Array, spec: TensorSpec) -> None:
         raise ContractError(f"{spec.name}: expected {_form(spec)}, found {type(array).__name__}")
     if dtype != spec.numpy_type or not spec.accepts(tuple(shape)):
         raise ContractError(f"{spec.name}: expected {_form(spec)}, found {dtype} [{','.join(map(str, shape))}]")
+
+
+def positive_number(variable: str, default: int) -> int:
+    """The positive whole number in an environment variable; the default where there is none."""
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() and int(text) > 0 else default
+
+
+def check_spacepoints(shape: Sequence[int], spec: TensorSpec) -> None:
+    """Refuse an event with too many spacepoints by the shape of a tensor that has a row for each of them.
+
+    Raises:
+        EventTooLargeError: with the limit and the number found.
+    """
+    if len(shape) != 2 or len(spec.dims) != 2 or spec.dims[0] != VARIABLE:  # noqa: PLR2004 - no matrix
+        return
+    most = positive_number(MAX_SPACEPOINTS_VARIABLE, MAX_SPACEPOINTS)
+    if shape[0] > most:
+        raise EventTooLargeError(f"{spec.name}: more than max_spacepoints = {most} spacepoints, found {shape[0]}")
 
 
 def check_finite(array: Array, name: str) -> None:

@@ -58,6 +58,10 @@ class OutputRefusedError(ExatrkxError, ValueError):
     exit_code = ExitCode.USAGE
 
 
+class MixedRequestsError(ExatrkxError):
+    """Tensors of different requests came together in a served model: the server's fault, so it is to be sent again."""
+
+
 class EventTooLargeError(ExatrkxError):
     """An event has more spacepoints, or needs more memory, than is allowed: refused before memory is spent on it."""
 

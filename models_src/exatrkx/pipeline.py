@@ -12,10 +12,9 @@ import numpy.typing as npt
 import torch
 
 from exatrkx.arrays import retain_freed_memory
-from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_tensor
+from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_spacepoints, check_tensor
 from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
 from exatrkx.errors import ContractError
-from exatrkx.limits import check_spacepoints
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.stages.track_building import label_tracks
@@ -121,7 +120,7 @@ class Pipeline:
 
         Raises:
             ContractError: the features have another type or shape, are elsewhere, or are not finite.
-            EventTooLargeError: it has more than `exatrkx.limits.MAX_SPACEPOINTS` spacepoints.
+            EventTooLargeError: it has more than `exatrkx.checks.MAX_SPACEPOINTS` spacepoints.
             GraphTooLargeError: the event has more edges than the working point allows.
         """
         if isinstance(features, torch.Tensor):

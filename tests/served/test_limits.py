@@ -21,8 +21,9 @@ from torch import Tensor
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from exatrkx.contract import MODELS
-from exatrkx.limits import DEADLINE
-from exatrkx_client import DeadlineError, ServerUnavailableError, TrackingClient
+from exatrkx.serving.admission import EDGE_BYTES
+from exatrkx.serving.limits import DEADLINE
+from exatrkx_client import ClientError, DeadlineError, ServerUnavailableError, TrackingClient
 from exatrkx_client.address import Protocol
 from exatrkx_client.retry import Retry
 from exatrkx_server import ServerOptions, TritonServer
@@ -37,6 +38,7 @@ pytestmark = pytest.mark.server
 ROOT: Final = Path(__file__).resolve().parents[2]
 MAX_SPACEPOINTS: Final = 2_000  # as many as the warm-up events have
 MAX_QUEUE: Final = 40
+MAX_MEMORY_MIB: Final = 300  # less than the server itself has
 CLIENTS: Final = 200
 PIPELINES: Final = ("exatrkx_ensemble", "exatrkx_custom")
 EVENT: Final = clumps(num_clumps=50, size=4)[0]
@@ -89,6 +91,7 @@ def server(
         stages="compiled" if request.param == "compiled stages" else "python",
         max_spacepoints=MAX_SPACEPOINTS,
         max_queue=MAX_QUEUE,
+        max_memory_gib=MAX_MEMORY_MIB / 1024,
     )
     with TritonServer(slow_repository, options) as running:
         yield running
@@ -121,6 +124,23 @@ def test_an_event_with_too_many_spacepoints(call: Caller, model: str, refuses: s
     assert refusal.status == "StatusCode.INVALID_ARGUMENT"
     assert f"{refuses}: {tensor}: more than max_spacepoints = {MAX_SPACEPOINTS}" in text
     assert refusal.facts == Facts((tensor,), (str(float(MAX_SPACEPOINTS)), str(float(MAX_SPACEPOINTS + 1))))
+
+
+@pytest.mark.parametrize(
+    ("needed_mib", "status", "found"),
+    [
+        (MAX_MEMORY_MIB + 1, "StatusCode.INVALID_ARGUMENT", ", more than max_memory"),
+        (MAX_MEMORY_MIB - 1, "StatusCode.UNAVAILABLE", r", and \d+ MiB are used of max_memory"),
+    ],
+)
+def test_an_event_for_which_there_is_no_memory(call: Caller, needed_mib: int, status: str, found: str) -> None:
+    edges = np.zeros((2, -(-needed_mib * (1 << 20) // EDGE_BYTES)), np.int64)
+    with pytest.raises(
+        ClientError, match=rf"gnn: the event needs {needed_mib} MiB{found} = {MAX_MEMORY_MIB} MiB"
+    ) as caught:
+        call("gnn", {"INPUT__0": EVENT, "INPUT__1": edges})
+    assert caught.value.status == status
+    call("gnn", INPUTS["gnn"])
 
 
 @pytest.mark.parametrize("protocol", get_args(Protocol))

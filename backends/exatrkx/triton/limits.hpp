@@ -1,4 +1,4 @@
-// Limits of a request: its spacepoints, and its deadline. exatrkx/limits.py in C++.
+// Limits of a request: its spacepoints, and its deadline. exatrkx/checks.py and exatrkx/serving/limits.py in C++.
 #pragma once
 
 #include "../engine/contract.hpp"

@@ -15,15 +15,15 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.checks import positive_number
 from exatrkx.contract import CUSTOM, EMBED, GNN, ModelSpec
 from exatrkx.errors import EventTooLargeError, OverloadedError
-from exatrkx.limits import (
+from exatrkx.serving.limits import (
     MAX_MEMORY_VARIABLE,
     MAX_QUEUE,
     MAX_QUEUE_VARIABLE,
     METRICS_URL_VARIABLE,
     TRY_LATER,
-    positive_number,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Queue:
 
 def needed_bytes(spec: ModelSpec, shapes: Mapping[str, Sequence[int]]) -> int:
     """Memory that an event of this size needs: where it arrives, by its spacepoints; in the GNN, by its edges."""
-    first, *others = spec.inputs
+    first, *others = (tensor for tensor in spec.inputs if not tensor.optional)
     if not others:
         return shapes[first.name][0] * SPACEPOINT_BYTES
     return shapes[others[0].name][1] * EDGE_BYTES if spec.name == GNN.name else 0
