@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 from serving import Caller
 
-from exatrkx_server import ServerOptions, TritonServer
+from exatrkx_server import Access, ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,9 @@ def python_server(
 ) -> Iterator[TritonServer]:
     """A server with every model of `tiny_repository`, none of them compiled, for the whole session."""
     log_file = tmp_path_factory.mktemp("server") / "tritonserver.log"
-    with TritonServer(tiny_repository, ServerOptions(log_file=log_file, custom_backend="python")) as running:
+    access = Access(allow=("shared-memory",))
+    options = ServerOptions(log_file=log_file, custom_backend="python", access=access)
+    with TritonServer(tiny_repository, options) as running:
         yield running
     if request.session.testsfailed:
         print(f"\nthe server's log: {log_file}\n{log_file.read_text(errors='replace')[-4000:]}")

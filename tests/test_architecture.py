@@ -36,7 +36,7 @@ ROOMS: Final = (
     ("exatrkx.errors",),
     ("exatrkx.commands",),
     ("exatrkx.contract", "exatrkx.arrays", "exatrkx.working_point", "exatrkx.project_files"),
-    ("exatrkx.checks",),
+    ("exatrkx.checks", "exatrkx.digest"),
     ("exatrkx.events",),
     ("exatrkx.stages", "exatrkx.networks"),
     ("exatrkx.pipeline",),

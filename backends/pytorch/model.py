@@ -10,10 +10,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from exatrkx import checks
 from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
+from exatrkx.digest import features_digest
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.serving.adapter import Arrays, BrokenModelError, Step
@@ -22,7 +24,7 @@ NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 
 
 class TritonPythonModel(Step):
-    """One TorchScript network: FEATURES, and for an edge network the edges, in; OUTPUT__0 out."""
+    """One TorchScript network: features, for an edge network also edges, in; its output and a digest out."""
 
     spec: ModelSpec  # type: ignore[misc]  # known when the model is: one class serves all three networks
     network: torch.jit.ScriptModule
@@ -48,12 +50,14 @@ class TritonPythonModel(Step):
 
     def run(self, tensors: Arrays) -> Arrays:
         features, *edges = (tensors[spec.name] for spec in self.spec.inputs)
+        digest = np.array([features_digest(features)])
         checks.check_finite(features, self.spec.inputs[0].name)
         if edges:
             checks.check_edge_index(edges[0], len(features), self.spec.inputs[1].name)
         with inference(optimized=self.optimized):
             output = self.network(*(self._to_torch(array) for array in (features, *edges)))
-        return {self.spec.outputs[0].name: self._one_row_each(self._from_torch(output), features, *edges)}
+        scores = self._one_row_each(self._from_torch(output), features, *edges)
+        return dict(zip((spec.name for spec in self.spec.outputs), (scores, digest), strict=True))
 
     def _one_row_each(self, output: Any, features: Any, edge_index: Any = None) -> Any:
         """The network's output, [E,1] made [E]; refused unless it has a row for each spacepoint or edge."""

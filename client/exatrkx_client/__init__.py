@@ -7,6 +7,7 @@ with TrackingClient("127.0.0.1:8001") as client:
 
 from exatrkx_client.answer import TrackResult
 from exatrkx_client.client import TrackingClient
+from exatrkx_client.credentials import Credentials, CredentialsError
 from exatrkx_client.errors import (
     AccessError,
     ClientError,
@@ -21,6 +22,8 @@ from exatrkx_client.retry import Retry
 __all__ = [
     "AccessError",
     "ClientError",
+    "Credentials",
+    "CredentialsError",
     "DeadlineError",
     "RequestRejectedError",
     "Retry",

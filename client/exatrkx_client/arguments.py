@@ -9,6 +9,7 @@ from exatrkx.commands import at_least
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.client import TrackingClient
+from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_client.fallback import FallbackName
 from exatrkx_client.retry import Retry
 
@@ -16,7 +17,7 @@ DEFAULT_URL: Final = "127.0.0.1:8001"
 
 
 def add_client_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--url`, `--model`, `--protocol`, `--timeout` and `--retry-for`."""
+    """Add `--url`, `--model`, `--protocol`, `--timeout`, `--retry-for`, and the files of credentials."""
     add = parser.add_argument
     add(
         "--url",
@@ -50,6 +51,7 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds in which an event is sent again while no server is available; a restart takes some ten "
         "(default: %(default)g)",
     )
+    add_credentials_arguments(parser)
 
 
 def add_fallback_argument(parser: argparse.ArgumentParser) -> None:
@@ -75,8 +77,16 @@ def client_of(options: argparse.Namespace) -> TrackingClient:
     """The client that the options describe.
 
     Raises:
-        ExatrkxError: the fallback needs what is not installed.
+        ExatrkxError: the fallback needs what is not installed, or a file of credentials does not fit.
     """
     retry = Retry(for_s=options.retry_for, attempts=getattr(options, "attempts", None))
     fallback = getattr(options, "fall_back", None)
-    return TrackingClient(options.url, options.model, options.protocol, options.timeout, retry, fallback=fallback)
+    return TrackingClient(
+        options.url,
+        options.model,
+        options.protocol,
+        options.timeout,
+        retry,
+        fallback=fallback,
+        credentials=Credentials.from_environment(options),
+    )

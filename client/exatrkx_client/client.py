@@ -19,6 +19,7 @@ from exatrkx.events.event import Event, features
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.answer import EDGES, LABELS, FeatureArray, TrackResult, track_result
 from exatrkx_client.contract_check import require_pipeline
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerUnavailableError
 from exatrkx_client.fallback import Fallback, FallbackName, Pipeline
 from exatrkx_client.request import TrackRequest
@@ -50,11 +51,13 @@ class TrackingClient:
         fallback: what finds the tracks when no server does: "direct" for the pipeline in this process, with this
             package's networks, or an `exatrkx.pipeline.Pipeline` with those that are served. After the first event that
             falls back, servers are asked again as soon as they say that they are ready.
+        credentials: for servers with TLS or a token; else those of the environment, `Credentials.from_environment`.
 
     Raises:
         ValueError: `url` is no address, or contradicts `protocol`; or there is none. Nothing is sent yet.
         ClientError: the environment names a proxy that is none, or there is no file descriptor left.
         ExatrkxError: `fallback` is "direct", and torch is not installed.
+        CredentialsError: a file of a certificate, key or token does not fit.
     """
 
     def __init__(
@@ -66,13 +69,14 @@ class TrackingClient:
         retry: Retry | None = None,
         *,
         fallback: FallbackName | Pipeline | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.addresses = Address.parse_all([url] if isinstance(url, str) else url, protocol)
         self.model = model
         self.timeout_s = timeout_s
         self.retry = retry or Retry()
         self._fallback = Fallback(fallback) if fallback is not None else None
-        self._servers = Servers(self.addresses)
+        self._servers = Servers(self.addresses, Credentials.from_environment() if credentials is None else credentials)
 
     @property
     def address(self) -> Address:
@@ -156,7 +160,8 @@ class TrackingClient:
             ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say.
             ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
-            ServerUnavailableError: no server could be reached, for as long as `retry` says.
+            ServerUnavailableError: no server could be reached, for as long as `retry` says; or with answers that are
+                not known to be to this request (`errors.UnprovenError`).
             DeadlineError: none answered within `timeout_s`, neither.
             AccessError: a server, or a proxy on the way, does not let this client in.
             ServerError: it failed, and so did the others.

@@ -44,6 +44,10 @@ class ServerUnavailableError(ClientError, ConnectionError):
     fails_over = True
 
 
+class UnprovenError(ServerUnavailableError):
+    """An answer or a refusal came that is not known to be to this request. The same request may succeed later."""
+
+
 class DeadlineError(ClientError, TimeoutError):
     """No answer in the time that was given. To find tracks twice does no harm, so the request may be sent again."""
 
@@ -69,6 +73,11 @@ class ServerError(ClientError):
     """The server failed at a request that it did not find at fault."""
 
     fails_over = True
+
+
+def untrusted(address: str, reason: str) -> AccessError:
+    """What is wrong when a server does not prove that it is the one that was meant."""
+    return AccessError(f"{address}: its certificate is not accepted: {reason}", reason=reason)
 
 
 def too_few_descriptors(address: str) -> ClientError:

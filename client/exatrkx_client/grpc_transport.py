@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from concurrent.futures import Future
 from typing import Any, Final
@@ -12,6 +13,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import TRITON_PREFIX, Credentials
 from exatrkx_client.errors import (
     AccessError,
     ClientError,
@@ -20,6 +22,7 @@ from exatrkx_client.errors import (
     ServerError,
     ServerUnavailableError,
     too_few_descriptors,
+    untrusted,
 )
 from exatrkx_client.proxy import proxy_of
 from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model, overdue
@@ -42,6 +45,9 @@ _CHANNEL: Final = [
 ]
 
 _UNREACHED: Final = "failed to connect to all addresses; last error: "
+_UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED: ([^:]*)|Hostname Verification Check failed")
+_CLOSED: Final = "Socket closed"
+_CLOSED_HINT: Final = " (so does a server that wants TLS, grpcs://…, or a certificate of this client's)"
 _RESTRICTED: Final = "This protocol is restricted"
 """What Triton says of an endpoint that wants a header, with a status that says "try later"."""
 
@@ -69,19 +75,30 @@ _ERRORS: Final[dict[str, type[ClientError]]] = {
 class GrpcTransport:
     """A gRPC channel to one server; it connects by itself, again when the server comes back."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, credentials: Credentials) -> None:
         _require_descriptors(address)
         self._address = address
         self._proxy = proxy_of(address)
         proxy = ("grpc.http_proxy", self._proxy.url) if self._proxy else ("grpc.enable_http_proxy", 0)
-        self._client = triton.InferenceServerClient(address.target, ssl=address.secure, channel_args=[*_CHANNEL, proxy])
+        credentials.context(address)  # which says what is wrong with a file; gRPC does not
+        self._client = triton.InferenceServerClient(
+            address.target,
+            ssl=address.secure,
+            root_certificates=credentials.ca,
+            private_key=credentials.key,
+            certificate_chain=credentials.certificate,
+            channel_args=[*_CHANNEL, proxy],
+        )
+        # A proxy reads the one, Triton the other.
+        headers = credentials.all_headers.items()
+        self._headers = {f"{prefix}{name}": value for name, value in headers for prefix in ("", TRITON_PREFIX)}
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
         """Whether the server and the model take requests."""
         try:
             return bool(
-                self._client.is_server_ready(client_timeout=timeout_s)
-                and self._client.is_model_ready(model, client_timeout=timeout_s)
+                self._client.is_server_ready(headers=self._headers, client_timeout=timeout_s)
+                and self._client.is_model_ready(model, headers=self._headers, client_timeout=timeout_s)
             )
         except (InferenceServerException, ValueError) as error:
             raise self._translated(error) from error
@@ -90,8 +107,9 @@ class GrpcTransport:
         """The answer to a question, as JSON has it."""
         method, part = _QUESTIONS[question]
         names = (model,) if model else ()
+        ask = getattr(self._client, method)
         try:
-            answer = getattr(self._client, method)(*names, as_json=True, client_timeout=timeout_s)
+            answer = ask(*names, as_json=True, headers=self._headers, client_timeout=timeout_s)
         except (InferenceServerException, ValueError) as error:
             raise self._translated(error) from error
         return answer.get(part, []) if part else answer  # gRPC's JSON leaves an empty list out
@@ -113,7 +131,8 @@ class GrpcTransport:
                 answer.set_exception(self._translated(error))
                 return
             try:
-                outputs = result.get_response().outputs
+                response = result.get_response()
+                outputs, request_id = response.outputs, response.id
                 # Copied, so that each owns its memory: tritonclient gives views of its message.
                 tensors = {
                     output.name: np.array(result.as_numpy(output.name), triton_to_np_dtype(output.datatype))
@@ -122,7 +141,7 @@ class GrpcTransport:
             except (ValueError, TypeError) as problem:
                 answer.set_exception(ServerError(f"{self._address}: the answer cannot be read: {problem!r}"))
             else:
-                answer.set_result(Reply(tensors, time.perf_counter() - began))
+                answer.set_result(Reply(tensors, time.perf_counter() - began, request_id))
 
         try:
             context = self._client.async_infer(
@@ -130,6 +149,8 @@ class GrpcTransport:
                 inputs,
                 callback=arrived,
                 outputs=[triton.InferRequestedOutput(name) for name in request.outputs] or None,
+                request_id=request.request_id,
+                headers=self._headers,
                 client_timeout=request.timeout_s,
                 parameters=request.parameters(),
             )
@@ -146,6 +167,8 @@ class GrpcTransport:
         if isinstance(error, ValueError):  # what a closed channel raises
             return ServerUnavailableError(f"{self._address}: {error}")
         status, reason = str(error.status()), error.message()
+        if found := _UNTRUSTED.search(reason):
+            return untrusted(str(self._address), found[1] or f"it is not {self._address.host}'s")
         if self._proxy and _UNREACHED in reason:
             return self._proxy.refusal(self._address, reason.removeprefix(_UNREACHED))
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
@@ -153,7 +176,8 @@ class GrpcTransport:
             kind = DeadlineError
         if _RESTRICTED in reason:
             kind = AccessError
-        return kind(f"{self._address}: {reason}", status=status, reason=reason)
+        hint = "; access denied" if kind is AccessError else _CLOSED_HINT if _CLOSED in reason else ""
+        return kind(f"{self._address}: {reason}{hint}", status=status, reason=reason)
 
 
 def _require_descriptors(address: Address) -> None:

@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from exatrkx_client.address import Address
-from exatrkx_client.errors import ClientError, DeadlineError, ServerUnavailableError, too_few_descriptors
+from exatrkx_client.credentials import Credentials
+from exatrkx_client.errors import ClientError, DeadlineError, ServerUnavailableError, too_few_descriptors, untrusted
 from exatrkx_client.proxy import proxy_of
 
 _CONNECT_S: Final = 10.0
@@ -37,8 +38,10 @@ class HttpRequest(NamedTuple):
 class HttpPool:
     """Connections to one server, each request's own. May be used from several threads, but not after a fork."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, credentials: Credentials) -> None:
         self._address = address
+        self._headers = credentials.all_headers
+        self._tls = credentials.context(address)
         self._proxy = proxy_of(address)
         self._idle: list[HTTPConnection] = []
         self._open: set[HTTPConnection] = set()
@@ -54,6 +57,7 @@ class HttpPool:
         Raises:
             ServerUnavailableError: nobody is there, or who is hangs up.
             DeadlineError: nothing was said for `timeout_s`.
+            AccessError: the server's certificate is not accepted.
             ClientError: this process has no file descriptor left.
         """
         try:
@@ -93,15 +97,22 @@ class HttpPool:
             self._drop(connection)
 
     def _connect(self, timeout_s: float) -> HTTPConnection:
-        kind = HTTPSConnection if self._address.secure else HTTPConnection
         host, port, proxy = self._address.host, self._address.port, self._proxy
-        connection = kind(*((proxy.host, proxy.port) if proxy else (host, port)), timeout=min(timeout_s, _CONNECT_S))
+        first = (proxy.host, proxy.port) if proxy else (host, port)
+        patience = min(timeout_s, _CONNECT_S)
+        connection = (
+            HTTPSConnection(*first, timeout=patience, context=self._tls)
+            if self._tls
+            else HTTPConnection(*first, timeout=patience)
+        )
         if proxy:
             connection.set_tunnel(host, port, proxy.headers)
         try:
             connection.connect()
         except (HTTPException, OSError) as error:
             connection.close()
+            if isinstance(error, ssl.SSLCertVerificationError):
+                raise untrusted(str(self._address), error.verify_message) from error
             if isinstance(error, OSError) and error.errno == errno.EMFILE:
                 raise too_few_descriptors(str(self._address)) from error
             if proxy:
@@ -118,7 +129,7 @@ class HttpPool:
         whole = False
         try:
             connection.sock.settimeout(timeout_s)
-            connection.request(*request)
+            connection.request(request.method, request.path, request.body, {**self._headers, **request.headers})
             response = connection.getresponse()
             content = response.read()
             whole = True

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import (
     AccessError,
     ClientError,
@@ -58,9 +59,9 @@ _MOST_THREADS: Final = 64
 class HttpTransport:
     """Triton's HTTP endpoint of one server."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, credentials: Credentials) -> None:
         self._address = address
-        self._pool = HttpPool(address)
+        self._pool = HttpPool(address, credentials)
         self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="exatrkx-http")
 
     def is_ready(self, model: str, timeout_s: float) -> bool:
@@ -115,7 +116,7 @@ class HttpTransport:
             inputs[-1].set_data_from_numpy(array)
         outputs = [triton.InferRequestedOutput(name, binary_data=True) for name in request.outputs] or None
         body, length = triton.InferenceServerClient.generate_request_body(
-            inputs, outputs=outputs, parameters=request.parameters()
+            inputs, outputs=outputs, request_id=request.request_id, parameters=request.parameters()
         )
         path = f"/v2/models/{quote(request.model)}/infer"
         message = HttpRequest("POST", path, body, {_HEADER_LENGTH: str(length)})
@@ -130,7 +131,7 @@ class HttpTransport:
             }
         except (KeyError, ValueError, TypeError) as error:
             raise self._unreadable(error) from error
-        return Reply(tensors, time.perf_counter() - began)
+        return Reply(tensors, time.perf_counter() - began, result.get_response().get("id", ""))
 
     def _unreadable(self, error: Exception) -> ServerError:
         return ServerError(f"{self._address}: the answer cannot be read: {error!r}")
@@ -154,4 +155,5 @@ class HttpTransport:
         known = response.status != _NOT_FOUND
         kind = _ERRORS.get(response.status) or failure(reason) if known else missing_model(reason)
         kind = DeadlineError if overdue(reason) else kind
-        return kind(f"{self._address}: {reason}", status=str(response.status), reason=reason)
+        denied = "; access denied" if kind is AccessError else ""
+        return kind(f"{self._address}: {reason}{denied}", status=str(response.status), reason=reason)

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError, ServerUnavailableError
+from exatrkx_client.proof import ProvingTransport
 from exatrkx_client.transport import Transport
 from exatrkx_client.triton_api import connect
 
@@ -33,12 +35,13 @@ class Server:
         failed_at: by the same clock, when it failed last.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, credentials: Credentials) -> None:
         self.address = address
+        self._credentials = credentials
         self.rests_until = self.failed_at = 0.0
         self._failures = 0
         self._closed = False
-        self._transports: dict[int, Transport] = {os.getpid(): connect(address)}
+        self._transports: dict[int, Transport] = {os.getpid(): ProvingTransport(connect(address, credentials))}
 
     @property
     def transport(self) -> Transport:
@@ -47,7 +50,7 @@ class Server:
         if process not in self._transports:
             if self._closed:
                 raise ServerUnavailableError(f"{self.address}: this client is closed")
-            made = connect(self.address)
+            made = ProvingTransport(connect(self.address, self._credentials))
             if self._transports.setdefault(process, made) is not made:  # another thread was faster
                 made.close()
         return self._transports[process]
@@ -93,8 +96,8 @@ class Servers:
         given_up: a fallback answers, since no server did in time, and none is ready again.
     """
 
-    def __init__(self, addresses: Sequence[Address]) -> None:
-        self._servers = [Server(address) for address in addresses]
+    def __init__(self, addresses: Sequence[Address], credentials: Credentials) -> None:
+        self._servers = [Server(address, credentials) for address in addresses]
         self.given_up = False
         self.closed = False
 

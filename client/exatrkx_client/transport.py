@@ -13,8 +13,8 @@ import numpy.typing as npt
 from exatrkx.serving.limits import DEADLINE
 from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
 
-_DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy")
-"""What Triton says of a Python model without its process."""
+_DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy|Failed to obtain the health mutex")
+"""What Triton says of a Python model whose process has ended, or stands still."""
 
 Array = npt.NDArray[Any]
 
@@ -34,6 +34,7 @@ class InferenceRequest:
     inputs: Mapping[str, Array]
     outputs: tuple[str, ...]
     timeout_s: float
+    request_id: str = ""
 
     def parameters(self) -> dict[str, int]:
         """The request's parameters, when it is sent now: the deadline, after which no step of the server starts."""
@@ -42,10 +43,11 @@ class InferenceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The tensors that came back, and the seconds from the start of sending to the last of them decoded."""
+    """The tensors that came back, the seconds from the start of sending to the last decoded, and the request's id."""
 
     tensors: dict[str, Array]
     seconds: float
+    request_id: str = ""
 
 
 class Pending(Protocol):

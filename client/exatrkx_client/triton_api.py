@@ -13,12 +13,17 @@ from typing import Any, Self
 
 from exatrkx.contract import ModelSpec, TensorSpec
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.transport import Array, InferenceRequest, Reply, Transport
 
 
-def connect(address: Address) -> Transport:
-    """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet."""
+def connect(address: Address, credentials: Credentials) -> Transport:
+    """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet.
+
+    Raises:
+        CredentialsError: a file of the credentials does not fit, or they are for TLS and the address is without.
+    """
     if address.protocol == "grpc":
         # Here, because HTTP needs no gRPC; in this order, because gRPC reads what the first one sets.
         from exatrkx_client.grpc_fork import require_fork_support  # noqa: PLC0415
@@ -26,10 +31,10 @@ def connect(address: Address) -> Transport:
         require_fork_support(address)
         from exatrkx_client.grpc_transport import GrpcTransport  # noqa: PLC0415
 
-        return GrpcTransport(address)
+        return GrpcTransport(address, credentials)
     import tritonclient.http  # noqa: F401, PLC0415 - now, and not with the first event
 
-    return HttpTransport(address)
+    return HttpTransport(address, credentials)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,11 @@ class TritonApi:
     `ServedModelError` where it has no such model. One question or request may take `timeout_s`.
     """
 
-    def __init__(self, address: Address, timeout_s: float = 60.0) -> None:
+    def __init__(self, address: Address, timeout_s: float = 60.0, credentials: Credentials | None = None) -> None:
         self.address = address
         self._timeout_s = timeout_s
-        self._transport = connect(address) if address.protocol == "grpc" else HttpTransport(address)
+        given = Credentials.from_environment() if credentials is None else credentials
+        self._transport = connect(address, given) if address.protocol == "grpc" else HttpTransport(address, given)
 
     def __enter__(self) -> Self:
         return self

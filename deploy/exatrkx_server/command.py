@@ -34,15 +34,28 @@ def command_line(
     identity: str,
     python_backends: Sequence[str],
     gpus: int,
+    secret_arguments: Iterable[str] = (),
 ) -> list[str]:
-    """Program and arguments; `identity` is the server's name, with which its shared memory's names begin, too."""
+    """Program and arguments.
+
+    Args:
+        installation: the server's.
+        model_repository: the models.
+        backend_directory: the backends.
+        options: how it is run.
+        ports: where it listens.
+        identity: the server's name, with which its shared memory's names begin, too.
+        python_backends: those that run Python.
+        gpus: how many it may use.
+        secret_arguments: names of environment variables, each of which holds one more argument.
+    """
     arguments = {
         "id": identity,
         "model-repository": model_repository.absolute(),
         "backend-directory": backend_directory,
-        "http-address": options.host,
-        "grpc-address": options.host,
-        "metrics-address": options.host,
+        "http-address": _for_http(options.access.http_host(options.host)),
+        "grpc-address": f"[{options.host}]" if ":" in options.host else options.host,
+        "metrics-address": _for_http(options.host),
         "http-port": ports.http,
         "grpc-port": ports.grpc,
         "metrics-port": ports.metrics,
@@ -59,10 +72,17 @@ def command_line(
         command.append(f"--backend-config={name},stub-timeout-seconds={int(options.start_timeout_s)}")
         command.append(f"--backend-config={name},shm-region-prefix-name={identity}-")
     command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(gpus)]
-    if options.models:
+    if options.models or "model-control" in options.access.allow:
+        # That a client could load models then is no matter: whoever is not allowed to cannot ask for it.
         command.append("--model-control-mode=explicit")
-        command += [f"--load-model={name}" for name in options.models]
+        command += [f"--load-model={name}" for name in options.models or "*"]
+    command += [*options.access.arguments(), *(f"${name}" for name in secret_arguments)]
     return command + list(options.extra_arguments)
+
+
+def _for_http(host: str) -> str:
+    """A numeric address as the library of Triton's HTTP server takes it."""
+    return f"ipv6:{host}" if ":" in host else host
 
 
 def _check_extra(extra: Sequence[str], ours: Iterable[str]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from exatrkx.checks import MAX_SPACEPOINTS
 from exatrkx.serving.limits import MAX_QUEUE
-from exatrkx_server.errors import PortInUseError
+from exatrkx_server.access import Access
+from exatrkx_server.errors import PortInUseError, ServerOptionError
 
 Preference = Literal["auto", "compiled", "python"]
 """Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
@@ -36,7 +39,7 @@ class ServerOptions:
     """How a server is run; see `deploy/serve.py --help` for each.
 
     Attributes:
-        host: address to listen on.
+        host: address to listen on, or a name of this machine, which becomes one.
         ports: where to listen; None for three free ones.
         models: the only models to load (an ensemble brings its steps); none for all of the repository.
         threads: computing threads of each process; None for the usable cores.
@@ -53,7 +56,11 @@ class ServerOptions:
             of the machine's, or of its container's.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.
+        access: which of Triton's interfaces are open and to whom; TLS and token.
         extra_arguments: more arguments for `tritonserver`.
+
+    Raises:
+        ServerOptionError: nobody knows the host.
     """
 
     host: str = "127.0.0.1"
@@ -71,7 +78,20 @@ class ServerOptions:
     max_memory_gib: float | None = None
     start_timeout_s: float = 120.0
     stop_timeout_s: int = 10
+    access: Access = field(default_factory=Access)
     extra_arguments: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", numeric_host(self.host))
+
+
+def numeric_host(host: str) -> str:
+    """The address of a host, of the fourth version of IP where it has several; Triton takes no names."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise ServerOptionError(f"host {host!r}: {getattr(error, 'strerror', None) or error}") from error
+    return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +130,10 @@ def free_ports(host: str = "127.0.0.1") -> Ports:
     """
     with contextlib.ExitStack() as held:
         # All three at once, so that they differ.
-        numbers = [held.enter_context(_bind(host, 0)).getsockname()[1] for _ in range(3)]
+        try:
+            numbers = [held.enter_context(_bind(host, 0)).getsockname()[1] for _ in range(3)]
+        except OSError as error:
+            raise ServerOptionError(f"cannot listen on {host}: {os.strerror(error.errno or 0)}") from error
     return Ports(*numbers)
 
 
@@ -123,4 +146,5 @@ def check_free(host: str, ports: Ports) -> None:
         try:
             _bind(host, number).close()
         except OSError as error:
-            raise PortInUseError(f"cannot listen on {host}:{number}: {error.strerror}; try --free-ports") from error
+            hint = "; try --free-ports" if error.errno == errno.EADDRINUSE else ""
+            raise PortInUseError(f"cannot listen on {host}:{number}: {os.strerror(error.errno or 0)}{hint}") from error

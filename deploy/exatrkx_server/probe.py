@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from exatrkx.serving.limits import TRY_LATER
-from exatrkx_client.errors import ClientError, ServerUnavailableError
+from exatrkx_client.errors import ClientError
 from exatrkx_server.errors import ServerSetupError
 
 if TYPE_CHECKING:
@@ -69,15 +68,10 @@ class Probe:
 
         Raises:
             WrongAnswerError: the labels differ, or scores are not finite.
-            ClientError: there is no answer. "Try later", because others wait, is one.
+            ClientError: there is no answer.
         """
         event = probe_event()
-        try:
-            tensors = self._api.infer(self._model, {"FEATURES": event}, self._outputs).tensors
-        except ServerUnavailableError as error:
-            if TRY_LATER in error.reason:
-                return
-            raise
+        tensors = self._api.infer(self._model, {"FEATURES": event}, self._outputs).tensors
         labels = tensors["LABELS"]
         if labels.shape != (len(event),):
             raise WrongAnswerError(f"{len(event)} spacepoints were given labels of shape {list(labels.shape)}")

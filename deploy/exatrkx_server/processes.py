@@ -32,10 +32,9 @@ def start_process(
 
     Its output is appended to `log_file`. Ctrl-C in a terminal does not reach it.
     """
-    parent_death = [sys.executable, "-I", "-S", str(Path(__file__).parent / "parent_death.py"), str(os.getpid())]
     with log_file.open("ab") as output:
         return subprocess.Popen(
-            [*parent_death, *command],
+            tethered(command),
             cwd=folder,
             env=dict(variables),
             stdin=subprocess.DEVNULL,
@@ -43,6 +42,12 @@ def start_process(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def tethered(command: Sequence[str]) -> list[str]:
+    """The command as a program that ends when this process does, and that may have secrets; see `parent_death.py`."""
+    program = str(Path(__file__).parent / "parent_death.py")
+    return [sys.executable, "-I", "-S", program, str(os.getpid()), *command]
 
 
 def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:

@@ -19,9 +19,18 @@ from typing import TYPE_CHECKING, get_args
 from exatrkx.checks import MAX_SPACEPOINTS
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.serving.limits import MAX_QUEUE
+from exatrkx_server.access import access_of, add_access_arguments
 from exatrkx_server.errors import StartCancelledError
 from exatrkx_server.health import Health, health_endpoint
-from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages, SupervisionOptions
+from exatrkx_server.options import (
+    DeviceChoice,
+    Ports,
+    Preference,
+    ServerOptions,
+    Stages,
+    SupervisionOptions,
+    numeric_host,
+)
 from exatrkx_server.probe import check_probing
 from exatrkx_server.processes import StopRequest
 from exatrkx_server.repository import default_repository
@@ -89,6 +98,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
     )
+    add_access_arguments(parser)
     parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
     _add_limits(parser)
     _add_supervision(parser)
@@ -172,6 +182,7 @@ def server_from(arguments: argparse.Namespace, cancelled: Callable[[], bool]) ->
         max_queue=arguments.max_queue,
         max_memory_gib=getattr(arguments, "max_memory", None),
         start_timeout_s=arguments.start_timeout,
+        access=access_of(arguments),
         extra_arguments=tuple(arguments.tritonserver_arguments),
     )
     repository = getattr(arguments, "model_repository", None) or default_repository()
@@ -206,11 +217,13 @@ def write_ports_file(path: Path, server: TritonServer, health_url: str) -> None:
 def ready_line(server: TritonServer, health_url: str) -> str:
     """Everything that a client needs, on one line."""
     backends = ", ".join(str(backend) for backend in server.backends)
+    access, host = server.options.access, server.options.host
+    remarks = "".join(f"{remark}; " for remark in access.remarks(host, secrets_visible=server.secrets_visible))
+    http = server.http_url if access.infers_over_http(host) else f"{server.http_url} (no inference)"
     return (
-        f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {server.http_url}, "
+        f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}, HTTP {http}, "
         f"metrics {server.metrics_url}; {server.devices}; backends: {backends}; stages: {server.options.stages}; "
-        f"health: {health_url}/ready; "
-        f"log: {server.log_file}"
+        f"health: {health_url}/ready; {remarks}log: {server.log_file}"
     )
 
 
@@ -230,7 +243,8 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
         return stop.made
 
     with contextlib.ExitStack() as cleanup:
-        health_port = cleanup.enter_context(health_endpoint(arguments.host, arguments.health_port, health))
+        host = numeric_host(arguments.host)
+        health_port = cleanup.enter_context(health_endpoint(host, arguments.health_port, health))
         if arguments.ports_file:
             cleanup.callback(arguments.ports_file.unlink, missing_ok=True)
         try:
@@ -238,6 +252,8 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
         except StartCancelledError:
             return  # as good a time as any other
         health_url = server.local_url(health_port)
+        for warning in server.options.access.warnings():
+            say(f"warning: {warning}")
 
         def ready() -> None:
             if arguments.ports_file:

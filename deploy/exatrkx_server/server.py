@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from exatrkx.serving.limits import METRICS_URL_VARIABLE
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError
 from exatrkx_client.http_transport import HttpTransport
 from exatrkx_client.triton_api import TritonApi
+from exatrkx_server.access import Keys
 from exatrkx_server.command import command_line
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
 from exatrkx_server.log import ServerLog
@@ -23,6 +25,7 @@ from exatrkx_server.options import Ports, ServerOptions, check_free, free_ports
 from exatrkx_server.preparation import Preparation, prepare
 from exatrkx_server.processes import remove_shared_memory, scratch_directory, start_process, stop_process_group
 from exatrkx_server.resources import Devices
+from exatrkx_server.secret_arguments import place_secrets
 
 if TYPE_CHECKING:
     import subprocess
@@ -66,6 +69,8 @@ class TritonServer:
         self.backends: list[Backend] = []
         self.devices = Devices(0)
         self.ready_after_s = 0.0
+        self.secrets_visible = False
+        self._keys = Keys("")
         self._resources = contextlib.ExitStack()
         self._identity = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,11 +80,12 @@ class TritonServer:
 
     @property
     def http_url(self) -> str:
-        return self.local_url(self.ports.http)
+        return f"http://{self._address(self.ports.http, self.options.access.http_host(self.options.host))}"
 
     @property
     def grpc_url(self) -> str:
-        return self._address(self.ports.grpc)
+        """`host:port`, or a URL where it is encrypted."""
+        return f"{'grpcs://' if self.options.access.tls else ''}{self._address(self.ports.grpc, self.options.host)}"
 
     @property
     def metrics_url(self) -> str:
@@ -123,8 +129,8 @@ class TritonServer:
         return f"the server ended {how}: {self.log.last_errors()}"
 
     def api(self, timeout_s: float) -> TritonApi:
-        """A connection to the server as this machine reaches it; each question may take `timeout_s`."""
-        return TritonApi(Address.parse(self.http_url), timeout_s)
+        """A connection to the server that may ask for what is closed, too; each question may take `timeout_s`."""
+        return TritonApi(Address.parse(self.http_url), timeout_s, self._keys.credentials)
 
     def stop(self) -> None:
         """Stop the server and every process of it. Does nothing the second time."""
@@ -162,6 +168,7 @@ class TritonServer:
             os.close(handle)
             self._log = ServerLog(Path(name), self.options.log_max_bytes)
         self._resources.enter_context(self._log.bounded())
+        self._keys = self.options.access.keys()  # of every start: connections outlive one
         self._launch(self.options.ports)
 
     def _launch(self, ports: Ports | None) -> None:
@@ -169,6 +176,7 @@ class TritonServer:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             self.ports = ports or free_ports(self.options.host)
             check_free(self.options.host, self.ports)
+            secrets = self.options.access.restrictions(self.options.host, self._keys)
             self._identity = f"exatrkx-{uuid.uuid4().hex[:12]}"
             command = command_line(
                 self._prepared.installation,
@@ -179,9 +187,11 @@ class TritonServer:
                 identity=self._identity,
                 python_backends=[backend.name for backend in self.backends if backend.runs_python],
                 gpus=self.devices.gpus,
+                secret_arguments=secrets,
             )
             try:
-                self._run(command, {**self._prepared.variables, METRICS_URL_VARIABLE: self.metrics_url})
+                metrics = {METRICS_URL_VARIABLE: self.metrics_url}
+                self._run(command, {**self._prepared.variables, **metrics, **secrets})
             except PortInUseError:
                 # Free a moment ago: somebody else was faster.
                 self.halt()
@@ -194,13 +204,16 @@ class TritonServer:
         began = time.monotonic()
         self.log.begin()
         self._process = start_process(command, variables, self.log_file)
+        if any(word.startswith("$") for word in command):
+            self.secrets_visible = not place_secrets(self._process.pid)
         deadline = began + self.options.start_timeout_s
         # Triton opens its ports after it has tried to load every model.
         with self.api(_ASK_TIMEOUT_S) as api:
             self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
+            metrics = Address.parse(self.metrics_url.removesuffix("/metrics"))
             # Opened last; Triton serves on without it when the port is taken.
-            with contextlib.closing(HttpTransport(Address.parse(self.metrics_url.removesuffix("/metrics")))) as http:
+            with contextlib.closing(HttpTransport(metrics, Credentials())) as http:
                 self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)
         self._check_models()
         self.ready_after_s = time.monotonic() - began
@@ -241,9 +254,9 @@ class TritonServer:
 
     def local_url(self, port: int) -> str:
         """Where this machine reaches what listens for HTTP beside the server."""
-        return f"http://{self._address(port)}"
+        return f"http://{self._address(port, self.options.host)}"
 
-    def _address(self, port: int) -> str:
+    @staticmethod
+    def _address(port: int, host: str) -> str:
         # A server that listens on every address is asked on this machine's own.
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.host, self.options.host)  # noqa: S104 - compared
-        return Address("http", host, port).target
+        return Address("http", {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port).target  # noqa: S104 - compared

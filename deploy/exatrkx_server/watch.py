@@ -3,8 +3,10 @@
 The rule for a server that does not answer. A probe waits its turn behind other events, so a late answer says nothing
 by itself. A pipeline lives as long as, within `hang_timeout_s`, it answers a probe or any other request (Triton's count
 of successes grows), or a process that serves it computes; it is hung when there is none of these. What computes
-without a single answer is hung after `busy_timeout_s`. Where one process is stopped (SIGSTOP), nothing that others do
-counts. Time during which the watch itself did not run, as on a suspended machine, does not count.
+without a single answer is hung after `busy_timeout_s`. A probe that was refused, because too many requests wait in the
+server, may have been so for another pipeline's sake: what that answers and computes counts, too, as computing does.
+Where one process is stopped (SIGSTOP), nothing that others do counts. Time during which the watch itself did not run,
+as on a suspended machine, does not count.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ class _Prober:
         self.failures = 0
         self.error: ExatrkxError | None = None
         self.waiting = True
+        self.refused_at: float | None = None
+        self.asked = 0
         self._ask = ask
         self._measured = measured
 
@@ -70,23 +74,45 @@ class _Prober:
             try:
                 self._ask()
             except (ServerUnavailableError, DeadlineError) as error:
-                self.error = error  # a queue is full, say: what else lives decides
+                self.error = error  # what else lives decides
+                if error.reason:  # the server itself said so
+                    self.refused_at = time.monotonic()
             except ExatrkxError as error:
                 self.error, self.failures, self.waiting = error, self.failures + 1, False
             else:
-                self.failures, self.error, self.waiting = 0, None, False
+                self.failures, self.error, self.refused_at, self.waiting = 0, None, None, False
                 self.answers += 1
                 self._measured(self.name, time.monotonic() - began)
+            self.asked += 1
             closing.wait(_AGAIN_S if self.error else every_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What counts as a sign of life: processes, with their names, and pipelines whose answers are counted."""
+
+    processes: dict[int, str]
+    pipelines: list[_Prober]
+    api: TritonApi
+
+    def successes(self) -> int | None:
+        """Requests answered besides the probes; None where the server does not say."""
+        probes = sum(prober.asked for prober in self.pipelines)  # Triton counts a model's refusal as a success
+        try:
+            found = sum(self.api.statistics(prober.name).get("success", (0, 0))[0] for prober in self.pipelines)
+        except ClientError:
+            return None
+        return found - probes
 
 
 class _SignsOfLife:
     """Whether a pipeline lives, by the rule above."""
 
-    def __init__(self, prober: _Prober, processes: dict[int, str], successes: Callable[[], int]) -> None:
+    def __init__(self, prober: _Prober, own: _Scope, whole: _Scope) -> None:
         self.prober = prober
-        self.processes = processes
-        self._successes = successes
+        self._own = own
+        self._whole = whole
+        self._scope = own
         self._answers = 0
         self._counted: int | None = None
         self._cpu_s = 0.0
@@ -94,27 +120,42 @@ class _SignsOfLife:
         self._unanswered_s = 0.0
 
     def look(self, states: dict[int, ProcessState], elapsed_s: float, options: SupervisionOptions) -> Problem | None:
-        mine = {pid: states[pid] for pid in self.processes}
-        stopped = [f"{name}: its process {pid} is stopped" for pid, name in self.processes.items() if mine[pid].stopped]
-        cpu_s = sum(state.cpu_s for state in mine.values())
-        computes = cpu_s - self._cpu_s > _COMPUTES * elapsed_s or any(state.letter == "R" for state in mine.values())
+        refused_at = self.prober.refused_at
+        refused = refused_at is not None and time.monotonic() - refused_at < options.hang_timeout_s
+        self._set_scope(self._whole if refused else self._own, states)
+        mine = [(pid, name, states[pid]) for pid, name in self._scope.processes.items()]
+        stopped = [f"{name}: its process {pid} is stopped" for pid, name, state in mine if state.stopped]
+        cpu_s = sum(state.cpu_s for _, _, state in mine)
+        computes = cpu_s - self._cpu_s > _COMPUTES * elapsed_s or any(state.letter == "R" for _, _, state in mine)
         answered = self.prober.answers != self._answers or not self.prober.waiting
         self._answers, self._cpu_s = self.prober.answers, cpu_s
-        if answered or stopped:
-            self._counted = None
-        else:
-            before, self._counted = self._counted, self._successes()
-            answered = before is not None and self._counted > before
+        progress = not answered and not stopped and self._progress()
+        answered |= progress and not refused
         self._unanswered_s = 0.0 if answered else self._unanswered_s + elapsed_s
-        self._silent_s = 0.0 if answered or (computes and not stopped) else self._silent_s + elapsed_s
+        self._silent_s = 0.0 if answered or progress or (computes and not stopped) else self._silent_s + elapsed_s
         said = getattr(self.prober.error, "reason", "") or str(self.prober.error or "")
         if self.prober.failures:
             kind: Kind = "hung" if stopped else "wrong" if isinstance(self.prober.error, WrongAnswerError) else "error"
             return self._problem(kind, [*stopped, said], restart=self.prober.failures >= _CONFIRMED)
-        if self._silent_s < options.hang_timeout_s and self._unanswered_s < options.busy_timeout_s:
+        silent = self._silent_s >= options.hang_timeout_s
+        if not silent and self._unanswered_s < options.busy_timeout_s:
             return None
-        why = stopped or ["its processes compute" if self._silent_s == 0 else "none of its processes computes"]
+        otherwise = "others are served" if refused else "its processes compute"
+        why = stopped or ["none of its processes computes" if silent else otherwise]
         return self._problem("hung", [f"no answer for {self._unanswered_s:.0f} s", *why, said])
+
+    def _progress(self) -> bool:
+        """Whether other requests were answered since this was asked the last time, without a pause."""
+        before, now = self._counted, self._scope.successes()
+        if now is None:
+            return False
+        self._counted = now if before is None else max(before, now)
+        return before is not None and now > before
+
+    def _set_scope(self, scope: _Scope, states: dict[int, ProcessState]) -> None:
+        if scope is not self._scope or not self.prober.waiting:
+            self._scope, self._counted = scope, None
+            self._cpu_s = sum(states[pid].cpu_s for pid in scope.processes)
 
     def _problem(self, kind: Kind, why: list[str], *, restart: bool = True) -> Problem:
         return Problem(kind, f"{self.prober.name}: {'; '.join(filter(None, why))}", restart)
@@ -184,7 +225,8 @@ class Watch:
         probing = self._resources.enter_context(self._server.api(min(self._options.busy_timeout_s, _LONGEST_ASK_S)))
         self._stages = stage_processes(self._server.pid)
         server = {self._server.pid: _SERVER}
-        self._add(_Prober(_SERVER, probing.server_name, self._measured), server, lambda: 0)
+        whole = _Scope(self._stages | server, [], asked)
+        self._add(_Prober(_SERVER, probing.server_name, self._measured), _Scope(server, [], asked), whole)
         if self._options.probe_every_s == 0:
             return
         with self._server.api(_LIST_TIMEOUT_S) as api:
@@ -194,23 +236,11 @@ class Watch:
                 if set(steps) - set(processes.values()):  # some are compiled, and run in the server
                     processes |= server
                 prober = _Prober(model.name, Probe(probing, model).ask, self._measured)
-                self._add(prober, processes, _successes(asked, model.name))
+                whole.pipelines.append(prober)
+                self._add(prober, _Scope(processes, [prober], asked), whole)
 
-    def _add(self, prober: _Prober, processes: dict[int, str], successes: Callable[[], int]) -> None:
-        self._lives.append(_SignsOfLife(prober, processes, successes))
+    def _add(self, prober: _Prober, own: _Scope, whole: _Scope) -> None:
+        self._lives.append(_SignsOfLife(prober, own, whole))
         every_s = self._options.probe_every_s or self._options.hang_timeout_s
         arguments = (every_s, self._closing)
         threading.Thread(target=prober.run, args=arguments, name=f"exatrkx-{prober.name}", daemon=True).start()
-
-
-def _successes(api: TritonApi, model: str) -> Callable[[], int]:
-    """Counts the requests that a model has answered; as before where the server does not say."""
-    known = 0
-
-    def count() -> int:
-        nonlocal known
-        with contextlib.suppress(ClientError):
-            known = api.statistics(model).get("success", (0, 0))[0]
-        return known
-
-    return count

@@ -5,7 +5,7 @@ The model configurations, the adapters, the client and the tests are all derived
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,11 +19,15 @@ NUMPY_TYPES: Final[dict[str, type[np.generic]]] = {"FP32": np.float32, "INT64": 
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Tensor specification: its name, its Triton data type and its shape, with `VARIABLE` where any size goes."""
+    """Tensor specification: its name, its Triton data type and its shape, with `VARIABLE` where any size goes.
+
+    A model answers without an `optional` input, too.
+    """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
+    optional: bool = False
 
     @property
     def numpy_type(self) -> npt.DTypeLike:
@@ -63,33 +67,46 @@ _FEATURES: Final = (VARIABLE, NUM_FEATURES)
 _EDGES: Final = (2, VARIABLE)
 _PER_ROW: Final = (VARIABLE,)
 
+# Whose an event is, see `exatrkx.digest`: the digest of FEATURES as a network was given them, and that of the request.
+# As inputs both are optional: who calls one stage by itself needs neither.
+FEATURES_DIGEST: Final = TensorSpec("FEATURES_DIGEST", "INT64", (1,), optional=True)
+REQUEST_DIGEST: Final = TensorSpec("REQUEST_DIGEST", "INT64", (1,))
+_EARLIER_DIGEST: Final = replace(REQUEST_DIGEST, optional=True)
+_NETWORK_DIGEST: Final = TensorSpec("OUTPUT__1", "INT64", (1,))
+
 # What a whole pipeline takes and gives, whichever way it is served.
 _PIPELINE_INPUTS: Final = (TensorSpec("FEATURES", "FP32", _FEATURES),)
 _PIPELINE_OUTPUTS: Final = (
     TensorSpec("LABELS", "INT64", _PER_ROW),
     TensorSpec("EDGE_INDEX", "INT64", _EDGES),
     TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
+    REQUEST_DIGEST,
 )
 
 EMBED: Final = ModelSpec(
     "embed",
     inputs=(TensorSpec("INPUT__0", "FP32", _FEATURES),),
-    outputs=(TensorSpec("OUTPUT__0", "FP32", (VARIABLE, VARIABLE)),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", (VARIABLE, VARIABLE)), _NETWORK_DIGEST),
 )
 FRNN: Final = ModelSpec(
     "frnn",
-    inputs=(TensorSpec("EMBEDDING", "FP32", (VARIABLE, VARIABLE)),),
-    outputs=(TensorSpec("EDGE_INDEX", "INT64", _EDGES), TensorSpec("NUM_NODES", "INT64", (1,))),
+    inputs=(TensorSpec("EMBEDDING", "FP32", (VARIABLE, VARIABLE)), FEATURES_DIGEST),
+    outputs=(TensorSpec("EDGE_INDEX", "INT64", _EDGES), TensorSpec("NUM_NODES", "INT64", (1,)), REQUEST_DIGEST),
 )
 FILTER: Final = ModelSpec(
     "filter",
     inputs=(TensorSpec("INPUT__0", "FP32", _FEATURES), TensorSpec("INPUT__1", "INT64", _EDGES)),
-    outputs=(TensorSpec("OUTPUT__0", "FP32", _PER_ROW),),
+    outputs=(TensorSpec("OUTPUT__0", "FP32", _PER_ROW), _NETWORK_DIGEST),
 )
 APPLYFILTER: Final = ModelSpec(
     "applyfilter",
-    inputs=(TensorSpec("EDGE_SCORES", "FP32", _PER_ROW), TensorSpec("EDGE_INDEX", "INT64", _EDGES)),
-    outputs=(TensorSpec("FILTERED_EDGE_INDEX", "INT64", _EDGES),),
+    inputs=(
+        TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
+        TensorSpec("EDGE_INDEX", "INT64", _EDGES),
+        FEATURES_DIGEST,
+        _EARLIER_DIGEST,
+    ),
+    outputs=(TensorSpec("FILTERED_EDGE_INDEX", "INT64", _EDGES), REQUEST_DIGEST),
 )
 GNN: Final = ModelSpec("gnn", inputs=FILTER.inputs, outputs=FILTER.outputs)
 WCC: Final = ModelSpec(
@@ -98,6 +115,8 @@ WCC: Final = ModelSpec(
         TensorSpec("EDGE_INDEX", "INT64", _EDGES),
         TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
         TensorSpec("NUM_NODES", "INT64", (1,)),
+        FEATURES_DIGEST,
+        _EARLIER_DIGEST,
     ),
     # The edges and their scores pass through: Triton's ensemble leaves out a step none of whose outputs a request asks
     # for, even where a later step needs them, so an output of the whole can only come out of its last step.

@@ -46,6 +46,10 @@ class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
 
 
+class MixedRequestsError(ExatrkxError):
+    """Tensors of different requests came together in a served model: the server's fault, so it is to be sent again."""
+
+
 class EventTooLargeError(ExatrkxError):
     """An event has more spacepoints, or needs more memory, than is allowed: refused before memory is spent on it."""
 

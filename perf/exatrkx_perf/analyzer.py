@@ -7,13 +7,16 @@ import math
 import resource
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from exatrkx_client.credentials import AUTHORIZATION, TRITON_PREFIX, Credentials, bearer
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.installation import find_program, program_environment
 from exatrkx_perf.results import Figures
+from exatrkx_server.processes import tethered
+from exatrkx_server.secret_arguments import place_secrets
 
 if TYPE_CHECKING:
     from exatrkx_client.address import Address
@@ -25,6 +28,10 @@ _STABLE_PERCENT: Final = 999  # of windows over the same events the mean is want
 _WINDOWS: Final = 3  # perf_analyzer reports the mean of three, and takes no fewer
 _TIMEOUT_S: Final = 600.0
 _TAIL: Final = 12
+_TLS_FILES: Final = tuple(
+    f"--ssl-grpc-{name}-file" for name in ("root-certifications", "private-key", "certificate-chain")
+)
+_HEADER: Final = "EXATRKX_PERF_HEADER"
 _US_PER_MS: Final = 1e3
 _LATENCIES: Final = {"mean_ms": "Avg", "p50_ms": "p50", "p90_ms": "p90", "p95_ms": "p95", "p99_ms": "p99"}
 
@@ -40,6 +47,7 @@ class LoadTest:
         mode: a thread for each request in flight, or one thread for all of them.
         shared_memory: whether tensors go through memory that client and server share.
         output_bytes: room for the largest output tensor; used with shared memory only.
+        credentials: what the server asks for.
     """
 
     model: str
@@ -50,6 +58,7 @@ class LoadTest:
     mode: Mode = "sync"
     shared_memory: SharedMemory = "none"
     output_bytes: int = 0
+    credentials: Credentials = field(default_factory=Credentials)
 
 
 def command_line(test: LoadTest, csv_file: Path, program: str = "perf_analyzer") -> list[str]:
@@ -68,8 +77,14 @@ def command_line(test: LoadTest, csv_file: Path, program: str = "perf_analyzer")
     }
     if test.shared_memory != "none":
         options |= {"--shared-memory": test.shared_memory, "--output-shared-memory-size": test.output_bytes}
+    if test.address.secure:
+        files = (test.credentials.ca, test.credentials.key, test.credentials.certificate)
+        options |= {name: path for name, path in zip(_TLS_FILES, files, strict=True) if path is not None}
+    if test.credentials.token:
+        options["-H"] = f"${_HEADER}"
     words = (str(word) for option in options.items() for word in option)
-    return [program, *words, f"--{test.mode}", "--verbose-csv"]
+    encrypted = ["--ssl-grpc-use-ssl"] * test.address.secure
+    return [program, *words, *encrypted, f"--{test.mode}", "--verbose-csv"]
 
 
 def run_analyzer(test: LoadTest) -> tuple[Figures, float]:
@@ -86,27 +101,41 @@ def run_analyzer(test: LoadTest) -> tuple[Figures, float]:
         csv_file = Path(scratch) / "perf_analyzer.csv"
         command = command_line(test, csv_file, str(find_program()))
         before = _children_cpu_s()
-        try:
-            done = subprocess.run(
-                command,
-                env=program_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_TIMEOUT_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise MeasurementError(f"{test.model}: no result after {_TIMEOUT_S:g} s") from error
+        code, output = _run(command, test)
         cpu_s = _children_cpu_s() - before
-        if done.returncode != 0:
-            raise MeasurementError(f"{test.model}: perf_analyzer ended with {done.returncode}: {_tail(done.stdout)}")
+        if code != 0:
+            raise MeasurementError(f"{test.model}: perf_analyzer ended with {code}: {_tail(output)}")
         figures = read_loads(csv_file).get(test.concurrency)
     if figures is None or figures.events_per_s <= 0.0:
-        raise MeasurementError(f"{test.model}: perf_analyzer measured nothing: {_tail(done.stdout)}")
+        raise MeasurementError(f"{test.model}: perf_analyzer measured nothing: {_tail(output)}")
     return figures, cpu_s
+
+
+def _run(command: list[str], test: LoadTest) -> tuple[int, str]:
+    """Exit code and output of perf_analyzer."""
+    variables = dict(program_environment())
+    if test.credentials.token:  # which every user could read on a command line
+        prefix = "" if test.address.protocol == "http" else TRITON_PREFIX
+        variables[_HEADER] = f"{prefix}{AUTHORIZATION}:{bearer(test.credentials.token)}"
+        command = tethered(command)
+    with subprocess.Popen(
+        command,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            if test.credentials.token:
+                place_secrets(process.pid)
+            output, _ = process.communicate(timeout=_TIMEOUT_S)
+        except subprocess.TimeoutExpired as error:
+            raise MeasurementError(f"{test.model}: no result after {_TIMEOUT_S:g} s") from error
+        finally:
+            process.kill()  # nothing, where it has ended
+    return process.returncode, output
 
 
 def read_loads(path: Path) -> dict[int, Figures]:

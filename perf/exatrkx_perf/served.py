@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx_client.address import Address
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf.analyzer import LoadTest, run_analyzer
 from exatrkx_perf.errors import MeasurementError
@@ -42,6 +43,7 @@ class ServedPipeline:
         addresses: of its server, by protocol.
         input_file: the same events for perf_analyzer.
         pid: the server's process where it runs on this machine and is ours to watch; else None.
+        credentials: what the server asks for.
         ready_s: how long it took to start; NaN where it was found running.
 
     Raises (on making and measuring):
@@ -54,12 +56,13 @@ class ServedPipeline:
     sample: EventSample
     input_file: Path
     pid: int | None = None
+    credentials: Credentials = field(default_factory=Credentials)
     ready_s: float = math.nan
     _api: TritonApi = field(init=False)
     _output_bytes: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self._api = TritonApi(self.addresses.get("grpc") or self.addresses["http"], _PATIENCE_S)
+        self._api = TritonApi(self.addresses.get("grpc") or self.addresses["http"], _PATIENCE_S, self.credentials)
 
     @classmethod
     def of(cls, server: TritonServer, model: str, sample: EventSample, input_file: Path) -> ServedPipeline:
@@ -105,6 +108,7 @@ class ServedPipeline:
             mode="async" if point.mode == "async" else "sync",
             shared_memory="system" if point.shared_memory == "system" else "none",
             output_bytes=self._output_bytes,
+            credentials=self.credentials,
         )
         clock = StepClock(self._api, self.model)
         began = time.monotonic()

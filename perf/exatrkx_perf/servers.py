@@ -21,6 +21,7 @@ from exatrkx_perf.errors import PerfError
 from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, MODELS
 from exatrkx_perf.served import ServedPipeline
 from exatrkx_server import ServerOptions, TritonServer, find_triton
+from exatrkx_server.access import Access
 from exatrkx_server.backends import (
     COMPILED_STAGES,
     assemble,
@@ -74,6 +75,7 @@ def serve(
             custom_backend=settings.custom_backend,
             log_file=settings.log_folder / log,
             start_timeout_s=_START_TIMEOUT_S,
+            access=Access(allow=("shared-memory",)),  # one of the ways of calling that are compared
         )
         server = stack.enter_context(TritonServer(repository, options))
         pipeline = stack.enter_context(contextlib.closing(ServedPipeline.of(server, name, sample, input_file)))

@@ -8,12 +8,13 @@ import itertools
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, cast
 
 from tqdm import tqdm
 
 from exatrkx.errors import ExatrkxError
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.direct import Kind, run_direct
@@ -127,6 +128,7 @@ class RunningServer:
 
     address: Address
     pid: int | None = None
+    credentials: Credentials = field(default_factory=Credentials)
 
     def points(self, models: Sequence[str], concurrencies: Sequence[int], sample: str) -> list[Point]:
         """Those of its models, each with its backends.
@@ -143,7 +145,7 @@ class RunningServer:
 
     def backends(self, model: str) -> str:
         """The backends of a served model, as far as its server tells: their names."""
-        with TritonApi(self.address) as api:
+        with TritonApi(self.address, credentials=self.credentials) as api:
             configs = [api.config(name) for name in api.steps(model) or [model]]
         names = sorted({config.get("backend") or config.get("platform", "") for config in configs})
         return f"{', '.join(names)} (as found)"
@@ -152,7 +154,14 @@ class RunningServer:
     def serve(self, model: str, in_flight: int, sample: EventSample, input_file: Path) -> Iterator[ServedPipeline]:
         """One of its models, warm for so many requests in flight."""
         addresses = {str(self.address.protocol): self.address}
-        found = ServedPipeline(model=model, addresses=addresses, sample=sample, input_file=input_file, pid=self.pid)
+        found = ServedPipeline(
+            model=model,
+            addresses=addresses,
+            sample=sample,
+            input_file=input_file,
+            pid=self.pid,
+            credentials=self.credentials,
+        )
         with contextlib.closing(found) as pipeline:
             pipeline.warm_up(in_flight)
             yield pipeline

@@ -19,6 +19,7 @@ from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError
 from exatrkx.events.event import features
 from exatrkx_client import (
+    Credentials,
     RequestRejectedError,
     Retry,
     ServerError,
@@ -89,7 +90,7 @@ class ScriptedServers(Servers):
     """One server, with that transport."""
 
     def __init__(self, transport: ScriptedTransport) -> None:
-        super().__init__([Address("grpc", "127.0.0.1", 8001)])
+        super().__init__([Address("grpc", "127.0.0.1", 8001)], Credentials())
         for server in self:
             server.close()
             server._transports = {os.getpid(): transport}

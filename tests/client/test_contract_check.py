@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from exatrkx.contract import CUSTOM, ENSEMBLE, FRNN, TensorSpec
+from exatrkx.contract import CUSTOM, ENSEMBLE, FRNN, REQUEST_DIGEST, TensorSpec
 from exatrkx.errors import ContractError
 from exatrkx_client.contract_check import require_pipeline
 
@@ -18,6 +18,7 @@ def test_pipelines_pass_whatever_their_name_order_and_further_outputs() -> None:
     require_pipeline(CUSTOM, HERE)
     more = (*ENSEMBLE.outputs, TensorSpec("TIMES", "FP32", (6,)))
     require_pipeline(replace(ENSEMBLE, name="mine", outputs=more[::-1]), HERE)
+    require_pipeline(replace(ENSEMBLE, outputs=tuple(set(ENSEMBLE.outputs) - {REQUEST_DIGEST})), HERE)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,7 @@ def test_pipelines_pass_whatever_their_name_order_and_further_outputs() -> None:
             ENSEMBLE.outputs,
             r"input FEATURES FP32 \[-1,3\] expected, found FEATURES FP16 \[-1,3\]$",
         ),
+        (ENSEMBLE.inputs, (*ENSEMBLE.outputs[:3], TensorSpec("REQUEST_DIGEST", "FP32", (1,))), "output REQUEST_DIGEST"),
         (
             (*ENSEMBLE.inputs, TensorSpec("CELLS", "FP32", (-1,))),
             ENSEMBLE.outputs[:1],

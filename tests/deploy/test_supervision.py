@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import psutil
 import pytest
-from ordered_server import COMPUTE, FLOOD, GOOD, MODEL, SLEEP, SLOW, WRONG, OrderedRepository
+from ordered_server import COMPUTE, FLOOD, GOOD, MODEL, REFUSE, SLEEP, SLOW, WRONG, OrderedRepository
 from serve_process import ROOT, Serving, gone
 from tiny_networks import clumps
 
 from exatrkx_client.address import Address
+from exatrkx_client.errors import ClientError
 from exatrkx_client.triton_api import TritonApi
 
 if TYPE_CHECKING:
@@ -130,6 +131,29 @@ def test_a_queue_of_good_work_is_no_hang(ordered: OrderedRepository, tmp_path: P
         assert [answer.tolist() for answer in answers] == [[0, 1, 2]] * 30
         assert serving.health() == (200, "ready")
         assert serving.metric("exatrkx_restarts_total") == serving.metric("exatrkx_failures_total") == 0
+
+
+def test_a_pipeline_that_only_refuses_is_hung(ordered: OrderedRepository, tmp_path: Path) -> None:
+    """A queue that is full and does not move."""
+    with served(ordered.folder, tmp_path, "--hang-timeout=2") as serving:
+        ordered.give(REFUSE)
+        serving.await_health(503, "none of its processes computes; too many requests wait: try later")
+        ordered.give(GOOD)
+        serving.await_health(200)
+
+
+def test_a_pipeline_that_refuses_while_others_are_served(ordered: OrderedRepository, tmp_path: Path) -> None:
+    """It may be their queue that is full: no hang, up to the second timeout."""
+    OrderedRepository(ordered.folder, "other")
+    with served(ordered.folder, tmp_path, "--hang-timeout=3", "--busy-timeout=9", "--no-restart") as serving:
+        ordered.give(REFUSE)
+        event = np.zeros((3, 3), dtype=np.float32)
+        with TritonApi(Address.parse(serving.addresses()["http_url"])) as api, contextlib.suppress(ClientError):
+            while True:  # until the service ends
+                api.infer("other", {"FEATURES": event})
+        code, errors = serving.end()
+    assert code == 1
+    assert "others are served; too many requests wait: try later" in errors
 
 
 def test_given_up_after_the_bound(ordered: OrderedRepository, tmp_path: Path) -> None:

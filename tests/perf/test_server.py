@@ -9,19 +9,23 @@ import os
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import compiled
 import numpy as np
 import pytest
+from certificates import authority, signed
 from perf_results import point
+from scripted_server import MODEL, write_scripted_repository
 from tiny_networks import clumps
 
 from exatrkx.contract import STEPS
+from exatrkx_client import Credentials
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS, installation
-from exatrkx_perf.analyzer import LoadTest, run_analyzer
+from exatrkx_perf.analyzer import LoadTest, command_line, run_analyzer
 from exatrkx_perf.commands import compare, sweep
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import EventSample, read_sample, write_input_file
@@ -31,12 +35,12 @@ from exatrkx_perf.project_figures import ProjectFigures
 from exatrkx_perf.results import UNEXPLAINED, read_results, read_steps
 from exatrkx_perf.served import ServedPipeline
 from exatrkx_perf.servers import SweepServers, measurable_models
+from exatrkx_perf.sweeps import RunningServer
+from exatrkx_server import Access, ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from subprocess import CompletedProcess
-
-    from exatrkx_server import TritonServer
 
 pytestmark = pytest.mark.server
 
@@ -93,6 +97,28 @@ def test_a_refused_event_is_an_error_and_no_result(server: TritonServer, tmp_pat
     request = LoadTest(model="exatrkx_custom", address=Address.parse(server.grpc_url), input_file=bad, window=1)
     with pytest.raises(MeasurementError, match=r"exatrkx_custom: perf_analyzer ended with 99: (.|\n)*must be finite"):
         run_analyzer(request)
+
+
+def test_a_server_with_tls_and_a_token(sample: EventSample, input_file: Path, tmp_path: Path) -> None:
+    """Found running, as another machine's is; the token is on no command line."""
+    ours = authority(tmp_path, "ours")
+    certificate = signed(ours, "server", "IP:127.0.0.1")
+    (tmp_path / "token").write_text("sesame")
+    access = Access(tls_cert=certificate.pem, tls_key=certificate.key, tls_ca=ours.pem, token_file=tmp_path / "token")
+    options = ServerOptions(log_file=tmp_path / "log", access=access)
+    credentials = Credentials(ours.pem, certificate.pem, certificate.key, "sesame")
+    with TritonServer(write_scripted_repository(tmp_path / "repository"), options) as running:
+        for url in (running.grpc_url, running.http_url):
+            address = Address.parse(url)
+            known = credentials if address.secure else Credentials(token="sesame")
+            server = RunningServer(address, credentials=known)
+            with server.serve(MODEL, 1, sample, input_file) as pipeline:
+                figures, _ = pipeline.measure(point(MODEL, protocol=address.protocol), window=60)
+            assert figures.events_per_s > 0.0
+            request = LoadTest(model=MODEL, address=address, input_file=input_file, window=3, credentials=known)
+            assert "sesame" not in " ".join(command_line(request, tmp_path / "csv"))
+            with pytest.raises(MeasurementError, match="is restricted"):
+                run_analyzer(replace(request, credentials=replace(known, token="")))
 
 
 @pytest.fixture(scope="module")

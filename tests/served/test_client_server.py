@@ -16,7 +16,7 @@ from scripted_server import EDGES_PER_SPACEPOINT, FAIL, GOOD, MODEL, REJECT, SHO
 from exatrkx.errors import ContractError
 from exatrkx_client import RequestRejectedError, Retry, ServerError, ServerUnavailableError, TrackingClient
 from exatrkx_client.address import Protocol
-from exatrkx_server import ServerOptions, TritonServer, free_ports
+from exatrkx_server import Access, ServerOptions, TritonServer, free_ports
 
 pytestmark = pytest.mark.server
 
@@ -162,7 +162,7 @@ def test_a_request_outlives_a_restart_of_the_server(scripted_repository: Path, p
 
 def test_a_model_that_is_unloaded_is_away_for_now(scripted_repository: Path) -> None:
     """As in a server that goes down, which unloads its models before it stops answering."""
-    options = ServerOptions(models=(MODEL,), stop_timeout_s=1)
+    options = ServerOptions(models=(MODEL,), stop_timeout_s=1, access=Access(allow=("model-control",)))
     with (
         TritonServer(scripted_repository, options) as running,
         tritonclient.grpc.InferenceServerClient(running.grpc_url) as control,

@@ -8,9 +8,11 @@ import compiled
 import numpy as np
 import psutil
 import pytest
+import tritonclient.grpc
 from refusals import refused
 from serving import Caller
 from tiny_networks import WORKING_POINT
+from tritonclient.utils import InferenceServerException
 
 from exatrkx.contract import STAGES
 from exatrkx.serving.model_config import PARAMETERS
@@ -40,6 +42,24 @@ def call(server: TritonServer) -> Iterator[Caller]:
     caller = Caller(server)
     yield caller
     caller.close()
+
+
+@pytest.mark.parametrize("rows", [2**62, 2**62 + 2])
+@pytest.mark.parametrize(
+    ("model", "name"), [("frnn", "EMBEDDING"), ("embed", "INPUT__0"), ("exatrkx_custom", "FEATURES")]
+)
+def test_a_shape_whose_bytes_overflow(server: TritonServer, model: str, name: str, rows: int) -> None:
+    """Triton's own product of it is that of no bytes, or of a few, and lets it pass."""
+    features = np.zeros((rows - 2**62, 3), dtype=np.float32)
+    tensor = tritonclient.grpc.InferInput(name, list(features.shape), "FP32")
+    tensor.set_data_from_numpy(features)
+    tensor.set_shape([rows, 3])
+    with (
+        tritonclient.grpc.InferenceServerClient(server.grpc_url) as client,
+        pytest.raises(InferenceServerException, match=f"{name}: expected a shape that fits in memory, found") as caught,
+    ):
+        client.infer(model, [tensor])
+    assert caught.value.status() == "StatusCode.INVALID_ARGUMENT"
 
 
 def test_nothing_is_left_to_python(server: TritonServer) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from exatrkx_server import ServerOptions, TritonServer
+from exatrkx_server import Access, ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from exatrkx_server.options import Stages
@@ -47,7 +47,9 @@ def server(repository: Path, directory: Path, stages: Stages = "python") -> Trit
     """A server, yet to be started, whose backends of this project are compiled; its log is in `directory`."""
     build()
     log_file = directory / "tritonserver.log"
-    return TritonServer(repository, ServerOptions(log_file=log_file, custom_backend="compiled", stages=stages))
+    access = Access(allow=("shared-memory",))
+    options = ServerOptions(log_file=log_file, custom_backend="compiled", stages=stages, access=access)
+    return TritonServer(repository, options)
 
 
 def _run(*command: str) -> None:

@@ -7,8 +7,9 @@ from typing import Final
 
 MODEL: Final = "ordered"
 
-GOOD, WRONG, SLEEP, COMPUTE, SLOW, FLOOD = "good", "wrong", "sleep", "compute", "slow", "flood"
-"""Answers; answers otherwise; sleeps or computes until told otherwise; takes 0.3 s; writes 4 MB to the log first."""
+GOOD, WRONG, SLEEP, COMPUTE, SLOW, FLOOD, REFUSE = "good", "wrong", "sleep", "compute", "slow", "flood", "refuse"
+"""Answers; answers otherwise; sleeps or computes until told otherwise; takes 0.3 s; writes 4 MB to the log first;
+is unavailable."""
 
 _CONFIG: Final = """
 backend: "python"
@@ -40,6 +41,9 @@ class TritonPythonModel:
             time.sleep(0.1)
         while self.order() == "compute":
             pass
+        if self.order() == "refuse":
+            error = pb_utils.TritonError("too many requests wait: try later", pb_utils.TritonError.UNAVAILABLE)
+            return pb_utils.InferenceResponse([], error)
         if self.order() == "slow":
             time.sleep(0.3)
         if self.order() == "flood":
@@ -51,15 +55,15 @@ class TritonPythonModel:
 
 
 class OrderedRepository:
-    """The repository in `folder`, and the file."""
+    """The repository in `folder`, to which the model is added, and the file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: str = MODEL) -> None:
         self.folder = folder
-        self._order = folder.with_name("order")
+        self._order = folder.with_name(f"{model}_order")
         self.give(GOOD)
-        version = folder / MODEL / "1"
+        version = folder / model / "1"
         version.mkdir(parents=True)
-        (folder / MODEL / "config.pbtxt").write_text(_CONFIG)
+        (folder / model / "config.pbtxt").write_text(_CONFIG)
         (version / "model.py").write_text(_MODEL.replace("{order!r}", repr(str(self._order))))
 
     def give(self, order: str) -> None:

@@ -15,6 +15,7 @@ struct TensorSpec {
   const char* name;
   at::ScalarType type;
   std::vector<std::int64_t> dims;
+  bool optional = false;  // then an undefined tensor stands for one that is not given
 
   // "FP32 [-1,3]"
   [[nodiscard]] std::string form() const;

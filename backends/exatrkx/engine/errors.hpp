@@ -12,6 +12,11 @@ namespace exatrkx {
 using stages::ContractError;
 using stages::GraphTooLargeError;
 
+// Tensors of different requests came together: the server's fault, so the request is to be sent again.
+struct MixedRequestsError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // An event has more spacepoints, or needs more memory, than is allowed: thrown before either is spent.
 struct EventTooLargeError : std::runtime_error {
   using std::runtime_error::runtime_error;

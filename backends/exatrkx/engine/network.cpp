@@ -14,6 +14,9 @@ namespace exatrkx {
 
 namespace {
 
+// In a file as it is served, whose network gives a digest too: exatrkx/networks/served.py.
+constexpr const char* kBareNetwork = "bare_network";
+
 torch::jit::Module load(const std::filesystem::path& file, c10::Device device) {
   if (!std::filesystem::is_regular_file(file)) {
     throw ContractError(file.string() + ": no such file; exatrkx export writes it");
@@ -21,7 +24,7 @@ torch::jit::Module load(const std::filesystem::path& file, c10::Device device) {
   try {
     torch::jit::Module module = torch::jit::load(file.string(), device);
     module.eval();
-    return module;
+    return module.hasattr(kBareNetwork) ? module.attr(kBareNetwork).toModule() : module;
   } catch (const std::exception&) {
     const std::string reason = text_of(std::current_exception());
     throw ContractError(file.string() + ": no TorchScript network: " + reason.substr(0, reason.find('\n')));

@@ -11,6 +11,17 @@ void log_error(const char* text) noexcept {
   if (error != nullptr) TRITONSERVER_ErrorDelete(error);
 }
 
+TRITONSERVER_Error_Code code_of(const std::exception_ptr& exception) {
+  if (is_refusal(exception)) return TRITONSERVER_ERROR_INVALID_ARG;
+  try {
+    std::rethrow_exception(exception);
+  } catch (const MixedRequestsError&) {
+    return TRITONSERVER_ERROR_UNAVAILABLE;
+  } catch (...) {
+    return TRITONSERVER_ERROR_INTERNAL;
+  }
+}
+
 }  // namespace
 
 void check(TRITONSERVER_Error* error) {
@@ -37,12 +48,22 @@ TRITONSERVER_Error* current_error(const char* who) noexcept {
       const bool refusal = is_refusal(exception);
       const std::string text = std::string(who) + ": " + text_of(exception);
       if (!refusal) log_error(text.c_str());
-      const auto code = refusal ? TRITONSERVER_ERROR_INVALID_ARG : TRITONSERVER_ERROR_INTERNAL;
-      return TRITONSERVER_ErrorNew(code, text.c_str());
+      return TRITONSERVER_ErrorNew(code_of(exception), text.c_str());
     }
   } catch (...) {
     // No memory for the text itself.
     return TRITONSERVER_ErrorNew(TRITONSERVER_ERROR_INTERNAL, "out of memory");
+  }
+}
+
+TRITONSERVER_Error* with_text(TRITONSERVER_Error* error, const std::string& text) noexcept {
+  try {
+    const std::string whole = TRITONSERVER_ErrorMessage(error) + text;
+    TRITONSERVER_Error* longer = TRITONSERVER_ErrorNew(TRITONSERVER_ErrorCode(error), whole.c_str());
+    TRITONSERVER_ErrorDelete(error);
+    return longer;
+  } catch (...) {
+    return error;  // no memory for more
   }
 }
 

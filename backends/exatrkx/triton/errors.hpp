@@ -28,6 +28,9 @@ void log_if_error(TRITONSERVER_Error* error) noexcept;
 // The exception that is being handled, as "<who>: <what>"; logged where the input is not at fault.
 [[nodiscard]] TRITONSERVER_Error* current_error(const char* who) noexcept;
 
+// The error with more text at its end; the one that is given is deleted.
+[[nodiscard]] TRITONSERVER_Error* with_text(TRITONSERVER_Error* error, const std::string& text) noexcept;
+
 // What a function that Triton calls returns: null, or the exception that `work` ended with.
 template <class Work>
 [[nodiscard]] TRITONSERVER_Error* guarded(const char* who, Work&& work) noexcept {

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "../engine/digest.hpp"
 #include "../engine/engine.hpp"
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
@@ -28,6 +29,8 @@ struct Stage {
 
 const TensorSpec kEdgeIndexSpec{stages::kEdgeIndex, at::kLong, {2, kVariable}};
 const TensorSpec kNumNodesSpec{"NUM_NODES", at::kLong, {1}};
+const TensorSpec kFeaturesDigestSpec{"FEATURES_DIGEST", at::kLong, {1}, true};
+const TensorSpec kRequestDigestSpec{"REQUEST_DIGEST", at::kLong, {1}, true};
 
 Outputs frnn(const Tensors& tensors, const WorkingPoint& cuts, int threads) {
   const at::Tensor& embedding = tensors[0];
@@ -56,9 +59,15 @@ Outputs wcc(const Tensors& tensors, const WorkingPoint& cuts, int /*threads*/) {
 // By the model's name.
 const std::map<std::string, Stage, std::less<>>& known_stages() {
   static const std::map<std::string, Stage, std::less<>> kStages{
-      {"frnn", {{"radius", "max_neighbors", "max_edges"}, {embedding_spec()}, frnn}},
-      {"applyfilter", {{"filter_cut"}, {edge_scores_spec(), kEdgeIndexSpec}, applyfilter}},
-      {"wcc", {{"gnn_cut", "min_hits", "track_building"}, {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec}, wcc}},
+      {"frnn", {{"radius", "max_neighbors", "max_edges"}, {embedding_spec(), kFeaturesDigestSpec}, frnn}},
+      {"applyfilter",
+       {{"filter_cut"},
+        {edge_scores_spec(), kEdgeIndexSpec, kFeaturesDigestSpec, kRequestDigestSpec},
+        applyfilter}},
+      {"wcc",
+       {{"gnn_cut", "min_hits", "track_building"},
+        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, kFeaturesDigestSpec, kRequestDigestSpec},
+        wcc}},
   };
   return kStages;
 }
@@ -79,11 +88,30 @@ class StageRunner final : public Runner {
   const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return stage_.inputs; }
 
-  Outputs run(const Tensors& tensors) override {
-    return stage_.run(tensors, cuts_, threads_);
+  std::optional<std::int64_t> features_digest(const Tensors& tensors) const override {
+    const at::Tensor given = tensor_called(kFeaturesDigestSpec.name, tensors);
+    return given.defined() ? given.item<std::int64_t>() : 0;
+  }
+
+  Outputs run(const Tensors& tensors, std::int64_t digest) override {
+    const at::Tensor earlier = tensor_called(kRequestDigestSpec.name, tensors);
+    if (earlier.defined() && earlier.item<std::int64_t>() != digest) {
+      throw MixedRequestsError("edges and scores are of different requests");
+    }
+    Outputs outputs = stage_.run(tensors, cuts_, threads_);
+    outputs.emplace_back(kRequestDigestSpec.name, tensor_of(digest));
+    return outputs;
   }
 
  private:
+  // Undefined unless it is an input, and given.
+  [[nodiscard]] at::Tensor tensor_called(std::string_view name, const Tensors& tensors) const {
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      if (name == stage_.inputs[i].name) return tensors[i];
+    }
+    return {};
+  }
+
   const Stage& stage_;
   WorkingPoint cuts_;
   int threads_;
@@ -105,11 +133,16 @@ class PipelineRunner final : public Runner {
   const DeviceStream& stream() const noexcept override { return engine_.stream(); }
   const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
 
-  Outputs run(const std::vector<at::Tensor>& tensors) override {
+  std::optional<std::int64_t> features_digest(const Tensors& tensors) const override {
+    return exatrkx::features_digest(tensors[0]);
+  }
+
+  Outputs run(const Tensors& tensors, std::int64_t digest) override {
     Tracks tracks = engine_.find_tracks(tensors[0]);
     return {{"LABELS", std::move(tracks.labels)},
             {"EDGE_INDEX", std::move(tracks.edge_index)},
-            {"EDGE_SCORES", std::move(tracks.edge_scores)}};
+            {"EDGE_SCORES", std::move(tracks.edge_scores)},
+            {kRequestDigestSpec.name, tensor_of(digest)}};
   }
 
  private:

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "../engine/compute_slots.hpp"
+#include "../engine/digest.hpp"
 #include "../engine/errors.hpp"
 #include "errors.hpp"
 #include "limits.hpp"
@@ -52,11 +53,15 @@ void Instance::warm_up(const WarmUp& sample) {
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) {
     const auto dims = sample.dims.find(spec.name);
+    if (dims == sample.dims.end() && spec.optional) {
+      tensors.emplace_back();
+      continue;
+    }
     if (dims == sample.dims.end()) return;
     tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->stream().device())));
   }
   try {
-    static_cast<void>(runner_->run(tensors));
+    static_cast<void>(runner_->run(tensors, 0));
   } catch (...) {
     throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));
   }
@@ -86,30 +91,34 @@ bool Instance::answer(TRITONBACKEND_Request* request, Times& times) noexcept {
     const DeviceStreamGuard own_stream(runner_->stream());
     const c10::InferenceMode no_gradients;
     Response response(request);
-    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { run(request, response, times); });
+    std::optional<std::int64_t> digest;
+    TRITONSERVER_Error* error = guarded(model_.name().c_str(), [&] { run(request, response, times, digest); });
     if (times.compute_end == 0) times.compute_end = now_ns();
     success = error == nullptr;
-    response.send(error);
+    response.send(success ? nullptr : with_text(error, signature(digest)));
   }));
   times.end = now_ns();
   if (times.compute_end == 0) times.compute_end = times.end;
   return success;
 }
 
-void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times) {
+void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& times,
+                   std::optional<std::int64_t>& digest) {
   check_wanted(request);
   if (runner_->inputs().size() == 1 && runner_->inputs()[0].dims.back() == 3) queue_.admit();  // where events arrive
   const Request input(request);
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
   times.compute_start = now_ns();
+  if (const auto of_features = runner_->features_digest(tensors)) digest = request_digest(*of_features, input.id());
+  for (std::size_t i = 0; i < tensors.size(); ++i) check_spacepoints(tensors[i].sizes(), runner_->inputs()[i]);
   std::optional<ComputeSlot> slot;  // a GPU has queues of its own
   if (runner_->stream().device().is_cpu()) {
     slot.emplace(process_slots());
     check_memory(needed_bytes(model_.name(), tensors));
     check_wanted(request);  // it may have waited for long
   }
-  const Outputs outputs = runner_->run(tensors);
+  const Outputs outputs = runner_->run(tensors, digest.value_or(0));
   slot.reset();
   times.compute_end = now_ns();
   for (const auto& [name, tensor] : outputs) {

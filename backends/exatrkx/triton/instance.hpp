@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "admission.hpp"
 #include "api.hpp"
@@ -31,7 +32,8 @@ class Instance {
   void warm_up(const WarmUp& sample);
   // Returns whether the answer is no error.
   bool answer(TRITONBACKEND_Request* request, Times& times) noexcept;
-  void run(TRITONBACKEND_Request* request, Response& response, Times& times);
+  // `digest` becomes that of the request as soon as it is known.
+  void run(TRITONBACKEND_Request* request, Response& response, Times& times, std::optional<std::int64_t>& digest);
 
   TRITONBACKEND_ModelInstance* instance_;
   const Model& model_;

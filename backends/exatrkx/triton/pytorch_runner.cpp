@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "../engine/digest.hpp"
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
 #include "../engine/network.hpp"
@@ -14,7 +15,7 @@ namespace exatrkx::triton {
 
 namespace {
 
-// The contract of a network: features, for a network of edges also these, and one output.
+// The contract of a network: features, for a network of edges also these, and one output beside the features' digest.
 struct Form {
   std::vector<TensorSpec> inputs;
   TensorSpec output;
@@ -44,13 +45,18 @@ class NetworkRunner final : public Runner {
   const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return form_.inputs; }
 
-  Outputs run(const std::vector<at::Tensor>& tensors) override {
+  std::optional<std::int64_t> features_digest(const std::vector<at::Tensor>& tensors) const override {
+    return of_edges() ? std::nullopt : std::optional(exatrkx::features_digest(tensors[0]));
+  }
+
+  Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t /*digest*/) override {
     const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
     const NetworkScope scope(optimized_);
     const at::Tensor output = network_({tensors.begin(), tensors.end()});
-    return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))}};
+    return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))},
+            {"OUTPUT__1", tensor_of(exatrkx::features_digest(features))}};
   }
 
  private:

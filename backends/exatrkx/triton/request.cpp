@@ -7,7 +7,6 @@
 
 #include "../engine/errors.hpp"
 #include "errors.hpp"
-#include "limits.hpp"
 #include "memory.hpp"
 
 namespace exatrkx::triton {
@@ -42,7 +41,14 @@ void check_properties(const Properties& found, const TensorSpec& spec) {
     throw ContractError(std::string(spec.name) + ": expected " + spec.form() + ", found " +
                         TRITONSERVER_DataTypeString(found.type) + " " + text_of_dims(found.dims()));
   }
-  const auto wanted = static_cast<std::uint64_t>(c10::multiply_integers(found.dims())) * c10::elementSize(type);
+  // Triton's own product of a shape may overflow, and then be that of no bytes at all.
+  std::uint64_t wanted = c10::elementSize(type);
+  bool overflow = false;
+  for (const std::int64_t size : found.dims()) overflow |= __builtin_mul_overflow(wanted, size, &wanted);
+  if (overflow) {
+    throw ContractError(std::string(spec.name) + ": expected a shape that fits in memory, found " +
+                        text_of_dims(found.dims()));
+  }
   if (found.byte_size != wanted) {
     throw ContractError(std::string(spec.name) + ": expected " + std::to_string(wanted) + " bytes for " +
                         text_of_dims(found.dims()) + ", found " + std::to_string(found.byte_size));
@@ -73,12 +79,12 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
   TRITONSERVER_Error* missing = TRITONBACKEND_RequestInput(request_, spec.name, &input);
   if (missing != nullptr) {
     TRITONSERVER_ErrorDelete(missing);
+    if (spec.optional) return {};
     throw ContractError(std::string(spec.name) + ": expected " + spec.name + " " + spec.form() +
                         ", found no such input");
   }
   const Properties found = properties_of(input);
   check_properties(found, spec);
-  check_spacepoints(found.dims(), spec);
   if (found.num_buffers == 1 && found.byte_size > 0) {
     const at::Tensor bytes = buffer_of(input, 0, device);
     if (usable_in_place(bytes, spec, device)) return bytes.view(spec.type).view(found.dims());
@@ -97,6 +103,12 @@ at::Tensor Request::tensor(const TensorSpec& spec, c10::Device device) const {
                         " bytes in its buffers, found " + std::to_string(filled));
   }
   return gathered;
+}
+
+std::string Request::id() const {
+  const char* id = nullptr;
+  check(TRITONBACKEND_RequestId(request_, &id));
+  return id == nullptr ? "" : id;
 }
 
 bool Request::wants(std::string_view output) const {

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <string>
 #include <string_view>
 
 #include "../engine/contract.hpp"
@@ -17,8 +18,12 @@ class Request {
   // The input that `spec` names, on `device`. Where it lies there in one piece, it stays where it is: the tensor lives
   // no longer than the request.
   //
-  // Throws ContractError: it is not there, or has another type or shape; EventTooLargeError; TritonError.
+  // Undefined where it is not there and optional. Throws ContractError: it is not there, or has another type or shape;
+  // TritonError.
   [[nodiscard]] at::Tensor tensor(const TensorSpec& spec, c10::Device device) const;
+
+  // What the client calls it; empty unless it does.
+  [[nodiscard]] std::string id() const;
 
   // Whether the request asks for this output.
   [[nodiscard]] bool wants(std::string_view output) const;

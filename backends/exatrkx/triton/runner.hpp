@@ -4,7 +4,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -23,10 +25,13 @@ class Runner {
   // The device, and the stream on it that this works in.
   [[nodiscard]] virtual const DeviceStream& stream() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const noexcept = 0;
-  // One request's tensors in the order of `inputs`, of these forms, and on the stream's device.
+  // The digest of the FEATURES that one request's tensors are of; none where they do not say: edges may be another's.
+  [[nodiscard]] virtual std::optional<std::int64_t> features_digest(const std::vector<at::Tensor>& tensors) const = 0;
+  // One request's tensors in the order of `inputs`, of these forms, and on the stream's device; and the digest of the
+  // request, where there is one.
   //
-  // Throws ContractError and GraphTooLargeError: the request is at fault; and anything else.
-  [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors) = 0;
+  // Throws ContractError and GraphTooLargeError: the request is at fault; MixedRequestsError; and anything else.
+  [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t digest) = 0;
 };
 
 // The backend's name in config.pbtxt, and its runner; each library defines its own.

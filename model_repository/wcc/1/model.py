@@ -16,9 +16,9 @@ class TritonPythonModel(Step):
 
     def load(self, _args: dict[str, str]) -> None:
         """Label two spacepoints, so that no client meets the slow first run: samples of zeros have none to label."""
-        sample = ([[1], [0]], [1.0], [2])
-        inputs = zip(self.spec.inputs, sample, strict=True)
-        self.run({spec.name: self.from_numpy(np.array(value, spec.numpy_type)) for spec, value in inputs})
+        sample = {"EDGE_INDEX": [[1], [0]], "EDGE_SCORES": [1.0], "NUM_NODES": [2]}
+        types = {name: self.spec.input(name).numpy_type for name in sample}
+        self.run({name: self.from_numpy(np.array(value, types[name])) for name, value in sample.items()})
 
     def run(self, tensors: Arrays) -> Arrays:
         edge_index, scores = tensors["EDGE_INDEX"], tensors["EDGE_SCORES"]

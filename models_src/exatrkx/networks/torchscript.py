@@ -145,7 +145,7 @@ def foreign_operator(name: str) -> str:
 
 
 def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
-    """Read a TorchScript network in evaluation mode.
+    """Read a TorchScript network in evaluation mode; out of a served file the bare network, which gives one tensor.
 
     Raises:
         ContractError: the file is missing or is no TorchScript.
@@ -154,7 +154,7 @@ def load_torchscript(path: Path, device: str = "cpu") -> torch.jit.ScriptModule:
         raise ContractError(f"{path}: no such file; exatrkx export writes it")
     try:
         script: torch.jit.ScriptModule = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]  # torch's
-        return script.eval()
+        return getattr(script.eval(), "bare_network", script)  # see exatrkx.networks.served
     except RuntimeError as error:
         unknown = re.search(r"Unknown builtin op: ([\w:]+\w)", str(error))
         reason = foreign_operator(unknown[1]) if unknown else _reason(error)

@@ -16,8 +16,9 @@ import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_spacepoints, check_tensor
-from exatrkx.contract import ModelSpec, TensorSpec
-from exatrkx.errors import ContractError, ExatrkxError, OverdueError, OverloadedError
+from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorSpec
+from exatrkx.digest import features_digest, request_digest, signature
+from exatrkx.errors import ContractError, ExatrkxError, MixedRequestsError, OverdueError, OverloadedError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
 from exatrkx.serving.limits import check_deadline
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
@@ -150,12 +151,13 @@ class Step(ABC):
                 for name, entry in sample["inputs"].items()
             }
             try:
-                self._outputs(tensors)
+                self._outputs(tensors, digest=0)
             except Exception as error:
                 raise ContractError(f"{self.name}: the warm-up sample {sample['name']!r} failed: {error}") from error
 
-    def _outputs(self, tensors: Arrays) -> Arrays:
+    def _outputs(self, tensors: Arrays, digest: int | None) -> Arrays:
         outputs = self.run(tensors)
+        outputs |= {REQUEST_DIGEST.name: np.array([digest])} if REQUEST_DIGEST in self.spec.outputs else {}
         for spec in self.spec.outputs:
             try:
                 check_tensor(outputs[spec.name], spec)
@@ -163,30 +165,55 @@ class Step(ABC):
                 raise BrokenModelError(str(error)) from error
         return outputs
 
+    def _request_digest(self, tensors: Arrays, request_id: str) -> int | None:
+        """The digest of the request that the tensors are of; None where they do not say: edges may be another's.
+
+        Raises:
+            MixedRequestsError: they are of more than one.
+        """
+        if FEATURES_DIGEST in self.spec.inputs:
+            given = tensors.get(FEATURES_DIGEST.name)
+            of_features = 0 if given is None else int(given[0])
+        elif len(self.spec.inputs) == 1:
+            of_features = features_digest(tensors[self.spec.inputs[0].name])
+        else:
+            return None
+        digest, earlier = request_digest(of_features, request_id), tensors.get(REQUEST_DIGEST.name)
+        if earlier is not None and int(earlier[0]) != digest:
+            raise MixedRequestsError("edges and scores are of different requests")
+        return digest
+
     def _answer(self, request: Any) -> Any:
+        digest = None
         try:
             check_deadline(request.parameters())
             if self.spec.name in ENTRANCES:
                 self.queue.admit()
             given = {tensor.name(): tensor for tensor in request.inputs()}
-            arrays = {spec.name: self._input(given.get(spec.name), spec) for spec in self.spec.inputs}
+            arrays = {
+                spec.name: self._input(given.get(spec.name), spec)
+                for spec in self.spec.inputs
+                if spec.name in given or not spec.optional
+            }
+            digest = self._request_digest(arrays, request.request_id())
+            for name, array in arrays.items():
+                check_spacepoints(array.shape, self.spec.input(name))
             if self.device.gpu is None:
                 check_memory(needed_bytes(self.spec, {name: array.shape for name, array in arrays.items()}))
-            outputs = self._outputs(arrays)
+            outputs = self._outputs(arrays, digest)
             wanted = set(request.requested_output_names())
-            tensors = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
+            answer = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except Exception as error:
             if isinstance(error, ExatrkxError) and not isinstance(error, BrokenModelError):
-                return _error(f"{self.name}: {error}", _code(error))
+                return _error(f"{self.name}: {error}{signature(digest)}", _code(error))
             text = f"{self.name}: {type(error).__name__}: {error}"
             pb_utils.Logger.log_error(text)
-            return _error(text, pb_utils.TritonError.INTERNAL)
-        return pb_utils.InferenceResponse(output_tensors=tensors)
+            return _error(text + signature(digest), pb_utils.TritonError.INTERNAL)
+        return pb_utils.InferenceResponse(output_tensors=answer)
 
     def _input(self, tensor: Any, spec: TensorSpec) -> Any:
         if tensor is None:
             raise ContractError(f"{spec.name}: expected {spec}, found no such input")
-        check_spacepoints(tensor.shape(), spec)
         array = self.from_triton(tensor, spec)
         check_tensor(array, spec)
         return array
@@ -202,7 +229,11 @@ def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
 
 def _code(refusal: ExatrkxError) -> int:
     """Triton's code: whose fault it is, and whether to try later."""
-    kinds = {OverdueError: pb_utils.TritonError.CANCELLED, OverloadedError: pb_utils.TritonError.UNAVAILABLE}
+    kinds = {
+        OverdueError: pb_utils.TritonError.CANCELLED,
+        OverloadedError: pb_utils.TritonError.UNAVAILABLE,
+        MixedRequestsError: pb_utils.TritonError.UNAVAILABLE,
+    }
     code: int = kinds.get(type(refusal), pb_utils.TritonError.INVALID_ARG)
     return code
 

@@ -79,7 +79,7 @@ class Queue:
 
 def needed_bytes(spec: ModelSpec, shapes: Mapping[str, Sequence[int]]) -> int:
     """Memory that an event of this size needs: where it arrives, by its spacepoints; in the GNN, by its edges."""
-    first, *others = spec.inputs
+    first, *others = (tensor for tensor in spec.inputs if not tensor.optional)
     if not others:
         return shapes[first.name][0] * SPACEPOINT_BYTES
     return shapes[others[0].name][1] * EDGE_BYTES if spec.name == GNN.name else 0

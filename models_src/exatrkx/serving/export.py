@@ -171,10 +171,13 @@ def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, re
         ContractError: a network cannot be written, or a configuration cannot be edited; nothing is written.
         OSError: a file cannot be written; the repository is as it was.
     """
-    from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415 - as above
+    from exatrkx.networks.served import with_digest  # noqa: PLC0415 - as above
+    from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415
 
     configs = edited_configs(repository, point)
-    files = {repository / kind / "1" / "model.pt": to_bytes(network) for kind, network in networks.items()}
+    files = {
+        repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, network)) for kind, network in networks.items()
+    }
     write_files({**files, **configs})
     return list(configs)
 

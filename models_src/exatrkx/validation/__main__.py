@@ -84,6 +84,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FOLDER",
         help="draw efficiencies and rates as PNG, which the report shows (needs mplhep)",
     )
+    # Here, as in `served`: evaluating other tracks needs no client.
+    from exatrkx_client.credentials import add_credentials_arguments  # noqa: PLC0415
+
+    add_credentials_arguments(parser)
     options = parser.parse_args(arguments)
     _require_sense(parser, options)
     return options
@@ -141,7 +145,7 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
     if options.no_networks:
         return nullcontext(None)
     if options.server:
-        return served(options.server, options.model or ENSEMBLE.name)
+        return served(options.server, options.model or ENSEMBLE.name, options)
     from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - evaluating other tracks needs none
 
     networks = options.weights or WEIGHTS_DIR
@@ -149,7 +153,7 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
 
 
 @contextmanager
-def served(url: str, model: str) -> Iterator[Finder]:
+def served(url: str, model: str, options: argparse.Namespace | None = None) -> Iterator[Finder]:
     """A model of a running server; the connection is closed at the end of the `with`.
 
     Raises:
@@ -158,9 +162,9 @@ def served(url: str, model: str) -> Iterator[Finder]:
     """
     # Here, because only this needs tritonclient. The client builds on the package; of the package, only this command
     # calls the client.
-    from exatrkx_client import TrackingClient  # noqa: PLC0415
+    from exatrkx_client import Credentials, TrackingClient  # noqa: PLC0415
 
-    with TrackingClient(url, model) as client:
+    with TrackingClient(url, model, credentials=Credentials.from_environment(options)) as client:
         client.wait_until_ready(READY_S)
         client.check_contract()
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command, server_address, size_range
 from exatrkx_perf.errors import MeasurementError
@@ -38,6 +39,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     existing("--repeats", type=positive, default=3, help="default: %(default)s")
     existing("--pid", type=int, help="the server's process on this machine: its CPU time and memory are measured too")
     existing("--save", type=Path, default=OUTPUT / "existing", help="folder of what is measured (default: %(default)s)")
+    add_credentials_arguments(parser)
     options = parser.parse_args(arguments)
     if bool(options.url) != bool(options.model):
         parser.error("--url and --model belong together")
@@ -58,7 +60,7 @@ def measure(options: argparse.Namespace) -> None:
     sample = read_sample(options.events, size=options.spacepoints)
     input_file = options.save / "events.json"
     write_input_file(sample, input_file)
-    server = RunningServer(options.url, options.pid)
+    server = RunningServer(options.url, options.pid, Credentials.from_environment(options))
     points = server.points(options.model, options.concurrency, sample.name)
     first = 1 + max((one.point.repeat for one in ResultsFolder(options.save).results), default=-1)
     repeats = range(first, first + options.repeats)

@@ -36,7 +36,12 @@ def config(model: str, repository: Path = REPOSITORY) -> Any:
 def tensors(entries: Any) -> tuple[TensorSpec, ...]:
     """A configuration's inputs or outputs in the contract's terms."""
     return tuple(
-        TensorSpec(entry.name, model_config_pb2.DataType.Name(entry.data_type).removeprefix("TYPE_"), tuple(entry.dims))
+        TensorSpec(
+            entry.name,
+            model_config_pb2.DataType.Name(entry.data_type).removeprefix("TYPE_"),
+            tuple(entry.dims),
+            getattr(entry, "optional", False),
+        )
         for entry in entries
     )
 
@@ -82,7 +87,7 @@ def test_a_step_holds_no_algorithm(model: str) -> None:
 def test_warm_up_fits_the_inputs(model: str) -> None:
     inputs = {tensor.name: tensor for tensor in MODELS[model].inputs}
     for sample in config(model).model_warmup:
-        assert set(sample.inputs) == set(inputs)
+        assert set(sample.inputs) == {name for name, tensor in inputs.items() if not tensor.optional}
         for name, entry in sample.inputs.items():
             assert inputs[name].accepts(tuple(entry.dims))
             assert model_config_pb2.DataType.Name(entry.data_type) == f"TYPE_{inputs[name].datatype}"
@@ -132,6 +137,18 @@ class TestEnsemble:
         assert by_name["applyfilter"].input_map["EDGE_INDEX"] == by_name["filter"].input_map["INPUT__1"]
         assert by_name["wcc"].input_map["EDGE_INDEX"] == by_name["gnn"].input_map["INPUT__1"]
         assert by_name["wcc"].input_map["NUM_NODES"] == by_name["frnn"].output_map["NUM_NODES"]
+
+    def test_digests_go_with_the_tensors_of_their_own_step(self) -> None:
+        """FEATURES_DIGEST comes from the network whose output goes in, REQUEST_DIGEST from the step of the edges."""
+        made = {outer: step for step in self.steps for outer in step.output_map.values()}
+        edges_and_scores = ("EDGE_SCORES", "EDGE_INDEX")
+        tensors = {"frnn": ("EMBEDDING", None), "applyfilter": edges_and_scores, "wcc": edges_and_scores}
+        for step in self.steps:
+            of_network, of_edges = tensors.get(step.model_name, (None, None))
+            for digest, beside in (("FEATURES_DIGEST", of_network), ("REQUEST_DIGEST", of_edges)):
+                assert (digest in step.input_map) == (beside is not None)
+                if beside is not None:
+                    assert made[step.input_map[digest]] is made[step.input_map[beside]]
 
 
 def joins(source: TensorSpec, target: TensorSpec) -> bool:

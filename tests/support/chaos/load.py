@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from exatrkx_client import TrackingClient
+from exatrkx_client import Retry, TrackingClient
+from exatrkx_client.address import Address
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError
+from exatrkx_client.triton_api import TritonApi
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +28,11 @@ Kind = Literal["good", "bad", "huge", "cancelled"]
 SHARES: Final[dict[Kind, float]] = {"good": 0.85, "bad": 0.06, "huge": 0.02, "cancelled": 0.07}
 MODELS: Final = ("exatrkx_ensemble", "exatrkx_custom")
 
-PATIENCE_S: Final = 120.0
+PATIENCE: Final = Retry(for_s=120.0)
 """How long a client goes on asking: two restarts of a busy service take less."""
+
+ATTEMPT_S: Final = 30.0
+"""How long it waits for one answer."""
 
 HASTE_S: Final = 0.004
 """After so long a cancelled request has been given up: before most answers."""
@@ -51,7 +58,7 @@ def requests(number: int, good: Sequence[tuple[Features, Labels]], too_large: Fe
         if kind == "huge":
             features, expected = too_large, None
         elif kind == "bad":
-            features, expected = features.copy(), None
+            features, expected = (features if len(features) else good[0][0]).copy(), None
             features[random.integers(len(features)), random.integers(3)] = random.choice([np.nan, np.inf, -np.inf])
         made.append(Request(kind, str(random.choice(MODELS)), features, expected))
     return made
@@ -95,25 +102,53 @@ class Load:
             thread.join()
 
     def _run(self) -> None:
-        clients = {(model, haste): self._client(model, haste) for model in MODELS for haste in (False, True)}
-        while (request := self._next()) is not None:
-            client = clients[request.model, request.kind == "cancelled"]
-            outcome, problem = _outcome(client, request)
-            with self._changed:
-                self.outcomes[request.kind, outcome] += 1
-                if problem:
-                    self.wrong.append(f"{request.model}, {request.kind}: {problem}")
-                self._changed.notify_all()
-        for client in clients.values():
-            client.close()
+        with ExitStack() as stack:
+            clients = {
+                (model, haste): stack.enter_context(self._client(model, haste))
+                for model in MODELS
+                for haste in (False, True)
+            }
+            raw = stack.enter_context(TritonApi(Address.parse(self._url), ATTEMPT_S))
+            while (request := self._next()) is not None:
+                try:
+                    if request.kind == "bad":
+                        outcome, problem = _outcome_unchecked(raw, request)
+                    else:
+                        outcome, problem = _outcome(clients[request.model, request.kind == "cancelled"], request)
+                except Exception as error:
+                    outcome, problem = "raised", repr(error)
+                with self._changed:
+                    self.outcomes[request.kind, outcome] += 1
+                    if problem:
+                        self.wrong.append(f"{request.model}, {request.kind}: {problem}")
+                    self._changed.notify_all()
 
     def _client(self, model: str, haste: bool) -> TrackingClient:
-        more: dict[str, Any] = {"timeout_s": HASTE_S, "retry_for_s": 0.0} if haste else {"retry_for_s": PATIENCE_S}
-        return TrackingClient(self._url, model, **more)
+        if haste:
+            return TrackingClient(self._url, model, timeout_s=HASTE_S, retry=Retry(attempts=1))
+        return TrackingClient(self._url, model, timeout_s=ATTEMPT_S, retry=PATIENCE)
 
     def _next(self) -> Request | None:
         with self._changed:
             return next(self._work, None)
+
+
+def _outcome_unchecked(api: TritonApi, request: Request) -> tuple[str, str]:
+    """The same of an event that the client itself would not send."""
+    began, failures = time.monotonic(), 0
+    while True:
+        try:
+            api.infer(request.model, {"FEATURES": request.features}, ("LABELS",))
+        except RequestRejectedError:
+            return "refused", ""
+        except ClientError as error:
+            failures += 1
+            wait_s = PATIENCE.wait_s(failures, time.monotonic() - began, 1.0) if error.retryable else None
+            if wait_s is None:
+                return "failed", f"{type(error).__name__}: {error}"
+            time.sleep(wait_s)
+        else:
+            return "answered", "there are labels for an event that must be refused"
 
 
 def _outcome(client: TrackingClient, request: Request) -> tuple[str, str]:

@@ -1,0 +1,109 @@
+"""Proof that an answer belongs to the request that was sent: request id, and digest of FEATURES.
+
+Triton's server and each of its Python processes talk through a queue, and a process that was paused for more than a
+second leaves a reply in it that nobody waits for any more: from then on each request gets the reply to the one before
+it. So nothing is believed because it came back.
+
+Answers: the request id is a new one for each attempt, and must be the answer's; REQUEST_DIGEST (`exatrkx.digest`),
+which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent. Of a served
+model without that output only the request id is checked.
+
+Refusals: this project's models sign theirs with the request's digest, or with "unknown" where what they complain of
+came from another stage. One with this request's signature is believed; another's, and one out of an ensemble without
+any, is the server's fault. What is left is Triton's own word, or that of a model of somebody else's: it is believed
+when a second attempt, made at once, is told the same.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from typing import Final
+
+from exatrkx.contract import ENSEMBLE, REQUEST_DIGEST
+from exatrkx.digest import features_digest, request_digest, signature, signed
+from exatrkx_client.errors import RequestRejectedError, ServerError, UnprovenError
+from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
+
+_FEATURES: Final = ENSEMBLE.input("FEATURES").name
+
+_NOT_OFFERED: Final = f"unexpected inference output '{REQUEST_DIGEST.name}'"
+"""Triton's words, before any model sees the request."""
+
+_IN_ENSEMBLE: Final = "in ensemble '"
+"""How Triton begins what a step of an ensemble was told."""
+
+
+class ProvingTransport:
+    """A transport whose answers are proved to be those to the requests. May be used from several threads."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._without_digest: set[str] = set()
+        self.is_ready, self.ask, self.close = transport.is_ready, transport.ask, transport.close
+
+    def submit(self, request: InferenceRequest) -> Pending:
+        """Start sending a request, with an id of its own for each attempt."""
+        return _Proven(self._transport, request, self._without_digest)
+
+
+class _Proven:
+    """A request on its way, whose answer is believed with its proof.
+
+    Args:
+        without_digest: models that do not offer it; one that turns out not to is added.
+    """
+
+    def __init__(self, transport: Transport, request: InferenceRequest, without_digest: set[str]) -> None:
+        self._transport = transport
+        self._request = request
+        self._without_digest = without_digest
+        self._of_features = features_digest(request.inputs[_FEATURES])
+        self._pending = self._send()
+
+    def result(self) -> Reply:
+        """Wait for the answer.
+
+        Raises:
+            UnprovenError: it is not known to be this request's, be it labels or a refusal.
+            ClientError: as the transport's.
+        """
+        told_before = None
+        while True:
+            try:
+                return self._proven(self._pending.result())
+            except (RequestRejectedError, ServerError) as error:
+                told = self._believed(error)
+                if told == told_before:
+                    raise type(error)(told, status=error.status, reason=error.reason) from error
+                told_before = told
+            self._pending = self._send()
+
+    def cancel(self) -> object:
+        """Give the request up."""
+        return self._pending.cancel()
+
+    def _send(self) -> Pending:
+        self._id = uuid.uuid4().hex
+        self._digest = request_digest(self._of_features, self._id)
+        self._asked = self._request.model not in self._without_digest
+        outputs = (*self._request.outputs, REQUEST_DIGEST.name) if self._asked else self._request.outputs
+        return self._transport.submit(replace(self._request, outputs=outputs, request_id=self._id))
+
+    def _proven(self, reply: Reply) -> Reply:
+        digest = reply.tensors.pop(REQUEST_DIGEST.name, None)
+        if reply.request_id != self._id or (self._asked and (digest is None or digest.tolist() != [self._digest])):
+            raise UnprovenError(f"{self._request.model}: the answer is not to this request, but to another")
+        return reply
+
+    def _believed(self, error: RequestRejectedError | ServerError) -> str:
+        """The text of an error that is to be asked about once more; one that needs no second word is raised."""
+        text, by = signed(str(error))
+        text = text.replace(f"[request id: {self._id}] ", "")
+        if by == signature(self._digest) or (isinstance(error, ServerError) and not by):
+            raise type(error)(text, status=error.status, reason=signed(error.reason)[0]) from error
+        if self._asked and _NOT_OFFERED in text:
+            self._without_digest.add(self._request.model)
+        elif by or _IN_ENSEMBLE in text:
+            raise UnprovenError(f"an error that may be another request's: {text}", status=error.status) from error
+        return text

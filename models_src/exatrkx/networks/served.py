@@ -1,0 +1,54 @@
+"""TorchScript network as it is served: the network, and beside its output the digest of the features that it was given.
+
+Plain TorchScript, which Triton's LibTorch backend runs. This project's own backends and the pipeline in one process
+take the bare network out of it; where they need a digest, they work it out by themselves, in less time.
+"""
+
+from __future__ import annotations
+
+import io
+
+import torch
+from torch import Tensor, nn
+
+from exatrkx.digest import BITS_FACTOR, HALF, POSITION_FACTOR
+from exatrkx.networks.torchscript import EDGE_NETWORKS, to_bytes
+
+
+def features_digest(
+    features: Tensor, bits_factor: int = BITS_FACTOR, position_factor: int = POSITION_FACTOR, half: int = HALF
+) -> Tensor:
+    """`exatrkx.digest.features_digest` as INT64 [1]; the constants are defaults because TorchScript sees no globals."""
+    words = torch.view_copy(features.contiguous(), dtype=torch.int32).reshape(-1).to(torch.int64)
+    size = words.numel()
+    position = torch.arange(size, 2 * size, dtype=torch.int64, device=features.device)
+    words = (words * bits_factor).add_(position, alpha=position_factor)
+    return (words >> half).mul_(words).sum().reshape(1)
+
+
+class _ServedEmbedding(nn.Module):
+    def __init__(self, bare_network: nn.Module) -> None:
+        super().__init__()
+        self.bare_network = bare_network
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        return self.bare_network(features), features_digest(features)
+
+
+class _ServedEdgeNetwork(_ServedEmbedding):
+    def forward(self, features: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        return self.bare_network(features, edge_index), features_digest(features)
+
+
+def with_digest(kind: str, network: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+    """The network with the digest of its features, INT64 [1], as a second output.
+
+    Args:
+        kind: the served model: embed, filter or gnn.
+        network: with the contract's output; `torchscript.load_torchscript` gives it back from the file.
+    """
+    form = _ServedEdgeNetwork if kind in EDGE_NETWORKS else _ServedEmbedding
+    # As it is read from a file: one that was just frozen does not fit into another module.
+    bare = torch.jit.load(io.BytesIO(to_bytes(network)))  # type: ignore[no-untyped-call]  # torch's
+    script: torch.jit.ScriptModule = torch.jit.script(form(bare).eval())
+    return script

@@ -1,0 +1,125 @@
+"""Digests on their way through each server: computed alike, compared in the stages, and on every refusal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pytest
+from serving import Caller
+from tiny_networks import clumps
+
+from exatrkx.contract import CUSTOM, ENSEMBLE
+from exatrkx.digest import features_digest, request_digest, signature, signed
+from exatrkx_client import ClientError, RequestRejectedError, ServerUnavailableError, TrackingClient
+from exatrkx_client.transport import InferenceRequest
+
+if TYPE_CHECKING:
+    from serving import Array
+
+    from exatrkx_server import TritonServer
+
+pytestmark = pytest.mark.server
+
+EVENT: Final = clumps(3, 4)[0]
+ID: Final = "request-π-17"
+EDGES: Final = np.array([[1, 2, 3], [0, 1, 2]])
+SCORES: Final = np.array([1, -1, 1], dtype=np.float32)
+BAD_EVENT: Final = np.where(np.arange(12)[:, None] == 7, np.float32(np.nan), EVENT)
+
+
+def ask(call: Caller, model: str, inputs: dict[str, Array], request_id: str = ID) -> dict[str, Array]:
+    request = InferenceRequest(model, inputs, (), 60.0, request_id)
+    return call._transport.submit(request).result().tensors
+
+
+def digest(features: Array, request_id: str = ID) -> int:
+    return request_digest(features_digest(features), request_id)
+
+
+def given(features: Array, earlier: Array | None = None, request_id: str = ID) -> dict[str, Array]:
+    """Digests as a stage gets them: of the features by a network, and of the request by an earlier stage."""
+    earlier = features if earlier is None else earlier
+    return {
+        "FEATURES_DIGEST": np.array([features_digest(features)]),
+        "REQUEST_DIGEST": np.array([digest(earlier, request_id)]),
+    }
+
+
+@pytest.mark.parametrize("model", [ENSEMBLE.name, CUSTOM.name])
+@pytest.mark.parametrize("number", [0, 1, 12])
+@pytest.mark.parametrize("request_id", ["", ID])
+def test_a_pipeline_gives_that_of_the_request(each_call: Caller, model: str, number: int, request_id: str) -> None:
+    found = ask(each_call, model, {"FEATURES": EVENT[:number]}, request_id)
+    assert found["REQUEST_DIGEST"].tolist() == [digest(EVENT[:number], request_id)]
+    assert found["REQUEST_DIGEST"].dtype == np.int64
+    assert len(found["LABELS"]) == number
+
+
+@pytest.mark.parametrize("model", ["embed", "filter", "gnn"])
+def test_a_network_gives_that_of_its_features(each_call: Caller, model: str) -> None:
+    edges = {} if model == "embed" else {"INPUT__1": EDGES}
+    assert ask(each_call, model, {"INPUT__0": EVENT, **edges})["OUTPUT__1"].tolist() == [features_digest(EVENT)]
+
+
+def stage_inputs() -> dict[str, dict[str, Array]]:
+    edges = {"EDGE_INDEX": EDGES, "EDGE_SCORES": SCORES}
+    return {"frnn": {"EMBEDDING": EVENT}, "applyfilter": edges, "wcc": {**edges, "NUM_NODES": np.array([4])}}
+
+
+@pytest.mark.parametrize("model", ["frnn", "applyfilter", "wcc"])
+def test_a_stage_passes_it_on_and_answers_without_it_too(each_call: Caller, model: str) -> None:
+    digests = given(EVENT)
+    if model == "frnn":
+        del digests["REQUEST_DIGEST"]
+    bare = ask(each_call, model, stage_inputs()[model])
+    found = ask(each_call, model, {**stage_inputs()[model], **digests})
+    assert found.pop("REQUEST_DIGEST").tolist() == [digest(EVENT)]
+    assert bare.pop("REQUEST_DIGEST").tolist() == [request_digest(0, ID)]
+    assert {name: array.tolist() for name, array in found.items()} == {
+        name: array.tolist() for name, array in bare.items()
+    }
+
+
+@pytest.mark.parametrize("model", ["applyfilter", "wcc"])
+@pytest.mark.parametrize(
+    "digests",
+    [
+        pytest.param(given(EVENT, earlier=-EVENT), id="of two events"),
+        pytest.param(given(EVENT, request_id="another"), id="of two requests"),
+        pytest.param({"REQUEST_DIGEST": given(EVENT)["REQUEST_DIGEST"]}, id="one of them missing"),
+    ],
+)
+def test_a_stage_with_tensors_of_two_requests_says_so(each_call: Caller, model: str, digests: dict[str, Array]) -> None:
+    with pytest.raises(ServerUnavailableError) as caught:  # to be sent again, unlike a refusal
+        ask(each_call, model, {**stage_inputs()[model], **digests})
+    text = signed(caught.value.reason)[0]
+    assert text == f"{model}: edges and scores are of different requests"
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "whose"),
+    [
+        pytest.param("embed", {"INPUT__0": BAD_EVENT}, digest(BAD_EVENT), id="embed"),
+        pytest.param("exatrkx_custom", {"FEATURES": BAD_EVENT}, digest(BAD_EVENT), id="custom backend"),
+        pytest.param("exatrkx_ensemble", {"FEATURES": BAD_EVENT}, digest(BAD_EVENT), id="ensemble"),
+        pytest.param("filter", {"INPUT__0": EVENT, "INPUT__1": EDGES + 20}, None, id="edges of an unknown request"),
+        pytest.param(
+            "wcc", {**stage_inputs()["wcc"], "NUM_NODES": np.array([3]), **given(EVENT)}, digest(EVENT), id="wcc"
+        ),
+    ],
+)
+def test_a_refusal_says_whose_it_is(each_call: Caller, model: str, inputs: dict[str, Array], whose: int | None) -> None:
+    with pytest.raises(ClientError) as caught:
+        ask(each_call, model, inputs)
+    assert signed(caught.value.reason)[1] == signature(whose)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@pytest.mark.parametrize("model", [ENSEMBLE.name, CUSTOM.name])
+def test_the_client_believes_its_own_answers_and_refusals(each_server: TritonServer, protocol: str, model: str) -> None:
+    url = each_server.grpc_url if protocol == "grpc" else each_server.http_url
+    with TrackingClient(url, model) as client:
+        assert len(client.find_tracks(EVENT)) == 12
+        with pytest.raises(RequestRejectedError, match=r"found nan at row 7, column 0$"):
+            client.find_tracks(BAD_EVENT)
