@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from exatrkx_server import free_ports
+from exatrkx_server.stage_processes import stage_processes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def own_shared_memory() -> list[str]:
 
 @dataclass(frozen=True)
 class Part:
-    """One process of the service by what it is: `serve`, `tritonserver`, or `python model 0` and so on."""
+    """One process of the service by what it is: `serve`, `tritonserver`, or the Python model that it serves."""
 
     name: str
     process: psutil.Process
@@ -112,15 +113,12 @@ class Service:
         assert self._process is not None
         root = psutil.Process(self._process.pid)
         found = [Part("serve", root)]
-        models = 0
         for process in root.children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                name = process.name()
-                if name.startswith("triton_python"):
-                    found.append(Part(f"python model {models}", process))
-                    models += 1
-                elif name.startswith("tritonserver"):
+                if process.name().startswith("tritonserver"):
                     found.append(Part("tritonserver", process))
+                    models = stage_processes(process.pid).items()  # it leads the group
+                    found += [Part(name, psutil.Process(pid)) for pid, name in models]
         self._seen |= {part.process.pid: part.process for part in found}
         return found
 
