@@ -104,7 +104,7 @@ class Service:
     def leftovers(self) -> list[Path]:
         """Temporary directories and shared memory of any of its processes."""
         scratch = Path(tempfile.gettempdir()).glob("exatrkx-backends-*")
-        shared = Path("/dev/shm").glob("exatrkx-*")
+        shared = [] if self._prefix else Path("/dev/shm").glob("exatrkx-*")  # its own is gone with its namespace
         mine = [path for path in scratch if int(path.name.split("-")[2]) in self._seen]
         return mine + sorted(set(shared) - self._before)
 
