@@ -12,6 +12,7 @@ import os
 import re
 import time
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,9 @@ LARGE_MIB: Final = 256
 _MIB: Final = 1 << 20
 _SAMPLE_S: Final = 0.1
 _ASK_TIMEOUT_S: Final = 1.0
+_DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Without the proxy that the environment may name: the server is on this machine."""
+
 _PENDING: Final = re.compile(rb"^nv_inference_pending_request_count\{[^}]*\} (\d+)", re.MULTILINE)
 _RESIDENT: Final = re.compile(r"^Rss(?:Anon|Shmem):\s+(\d+) kB", re.MULTILINE)
 
@@ -67,9 +71,9 @@ class Queue:
             return
         if time.monotonic() - self._sampled >= _SAMPLE_S:
             try:
-                with urllib.request.urlopen(self._url, timeout=_ASK_TIMEOUT_S) as answer:  # noqa: S310 - the server's
+                with _DIRECT.open(self._url, timeout=_ASK_TIMEOUT_S) as answer:
                     self._waiting = sum(int(number) for number in _PENDING.findall(answer.read()))
-            except OSError:  # it still starts, or serves no metrics
+            except (OSError, HTTPException):  # it still starts, or serves no metrics
                 self._waiting = 0
             self._sampled = time.monotonic()
         if self._waiting > self._most:
@@ -79,10 +83,9 @@ class Queue:
 
 def needed_bytes(spec: ModelSpec, shapes: Mapping[str, Sequence[int]]) -> int:
     """Memory that an event of this size needs: where it arrives, by its spacepoints; in the GNN, by its edges."""
-    first, *others = (tensor for tensor in spec.inputs if not tensor.optional)
-    if not others:
-        return shapes[first.name][0] * SPACEPOINT_BYTES
-    return shapes[others[0].name][1] * EDGE_BYTES if spec.name == GNN.name else 0
+    if spec.name in ENTRANCES:
+        return shapes[spec.inputs[0].name][0] * SPACEPOINT_BYTES
+    return shapes[spec.inputs[1].name][1] * EDGE_BYTES if spec.name == GNN.name else 0
 
 
 def check_memory(needed: int) -> None:
