@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.arrays import MALLOC_ENVIRONMENT
+from exatrkx.checks import MAX_SPACEPOINTS_VARIABLE
+from exatrkx.serving.limits import MAX_MEMORY_VARIABLE, MAX_QUEUE_VARIABLE
 from exatrkx_client import grpc_fork
 from exatrkx_server.errors import ServerOptionError
-from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
+from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores, usable_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 _LOADING_THREADS = 8
 _MIB = 1 << 20
+_GIB = 1 << 30
+_MEMORY_SHARE: Final = 0.8
 _HIDING: Final = ("allow-http", "log-file", "log-error")
 """Options of `tritonserver` that hide whether it is ready, or why it is not."""
 
@@ -72,12 +76,16 @@ def command_line(
         command.append(f"--backend-config={name},stub-timeout-seconds={int(options.start_timeout_s)}")
         command.append(f"--backend-config={name},shm-region-prefix-name={identity}-")
     command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(gpus)]
-    if options.models or "model-control" in options.access.allow:
-        # That a client could load models then is no matter: whoever is not allowed to cannot ask for it.
-        command.append("--model-control-mode=explicit")
-        command += [f"--load-model={name}" for name in options.models or "*"]
-    command += [*options.access.arguments(), *(f"${name}" for name in secret_arguments)]
-    return command + list(options.extra_arguments)
+    command += _loading(options)
+    return [*command, *options.access.arguments(), *(f"${name}" for name in secret_arguments), *options.extra_arguments]
+
+
+def _loading(options: ServerOptions) -> list[str]:
+    """Options that say what is loaded, where that is not simply all."""
+    if not options.models and "model-control" not in options.access.allow:
+        return []
+    # That a client could load models then is no matter: whoever is not allowed to cannot ask for it.
+    return ["--model-control-mode=explicit", *(f"--load-model={name}" for name in options.models or "*")]
 
 
 def _for_http(host: str) -> str:
@@ -108,3 +116,13 @@ def environment(installation: TritonInstallation, threads: int | None) -> dict[s
     # One more than there are cores: one then has something to do while a slot is handed on.
     slots = {COMPUTE_SLOTS: inherited.get(COMPUTE_SLOTS) or str(usable_cores() + 1)}
     return inherited | slots | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT
+
+
+def limit_environment(options: ServerOptions) -> dict[str, str]:
+    """Environment variables that tell the processes of the server their limits, see `exatrkx.serving.limits`."""
+    memory = usable_memory() * _MEMORY_SHARE if options.max_memory_gib is None else options.max_memory_gib * _GIB
+    return {
+        MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
+        MAX_QUEUE_VARIABLE: str(options.max_queue),
+        MAX_MEMORY_VARIABLE: str(max(int(memory / _MIB), 1)),
+    }

@@ -8,12 +8,15 @@ import os
 import socket
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from exatrkx.checks import MAX_SPACEPOINTS
 from exatrkx.serving.limits import MAX_QUEUE
 from exatrkx_server.access import Access
 from exatrkx_server.errors import PortInUseError, ServerOptionError
+
+_LONGEST_DELAY_S: Final = 60.0
+_MOST_DOUBLINGS: Final = 64  # 2.0 ** 1024 is none
 
 Preference = Literal["auto", "compiled", "python"]
 """Which of two implementations of a backend to serve: the compiled one where it is built, or a certain one."""
@@ -111,6 +114,10 @@ class SupervisionOptions:
     busy_timeout_s: float = 300.0
     max_restarts: int = 5
     restart_delay_s: float = 1.0
+
+    def delay_s(self, failures: int) -> float:
+        """Wait before another start, after this many that failed in a row."""
+        return min(self.restart_delay_s * 2.0 ** min(failures, _MOST_DOUBLINGS), _LONGEST_DELAY_S)
 
 
 def address_family(host: str) -> socket.AddressFamily:

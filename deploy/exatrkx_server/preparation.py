@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exatrkx_server.backends import Backend, assemble, compile_stages, gpu_libraries, shell_safe
-from exatrkx_server.command import environment
+from exatrkx_server.command import environment, limit_environment
 from exatrkx_server.installation import TritonInstallation, find_triton
-from exatrkx_server.limits import limit_environment
 from exatrkx_server.resources import Devices, check_descriptors, choose_devices
 
 if TYPE_CHECKING:

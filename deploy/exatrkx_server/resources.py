@@ -67,6 +67,15 @@ def usable_cores(cpu_max: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return max(cores, 1)
 
 
+def usable_memory(memory_max: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of memory that this machine has, bounded by the limit of its container (cgroup v2)."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(total, int(memory_max.read_text()))
+    except (OSError, ValueError):
+        return total  # no such file, or "max": no limit
+
+
 def raise_descriptor_limit() -> None:
     """Let this process and its children open as many files as they may at most."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from exatrkx_server.server import TritonServer
 
 _POLL_S: Final = 0.1
-_LONGEST_DELAY_S: Final = 60.0
 _STEADY_S: Final = 300.0
 
 
@@ -113,7 +112,7 @@ class Supervisor:
             after = f"\ngiven up after {most} restarts in a row" if self._in_a_row else ""
             log = "" if problem.kind == "start" else f"\nlog: {self._server.log_file}"
             raise ServingError(f"{problem.reason}{after}{log}")
-        delay_s = min(self._options.restart_delay_s * 2**self._in_a_row, _LONGEST_DELAY_S)
+        delay_s = self._options.delay_s(self._in_a_row)
         self._in_a_row += 1
         self._tell(f"starting the server again in {delay_s:g} s ({self._in_a_row} of {most})")
         return not self._pause(delay_s)

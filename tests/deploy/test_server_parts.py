@@ -23,10 +23,11 @@ from exatrkx_server import backends as backends_module
 from exatrkx_server.backends import assemble, shell_safe
 from exatrkx_server.command import command_line, environment
 from exatrkx_server.installation import WHEEL
-from exatrkx_server.options import Ports, check_free
+from exatrkx_server.options import Ports, SupervisionOptions, check_free
 from exatrkx_server.probe import check_probing
 from exatrkx_server.processes import scratch_directory
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
+from exatrkx_server.serve_options import parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,18 @@ def test_starting_a_server_needs_numpy_alone() -> None:
     absent = ["tritonclient", "grpc", "torch", "scipy", "pyarrow", "tqdm", "matplotlib", "psutil"]
     code = f"import sys; sys.modules.update(dict.fromkeys({absent})); import exatrkx_server.serve"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("option", ["--http-port=65536", "--grpc-port=0", "--health-port=-1"])
+def test_numbers_that_no_port_has(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse_arguments([option], "")
+    assert f"{option.partition('=')[0]}: must be in [" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("failures", "delay_s"), [(0, 1.0), (3, 8.0), (6, 60.0), (5000, 60.0)])
+def test_each_restart_waits_twice_as_long(failures: int, delay_s: float) -> None:
+    assert SupervisionOptions(restart_delay_s=1.0).delay_s(failures) == delay_s
 
 
 class TestBackends:
