@@ -55,6 +55,8 @@ def test_requests_of_all_models_count(
 ) -> None:
     """A proxy of the environment's is for other machines."""
     monkeypatch.setenv("http_proxy", proxy)
+    for exceptions in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(exceptions, raising=False)
     queue("/metrics", 4).admit()
     with pytest.raises(OverloadedError, match="more than max_queue = 3 requests wait, found 4: try later"):
         queue("/metrics", 3).admit()
