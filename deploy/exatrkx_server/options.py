@@ -102,7 +102,8 @@ class SupervisionOptions:
     """How a running server is watched, and started again; `exatrkx_server.watch` has the rule.
 
     Attributes:
-        probe_every_s: seconds between two probes of each pipeline; 0 for none, so that only dead processes show.
+        probe_every_s: seconds between two probes of each pipeline; 0 for none, so that a dead process and a server that
+            hangs show, but no stage that does.
         hang_timeout_s: how long a pipeline may neither answer nor compute.
         busy_timeout_s: how long it may compute without an answer.
         max_restarts: how often in a row it is started again; 0 for never.

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from exatrkx.commands import program, run_command
+from exatrkx.errors import OutputError
+from exatrkx.files import write_files
 from exatrkx_server.errors import StartCancelledError
 from exatrkx_server.health import Health, health_endpoint
 from exatrkx_server.options import numeric_host
@@ -47,9 +48,7 @@ def write_ports_file(path: Path, server: TritonServer, health_url: str) -> None:
         "health_url": health_url,
         "pid": server.pid,
     }
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(json.dumps(addresses, indent=2) + "\n")
-    unfinished.replace(path)
+    write_files({path: (json.dumps(addresses, indent=2) + "\n").encode()})
 
 
 def ready_line(server: TritonServer, health_url: str) -> str:
@@ -63,6 +62,26 @@ def ready_line(server: TritonServer, health_url: str) -> str:
         f"metrics {server.metrics_url}; {server.devices}; backends: {backends}; stages: {server.options.stages}; "
         f"health: {health_url}/ready; {remarks}log: {server.log_file}"
     )
+
+
+def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *, again: bool) -> None:
+    """Write the ports file, and the ready line; `again`: after a restart, which needs neither.
+
+    Raises:
+        OutputError: the file cannot be written the first time.
+    """
+    try:
+        if ports_file:
+            write_ports_file(ports_file, server, health_url)
+    except OutputError as error:
+        if not again:
+            raise
+        say(f"warning: {error}")  # no reason to stop serving: the addresses are the same
+    line = ready_line(server, health_url)
+    if again:
+        say(line)
+    else:
+        print(line, flush=True)
 
 
 def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
@@ -94,13 +113,7 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
             say(f"warning: {warning}")
 
         def ready() -> None:
-            if arguments.ports_file:
-                write_ports_file(arguments.ports_file, server, health_url)
-            line = ready_line(server, health_url)
-            if health.restarts:
-                say(line)
-            else:
-                print(line, flush=True)
+            tell_ready(server, health_url, arguments.ports_file, again=health.restarts > 0)
 
         Supervisor(server, supervision_options(arguments), health, stopping=stopping, on_ready=ready, say=say).run()
 

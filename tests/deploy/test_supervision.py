@@ -170,6 +170,21 @@ def test_given_up_after_the_bound(ordered: OrderedRepository, tmp_path: Path) ->
         assert not serving.ports_file.exists()
 
 
+def test_ports_file_that_cannot_be_written_again(frnn: Path, tmp_path: Path) -> None:
+    ports_file = tmp_path / "folder" / "ports.json"
+    ports_file.parent.mkdir()
+    with served(frnn, tmp_path, f"--ports-file={ports_file}") as serving:
+        shutil.copy(ports_file, serving.ports_file)
+        shutil.rmtree(ports_file.parent)
+        stage(serving, "frnn").kill()
+        serving.await_health(503, "frnn: its process")
+        serving.await_health(200)
+        serving.process.terminate()
+        code, errors = serving.end()
+    assert code == 0
+    assert f"warning: {ports_file}: " in errors
+
+
 def test_no_restart(ordered: OrderedRepository, tmp_path: Path) -> None:
     with served(ordered.folder, tmp_path, "--no-restart") as serving:
         family = serving.family()
