@@ -20,7 +20,9 @@ class ServerOptionError(ServingError):
 
 
 class ServerStartError(ServingError):
-    """The server was started and did not become ready; the text says why."""
+    """The server was started and did not become ready; the text says why, of each model in a line of its own."""
+
+    is_list = True
 
 
 class PortInUseError(ServerStartError):

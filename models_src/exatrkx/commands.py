@@ -75,7 +75,7 @@ def run_command(name: str, work: Callable[[], object]) -> int:
             reason = _reason(_STOPS[signals.received]() if signals.received else error)
             if reason is None:
                 raise
-            _tell(name, reason[1], *getattr(error, "__notes__", ()))
+            _tell(name, reason[1], *getattr(error, "__notes__", ()), is_list=getattr(error, "is_list", False))
             return reason[0]
     return result if isinstance(result, ExitCode) else ExitCode.DONE
 
@@ -162,12 +162,13 @@ def _is_closed(stream: TextIO | None) -> bool:
     return closed
 
 
-def _tell(name: str, *texts: str) -> None:
-    """One line on standard error; none where there is nothing to tell."""
-    lines = [line.strip() for text in texts for line in text.splitlines() if line.strip()]
-    if lines:
+def _tell(name: str, *texts: str, is_list: bool) -> None:
+    """One line on standard error, of a list several; none where there is nothing to tell."""
+    lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    told = "\n".join(lines) if is_list else "; ".join(map(str.strip, lines))
+    if told:
         with suppress(OSError):
-            print(f"{name}: {'; '.join(lines)}", file=sys.stderr)
+            print(f"{name}: {told}", file=sys.stderr)
     _is_closed(sys.stderr)
 
 

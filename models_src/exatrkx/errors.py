@@ -28,6 +28,8 @@ class ExatrkxError(Exception):
     """Base of every error that this project raises on purpose: package, client, server and measurements."""
 
     exit_code: ClassVar[ExitCode] = ExitCode.FAILED
+    is_list: ClassVar[bool] = False
+    """Whether a command tells its text line by line, and not in one."""
 
 
 class ContractError(ExatrkxError, ValueError):
