@@ -1,4 +1,4 @@
-"""Resources of a server: CPU cores, threads, compute slots, file descriptors, and the GPUs that its models can use."""
+"""Resources of a server: CPU cores, memory, threads, compute slots, file descriptors, and its GPUs."""
 
 from __future__ import annotations
 
