@@ -204,7 +204,8 @@ def test_tracks_of_no_known_format_are_refused_at_once(tmp_path: Path, capsys: p
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--events", "0", "--output", str(tmp_path / "none" / "report.md")]) == 1
+    (tmp_path / "file").touch()
+    assert main(["--events", "0", "--output", str(tmp_path / "file" / "report.md")]) == 1
     assert "ckf: " in capsys.readouterr().err
 
 

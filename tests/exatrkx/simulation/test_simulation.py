@@ -310,7 +310,8 @@ def test_an_error_in_a_worker_is_the_run_s() -> None:
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(tmp_path / "none" / "events.parquet")]) == 1
+    (tmp_path / "file").touch()
+    assert main([str(tmp_path / "file" / "events.parquet")]) == 1
     assert "simulation: " in capsys.readouterr().err
 
 
