@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 from concurrent.futures import Future
 from typing import Any, Final
@@ -29,7 +28,6 @@ from exatrkx_client.proxy import proxy_of
 from exatrkx_client.transport import InferenceRequest, Question, Reply, failure, missing_model, overdue
 
 _NO_LIMIT: Final = -1
-_CLOSE_S: Final = 5.0
 
 _DESCRIPTORS: Final = 8
 """File descriptors that a channel takes, and some more."""
@@ -163,10 +161,7 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Give up what is on its way, and the channel."""
-        # A signal's exception in the middle of a call's start leaves gRPC waiting for that call, and for good.
-        closing = threading.Thread(target=self._client.close, daemon=True)
-        closing.start()
-        closing.join(_CLOSE_S)
+        self._client.close()
 
     def _translated(self, error: InferenceServerException | ValueError) -> ClientError:
         if isinstance(error, ValueError):  # what a closed channel raises
