@@ -2,7 +2,7 @@
 
 import sys
 
-from exatrkx_client.event_display import main
+from exatrkx.commands import run_module
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_module("event_display.py", "exatrkx_client.event_display"))

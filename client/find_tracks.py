@@ -2,7 +2,7 @@
 
 import sys
 
-from exatrkx_client.find_tracks import main
+from exatrkx.commands import run_module
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_module("find_tracks.py", "exatrkx_client.find_tracks"))

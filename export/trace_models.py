@@ -2,7 +2,7 @@
 
 import sys
 
-from exatrkx.serving.export import main
+from exatrkx.commands import run_module
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_module("trace_models", "exatrkx.serving.export"))

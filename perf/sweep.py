@@ -2,7 +2,7 @@
 
 import sys
 
-from exatrkx_perf.commands.sweep import main
+from exatrkx.commands import run_module
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_module("sweep.py", "exatrkx_perf.commands.sweep"))

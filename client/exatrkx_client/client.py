@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -22,6 +21,7 @@ from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerUnavailableError
 from exatrkx_client.fallback import Fallback, FallbackName, Pipeline
+from exatrkx_client.in_order import in_order
 from exatrkx_client.request import TrackRequest
 from exatrkx_client.retry import Retry
 from exatrkx_client.servers import Server, Servers
@@ -208,26 +208,7 @@ class TrackingClient:
         """
         if in_flight < 1:
             raise ValueError(f"in_flight must be at least 1, found {in_flight}")
-        return self._in_order(sources, in_flight, with_edges)
-
-    def _in_order(
-        self, sources: Iterable[Source], in_flight: int, with_edges: bool
-    ) -> Generator[tuple[Source, TrackResult | ExatrkxError], None, None]:
-        on_their_way: deque[tuple[Source, TrackRequest | ExatrkxError]] = deque()
-        try:
-            for source in sources:
-                if len(on_their_way) == in_flight:
-                    yield _first(on_their_way)
-                try:
-                    on_their_way.append((source, self._send(source, with_edges)))
-                except ExatrkxError as error:
-                    on_their_way.append((source, error))
-            while on_their_way:
-                yield _first(on_their_way)
-        finally:
-            for _, request in on_their_way:
-                if isinstance(request, TrackRequest):
-                    request.cancel()
+        return in_order(sources, partial(self._send, with_edges=with_edges), in_flight)
 
     def _send(self, source: Event | FeatureArray, with_edges: bool) -> TrackRequest:
         array = features(source) if isinstance(source, Event) else source
@@ -254,17 +235,6 @@ class TrackingClient:
         if self._fallback is None:
             raise error
         self._servers.give_up(error)
-
-
-def _first(
-    on_their_way: deque[tuple[Source, TrackRequest | ExatrkxError]],
-) -> tuple[Source, TrackResult | ExatrkxError]:
-    """Wait for the oldest request, and take it out."""
-    source, request = on_their_way.popleft()
-    try:
-        return source, request.result() if isinstance(request, TrackRequest) else request
-    except ExatrkxError as error:
-        return source, error
 
 
 def _read(source: Event | FeatureArray, pending: Pending, url: str) -> TrackResult:

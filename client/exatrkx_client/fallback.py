@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from exatrkx.errors import ContractError, ExatrkxError, GraphTooLargeError
+from exatrkx.errors import ContractError, EventTooLargeError, ExatrkxError, GraphTooLargeError
 from exatrkx_client.answer import DIRECT, EDGES, LABELS, FeatureArray, TrackResult, track_result
 from exatrkx_client.errors import RequestRejectedError
 
@@ -68,13 +68,13 @@ class Fallback:
         """The result for an event of N spacepoints: features [N,3].
 
         Raises:
-            RequestRejectedError: the event is at fault, or its graph too large, as a server would say.
+            RequestRejectedError: the event is at fault, or it or its graph too large, as a server would say.
             ServerError: the pipeline's answer is none.
         """
         began = time.perf_counter()
         try:
             found = self._pipeline(features)
-        except (ContractError, GraphTooLargeError) as error:
+        except (ContractError, EventTooLargeError, GraphTooLargeError) as error:
             raise RequestRejectedError(f"{DIRECT}: {error}") from error
         names = [tensor.name for tensor in ((LABELS, *EDGES) if with_edges else (LABELS,))]
         values = (found.labels, found.edge_index, found.edge_scores)

@@ -142,7 +142,12 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
     )
-    add("--resume", action="store_true", help="go on where an interrupted run with the same output ended")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where an interrupted run with the same output ended; events and --model must be the same, and who "
+        "answered is kept, but not which networks a server had",
+    )
     add("--skip-bad", action="store_true", help="leave out events that cannot be read or are refused, and say which")
     add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
     add("--limit", type=at_least(int, 1), help="stop after this many events")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from concurrent.futures import Future
 from typing import Any, Final
@@ -31,6 +32,9 @@ _NO_LIMIT: Final = -1
 
 _DESCRIPTORS: Final = 8
 """File descriptors that a channel takes, and some more."""
+
+_CLOSE_S: Final = 2.0
+"""How long calls that are cancelled may take to end."""
 
 _CHANNEL: Final = [
     # gRPC's own limit is 4 MiB; an answer with its edges is far beyond.
@@ -161,7 +165,10 @@ class GrpcTransport:
 
     def close(self) -> None:
         """Give up what is on its way, and the channel."""
-        self._client.close()
+        # gRPC waits for every call's end; one whose start a signal's exception cut short has nobody who notices it.
+        closing = threading.Thread(target=self._client.close, daemon=True)
+        closing.start()
+        closing.join(_CLOSE_S)
 
     def _translated(self, error: InferenceServerException | ValueError) -> ClientError:
         if isinstance(error, ValueError):  # what a closed channel raises

@@ -11,7 +11,7 @@ model without that output only the request id is checked.
 Refusals: this project's models sign theirs with the request's digest, or with "unknown" where what they complain of
 came from another stage. One with this request's signature is believed; another's, and one out of an ensemble without
 any, is the server's fault. What is left is Triton's own word, or that of a model of somebody else's: it is believed
-when a second attempt, made at once, is told the same.
+when the next attempt, made at once, is told the same, within a few attempts.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ _NOT_OFFERED: Final = f"unexpected inference output '{REQUEST_DIGEST.name}'"
 
 _IN_ENSEMBLE: Final = "in ensemble '"
 """How Triton begins what a step of an ensemble was told."""
+
+_MOST_REFUSALS: Final = 4
+"""Refusals that differ (a number in the text, say) before the request is left to `Retry`."""
 
 
 class ProvingTransport:
@@ -68,7 +71,7 @@ class _Proven:
             UnprovenError: it is not known to be this request's, be it labels or a refusal.
             ClientError: as the transport's.
         """
-        told_before = None
+        told_before, refusals = None, 0
         while True:
             try:
                 return self._proven(self._pending.result())
@@ -76,7 +79,9 @@ class _Proven:
                 told = self._believed(error)
                 if told == told_before:
                     raise type(error)(told, status=error.status, reason=error.reason) from error
-                told_before = told
+                told_before, refusals = told, refusals + 1
+                if refusals == _MOST_REFUSALS:
+                    raise UnprovenError(f"refused with another text each time: {told}", status=error.status) from error
             self._pending = self._send()
 
     def cancel(self) -> object:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 import numpy as np
 
-from exatrkx.errors import OutputRefusedError
+from exatrkx.errors import ExatrkxError, OutputRefusedError
 from exatrkx.events.event import Event
 from exatrkx.journal import Arrays, Journal
 from exatrkx_client.answer import TrackResult
@@ -60,28 +60,13 @@ def _answers(
     client: TrackingClient, events: Iterator[Event], in_flight: int, skip: Skip | None
 ) -> Iterator[tuple[Event, TrackResult | RequestRejectedError]]:
     """The server's answer to each event; a refusal only where it is skipped."""
-    waiting: deque[Event] = deque()  # sent, and not answered
-    again: deque[Event] = deque()  # sent, and given up for a refusal of one before them
-
-    def to_send() -> Iterator[Event]:
-        while (event := again.popleft() if again else next(events, None)) is not None:
-            waiting.append(event)
-            yield event
-
-    while True:
-        try:
-            for event, result in client.find_tracks_many(to_send(), in_flight):
-                waiting.popleft()
-                yield event, result
-        except RequestRejectedError as error:
-            if skip is None:
-                raise
-            skip(error)
-            yield waiting.popleft(), error
-            again.extendleft(reversed(waiting))
-            waiting.clear()
-        else:
-            return
+    with closing(client.outcomes(events, in_flight)) as outcomes:
+        for event, outcome in outcomes:
+            if isinstance(outcome, RequestRejectedError) and skip is not None:
+                skip(outcome)
+            elif isinstance(outcome, ExatrkxError):
+                raise outcome
+            yield event, outcome
 
 
 def _entry(answer: TrackResult | RequestRejectedError) -> Arrays:

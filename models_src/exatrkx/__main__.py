@@ -6,15 +6,13 @@ Each is also what it was before: a script of the repository, or `python -m` and 
 from __future__ import annotations
 
 import argparse
-import importlib
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from exatrkx.commands import ALL, EXIT_CODES, add_version, run_command
+from exatrkx.commands import ALL, EXIT_CODES, add_version, run_command, run_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import ModuleType
 
 COMMANDS: Final = {
     "simulate": ("exatrkx.simulation.__main__", "events with truth, made by Pythia 8 and ACTS"),
@@ -65,10 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name in COMMANDS:
             module, _ = COMMANDS[name]
             sys.argv = [f"{ALL} {name}", *words[count:]]
-            # Apart from what it does, whose signals are its own; but what disturbs the import is told in one line, too.
-            loaded: list[ModuleType] = []
-            code = run_command(name, lambda: loaded.append(importlib.import_module(module)))  # noqa: B023
-            return code or int(loaded[0].main(words[count:]))
+            return run_module(name, module, words[count:])
     return run_command(ALL, lambda: other_words(words))
 
 

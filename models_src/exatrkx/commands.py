@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import io
 import os
 import select
@@ -16,8 +17,8 @@ from exatrkx import __version__
 from exatrkx.errors import ExatrkxError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
+    from collections.abc import Callable, Sequence
+    from types import FrameType, ModuleType
 
 EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 failed, 2 the command line or a file that it names is at fault, "
@@ -78,6 +79,19 @@ def run_command(name: str, work: Callable[[], object]) -> int:
             _tell(name, reason[1], *getattr(error, "__notes__", ()), is_list=getattr(error, "is_list", False))
             return reason[0]
     return result if isinstance(result, ExitCode) else ExitCode.DONE
+
+
+def run_module(name: str, module: str, arguments: Sequence[str] | None = None) -> int:
+    """Exit code of a command whose module is imported first, so that what disturbs that is told in one line, too.
+
+    Args:
+        name: of the command, as `run_command` takes it.
+        module: whose `main` takes the arguments, runs in `run_command` itself, and returns the exit code.
+        arguments: the words after the command; None for those of `sys.argv`.
+    """
+    loaded: list[ModuleType] = []
+    code = run_command(name, lambda: loaded.append(importlib.import_module(module)))
+    return code or int(loaded[0].main(arguments))
 
 
 def _flush() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -305,3 +306,40 @@ def test_questions_over_http_need_no_tritonclient() -> None:
         command = [sys.executable, "-c", script, str(nobody.getsockname()[1])]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout == "asked\n"
+
+
+def test_the_fallback_refuses_an_event_that_is_too_large_as_a_server_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXATRKX_MAX_SPACEPOINTS", "3")
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        with TrackingClient(url, retry=Retry(for_s=0), fallback="direct") as client:
+            assert len(client.find_tracks(event_of(1, size=3))) == 3
+            with pytest.raises(
+                RequestRejectedError, match=r"direct: .*more than max_spacepoints = 3 spacepoints, found 4"
+            ):
+                client.find_tracks(event_of(1, size=4))
+
+
+INTERRUPTED_CALL = """
+import signal, sys
+import numpy as np
+from exatrkx_client import TrackingClient
+
+def interrupt(frame, event, _):
+    if event == "call" and frame.f_code.co_name == "_run_channel_spin_thread":
+        signal.raise_signal(signal.SIGINT)
+
+with TrackingClient(sys.argv[1]) as client:
+    sys.setprofile(interrupt)
+    client.find_tracks(np.zeros((3, 3), np.float32))
+"""
+
+
+def test_a_signal_while_a_grpc_call_starts_does_not_keep_the_client_from_closing() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        command = [sys.executable, "-c", INTERRUPTED_CALL, f"127.0.0.1:{silent.getsockname()[1]}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")

@@ -146,6 +146,11 @@ def test_a_refusal_that_does_not_come_again_is_forgotten() -> None:
     assert (str(error), attempts) == ("grpc://x: another", 3)
 
 
+def test_refusals_that_differ_each_time_come_to_an_end() -> None:
+    error, attempts = told_by(*(saying(f"refused at second {second}") for second in range(100)))
+    assert (type(error), attempts) == (UnprovenError, 4)
+
+
 def test_a_model_without_the_digest_is_asked_for_it_once() -> None:
     server = ScriptedServer(saying("unexpected inference output 'REQUEST_DIGEST' for model 'theirs'"), answer)
     transport = ProvingTransport(server)

@@ -69,6 +69,33 @@ def test_a_signal_is_told_whatever_becomes_of_its_exception(
     assert capsys.readouterr().err == f"a: {text}\n" * 2
 
 
+INTERRUPTED_IMPORT: Final = """
+import runpy, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name.startswith(("exatrkx_", "exatrkx.serving")):
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "name"),
+    [
+        ("client/find_tracks.py", "find_tracks.py"),
+        ("perf/sweep.py", "sweep.py"),
+        ("export/trace_models.py", "trace_models"),
+    ],
+)
+def test_a_signal_while_a_script_imports_what_it_needs(script: str, name: str) -> None:
+    words = [sys.executable, "-c", INTERRUPTED_IMPORT, str(ROOT / script)]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, f"{name}: interrupted\n")
+
+
 def test_a_command_that_handles_signals_keeps_its_handler() -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _: seen.append(number))

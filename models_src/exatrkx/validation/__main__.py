@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="FOLDER",
         help="draw efficiencies and rates as PNG, which the report shows (needs mplhep)",
     )
-    # Here, as in `served`: evaluating other tracks needs no client.
+    # Here, as in `served`: of the package, only this command calls the client.
     from exatrkx_client.credentials import add_credentials_arguments  # noqa: PLC0415
 
     add_credentials_arguments(parser)
