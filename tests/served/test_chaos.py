@@ -57,7 +57,7 @@ def good() -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     # Faults come faster here than a supervisor should ever see them.
-    patience = ("--max-restarts", "1000", "--restart-delay", "0.1")
+    patience = ("--max-restarts", "1000", "--restart-delay", "0")
     with Service(tmp_path, "--max-spacepoints", str(MOST_SPACEPOINTS), *patience) as running:
         yield running
 

@@ -95,7 +95,11 @@ class Service:
 
     def assert_gone(self) -> None:
         """Every process that ever was part of the service has ended."""
-        _, alive = psutil.wait_procs(list(self._seen.values()), timeout=GONE_S)
+        deadline = time.monotonic() + GONE_S
+        while (alive := [process for process in self._seen.values() if process.is_running()]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(_POLL_S)
         for process in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
