@@ -13,8 +13,10 @@ import numpy.typing as npt
 from exatrkx.serving.limits import DEADLINE
 from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
 
-_DEAD_STAGE: Final = re.compile("Stub process '.*' is not healthy|Failed to obtain the health mutex")
-"""What Triton says of a Python model whose process has ended, or stands still."""
+_DEAD_STAGE: Final = re.compile(
+    "Stub process '.*' is not healthy|Failed to obtain the health mutex|Failed to copy the output tensor to buffer"
+)
+"""What Triton says of a Python model whose process has ended, or stands still, or whose late answer it cannot read."""
 
 Array = npt.NDArray[Any]
 

@@ -20,6 +20,7 @@ from exatrkx_client import (
     TrackingClient,
 )
 from exatrkx_client.address import Protocol
+from exatrkx_client.transport import failure
 
 EVENT = np.zeros((3, 3), dtype=np.float32)
 ONCE = Retry(attempts=1)
@@ -162,3 +163,18 @@ def test_a_closed_client_says_so(protocol: Protocol) -> None:
         client.close()
         with pytest.raises(ServerUnavailableError, match=r"closed|shutdown"):
             client.find_tracks(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("Stub process 'wcc_0_0' is not healthy.", ServerUnavailableError),
+        (
+            "in ensemble 'exatrkx_ensemble', Failed to copy the output tensor to buffer.: attempted",
+            ServerUnavailableError,
+        ),
+        ("division by zero", ServerError),
+    ],
+)
+def test_a_stage_that_is_away_is_asked_again(reason: str, kind: type[ClientError]) -> None:
+    assert failure(reason) is kind
