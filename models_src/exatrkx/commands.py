@@ -97,7 +97,19 @@ def run_module(name: str, module: str, arguments: Sequence[str] | None = None) -
 def _flush() -> None:
     """Bring out what was printed: here, and not when Python ends, so that a full disk or a closed pipe is told."""
     if sys.stdout is not None:
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError):
+                _discard(sys.stdout)
+            raise
+
+
+def _discard(stream: TextIO) -> None:
+    """Let what is left to write to a stream go nowhere: Python would try again at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 class Terminated(KeyboardInterrupt):
@@ -169,10 +181,8 @@ def _is_closed(stream: TextIO | None) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     closed = any(events & select.POLLERR for _, events in poll.poll(0))
-    if closed:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+    if closed and stream:
+        _discard(stream)
     return closed
 
 
