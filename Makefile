@@ -21,7 +21,7 @@ test: $(VENV)/dev.installed models lint  ## install, check, and run the whole te
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 chaos: export OMP_NUM_THREADS = 1
-chaos: $(VENV)/dev.installed models  ## break every part of the running service under load, for ten minutes: no answer wrong or lost
+chaos: $(VENV)/dev.installed models  ## break every part of the running service under load, for ten minutes: no answer may be wrong or lost
 	$(BIN)/python -m pytest --numprocesses 0 tests/served/test_chaos.py --chaos-requests 10000
 
 check: lint  ## lint, types, and the tests that need no server, no simulation and no compiler: in a minute
