@@ -72,6 +72,9 @@ CELLS: Final = 1 << 18
 _PARTS: Final = 2048
 """Parts of the points that are measured at the same time."""
 
+EDGES_OF_THREAD: Final = 8
+"""Edges that a thread selects from (kEdgesOfThread in selection.cu)."""
+
 LANES: Final = 8
 """Threads that share a point (kLanes in neighbours.cu)."""
 MOST_LISTED: Final = 128
@@ -216,13 +219,14 @@ def selected_edges(xp: Any, launch: Launch, edge_index: Array, scores: Array, th
     num_edges = len(scores)
     if num_edges == 0:
         return edge_index
-    selected = xp.empty(num_edges, dtype=np.int64)
-    count = np.int64(num_edges)
-    launch("mark_selected", blocks_for(num_edges), THREADS, edge_index, scores, count, threshold, selected)
+    threads = -(-num_edges // EDGES_OF_THREAD)
+    blocks, graph = blocks_for(threads), (edge_index, scores, np.int64(num_edges), threshold)
+    selected = xp.empty(threads, dtype=np.int64)
+    launch("count_selected", blocks, THREADS, *graph, selected)
     end = xp.cumsum(selected)
     num_selected = int(end[-1])
     if num_selected > num_edges:
         return None
     copied = xp.empty((2, num_selected), dtype=np.int64)
-    launch("copy_selected", blocks_for(num_edges), THREADS, edge_index, count, end, np.int64(num_selected), copied)
+    launch("copy_selected", blocks, THREADS, *graph, end, np.int64(num_selected), copied)
     return copied
