@@ -19,7 +19,7 @@ import pytest
 
 from exatrkx_server import ServerSetupError
 from exatrkx_server.backends import Backend, compile_stages, gpu_libraries
-from exatrkx_server.resources import Devices, choose_devices, visible_gpus
+from exatrkx_server.resources import Devices, choose_devices, gpu_names
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BOTH: Final = ("cupy", "torch")
@@ -79,15 +79,15 @@ def interpreter(tmp_path: Path) -> Interpreter:
     return Interpreter(tmp_path / "venv" / "bin" / "python3", libraries)
 
 
-@pytest.mark.parametrize(("visible", "gpus"), [("0,1", 2), ("3", 1), ("", 0), ("-1", 0)])
-def test_gpus_that_the_variable_names(visible: str, gpus: int) -> None:
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": visible}) == gpus
+@pytest.mark.parametrize(("visible", "gpus"), [("0,1", ["0", "1"]), ("3", ["3"]), ("", []), ("-1", [])])
+def test_gpus_that_the_variable_names(visible: str, gpus: list[str]) -> None:
+    assert gpu_names({"CUDA_VISIBLE_DEVICES": visible}) == gpus
 
 
 def test_gpus_of_the_machine(tmp_path: Path) -> None:
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
-    assert visible_gpus({}, tmp_path) == 2
+    assert gpu_names({}, tmp_path) == ["0", "1"]
 
 
 class TestChoice:
