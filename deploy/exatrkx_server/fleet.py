@@ -147,7 +147,9 @@ def _tell_ready(ready: Sequence[Member], servers_file: Path | None) -> None:
     if servers_file:
         write_files({servers_file: (json.dumps({"servers": servers}, indent=2) + "\n").encode()})
     urls = ", ".join(server["grpc_url"] for server in servers)
-    print(f"ready: {len(servers)} servers, gRPC {urls}{f'; listed in {servers_file}' if servers_file else ''}", flush=True)
+    print(
+        f"ready: {len(servers)} servers, gRPC {urls}{f'; listed in {servers_file}' if servers_file else ''}", flush=True
+    )
 
 
 @contextlib.contextmanager
