@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import psutil
@@ -87,8 +87,8 @@ def test_each_has_ports_a_log_and_a_share_of_the_memory_of_its_own(tmp_path: Pat
     assert (ours.log_file, others.log_file) == (tmp_path / "triton.gpu0.log", tmp_path / "triton.gpu4.log")
     assert ours.max_memory_gib == others.max_memory_gib == pytest.approx(default_memory_gib() / 2)
     assert first.arguments.ports_file != second.arguments.ports_file
-    (only,) = members(options_of("--gpus=0", "--max-memory=3", "--log-file=/dev/stderr"), ("0",), tmp_path)
-    assert (only.arguments.max_memory, only.arguments.log_file) == (3.0, Path("/dev/stderr"))
+    (only,) = members(options_of("--gpus=0", "--max-memory=3", "--log-file=/dev/null"), ("0",), tmp_path)
+    assert (only.arguments.max_memory, only.arguments.log_file) == (3.0, Path("/dev/null"))
 
 
 def test_ports_that_do_not_fit(tmp_path: Path) -> None:
@@ -143,6 +143,14 @@ class Fleet:
             start_new_session=True,
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        self.process.communicate(timeout=LINE_TIMEOUT_S)
+
     def lines(self, number: int) -> list[str]:
         assert self.process.stdout is not None
         return [self.process.stdout.readline() for _ in range(number)]
@@ -170,49 +178,50 @@ def edges_of(server: dict[str, Any]) -> int:
         return int(api.infer("frnn", {"EMBEDDING": points}, ("EDGE_INDEX",)).tensors["EDGE_INDEX"].shape[1])
 
 
+def is_server_of(process: psutil.Process, server: dict[str, Any]) -> bool:
+    port = server["grpc_url"].rpartition(":")[2]
+    return f"--grpc-port={port}" in process.cmdline()
+
+
 @pytest.mark.server
 def test_two_servers_of_which_one_is_killed_and_one_given_up(interpreter: Interpreter, tmp_path: Path) -> None:
-    fleet = Fleet(interpreter, tmp_path, "--max-restarts", "1")
-    *own, both = fleet.lines(3)
-    assert sorted(line.partition(": ready after")[0] for line in own) == ["GPU 0", "GPU 1"]
-    assert both.startswith("ready: 2 servers, gRPC ")
-    assert f"listed in {fleet.list}" in both
-    first, second = fleet.servers()
-    assert [first["gpu"], second["gpu"]] == ["0", "1"]
-    assert [edges_of(first), edges_of(second)] == [3, 3]
+    with Fleet(interpreter, tmp_path, "--max-restarts", "1") as fleet:
+        *own, both = fleet.lines(3)
+        assert sorted(line.partition(": ready after")[0] for line in own) == ["GPU 0", "GPU 1"]
+        assert both.startswith("ready: 2 servers, gRPC ")
+        assert f"listed in {fleet.list}" in both
+        first, second = fleet.servers()
+        assert [first["gpu"], second["gpu"]] == ["0", "1"]
+        assert [edges_of(first), edges_of(second)] == [3, 3]
 
-    os.kill(first["pid"], signal.SIGKILL)
-    fleet.error_line("GPU 0: ready after")
-    assert [edges_of(first), edges_of(second)] == [3, 3], "the first on the same ports again"
+        os.kill(first["pid"], signal.SIGKILL)
+        fleet.error_line("GPU 0: ready after")
+        assert [edges_of(first), edges_of(second)] == [3, 3], "the first on the same ports again"
 
-    supervisors = psutil.Process(fleet.process.pid).children()
-    supervisor = next(child for child in supervisors if second["pid"] not in {p.pid for p in child.children()})
-    for _ in range(2):  # once more than it is started again
-        (server,) = supervisor.children()
-        server.kill()
-        fleet.error_line("GPU 0: not ready")
-        if not supervisor.is_running():
-            break
-    fleet.error_line("the server on GPU 0 was given up; 1 left")
-    assert edges_of(second) == 3
-    family = psutil.Process(fleet.process.pid).children(recursive=True)
-    fleet.process.send_signal(signal.SIGTERM)
-    code, errors = fleet.end()
-    assert (code, gone(family), fleet.list.exists()) == (1, True, False)
-    assert "the servers on these GPUs were given up: 0" in errors
+        again = [
+            child for child in psutil.Process(fleet.process.pid).children(recursive=True) if is_server_of(child, first)
+        ]
+        again[0].kill()  # once more than it is started again
+        fleet.error_line("the server on GPU 0 was given up; 1 left")
+        assert edges_of(second) == 3
+        family = psutil.Process(fleet.process.pid).children(recursive=True)
+        fleet.process.send_signal(signal.SIGTERM)
+        code, errors = fleet.end()
+        assert (code, gone(family), fleet.list.exists()) == (1, True, False)
+        assert "the servers on these GPUs were given up: 0" in errors
 
 
 @pytest.mark.server
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_all_end_with_the_command(interpreter: Interpreter, tmp_path: Path, number: signal.Signals) -> None:
-    fleet = Fleet(interpreter, tmp_path)
-    fleet.lines(3)
-    family = psutil.Process(fleet.process.pid).children(recursive=True)
-    assert len(family) >= 4, "two servers, and who watches each"
-    fleet.process.send_signal(number)
-    code, errors = fleet.end()
-    assert (code, errors) == ((0, "") if number == signal.SIGTERM else (-signal.SIGKILL, ""))
-    assert gone(family)
+    with Fleet(interpreter, tmp_path) as fleet:
+        fleet.lines(3)
+        family = psutil.Process(fleet.process.pid).children(recursive=True)
+        assert len(family) >= 4, "two servers, and who watches each"
+        fleet.process.send_signal(number)
+        code, errors = fleet.end()
+        assert (code, errors) == ((0, "") if number == signal.SIGTERM else (-signal.SIGKILL, ""))
+        assert gone(family)
 
 
 def client_urls(*arguments: str) -> list[str]:

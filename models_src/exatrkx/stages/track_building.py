@@ -153,8 +153,9 @@ class KernelTrackBuilding:
             ContractError: a NaN score, an index outside [0, N).
         """
         xp, graph, count = self.xp, self._graph, np.int32(self.num_nodes)
-        state = xp.zeros(_STATE + 2 * self.num_nodes, dtype=np.int32)
-        state, size, disputed = state[:_STATE], *state[_STATE:].reshape(2, self.num_nodes)
+        zeros = xp.zeros(_STATE + 2 * self.num_nodes, dtype=np.int32)
+        state = zeros[:_STATE]
+        size, disputed = zeros[_STATE:].reshape(2, self.num_nodes)
         parent = xp.empty(self.num_nodes, dtype=np.int32)
         self._for_each(max(self.num_nodes, len(self.scores)), "check_entries", *graph, count, state, parent)
         self._for_each(len(self.scores), "join_edges", *graph, self.threshold, state, parent)

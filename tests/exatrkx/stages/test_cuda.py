@@ -420,10 +420,24 @@ def test_contraction_on_a_gpu(cupy: Any, per_node: float, ties: bool) -> None:
 
 
 @pytest.mark.gpu
-def test_a_crowd_is_refused_on_a_gpu(cupy: Any) -> None:
-    crowd = cupy.zeros((200_000, 8), dtype=np.float32)
+@pytest.mark.parametrize("cap", [50, NO_CAP])
+@pytest.mark.parametrize("num_points", [200_000, 1_000_000])
+def test_a_crowd_is_refused_on_a_gpu(cupy: Any, num_points: int, cap: int) -> None:
+    """Before memory is taken for its edges, of which it has up to 5 · 10¹¹: a GPU has no room for a hundredth."""
+    crowd = cupy.zeros((num_points, 8), dtype=np.float32)
     with pytest.raises(GraphTooLargeError):
-        fixed_radius_edges(crowd, radius=1.0, max_neighbors=50, max_edges=10**6)
+        fixed_radius_edges(crowd, radius=1.0, max_neighbors=cap, max_edges=10**6)
+    few = fixed_radius_edges(crowd[:10], radius=1.0, max_neighbors=cap, max_edges=10**6)
+    assert few.shape == (2, 45), "the GPU is as well as before"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_entries_that_are_not_finite_on_a_gpu(cupy: Any, value: float) -> None:
+    embedding = tracks_embedding(5000)
+    embedding[4321, 3] = value
+    with pytest.raises(ContractError, match=f"EMBEDDING: entries must be finite, found {value} at row 4321, column 3"):
+        fixed_radius_edges(cupy.asarray(embedding), radius=0.3, max_neighbors=30, max_edges=10**6)
 
 
 @pytest.mark.gpu
