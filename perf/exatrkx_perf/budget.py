@@ -63,7 +63,7 @@ class Budget:
 
     @property
     def median_write(self) -> int:
-        """Bytes that an operator writes, of which half of all that is moved is moved by operators that write no more."""
+        """Bytes that an operator writes: those that write no more than so many move half of all bytes."""
         passed = 0
         for size, moved in sorted(self.by_size.items()):
             passed += moved
@@ -74,7 +74,7 @@ class Budget:
 
 def count_budget(call: Callable[..., object], *arguments: object) -> Budget:
     """The budget of one call of a network in eager mode, without gradients; what TorchScript does is not seen."""
-    with torch.inference_mode(), _Counting() as counting:
+    with torch.no_grad(), _Counting() as counting:
         call(*arguments)
     return counting.budget
 
