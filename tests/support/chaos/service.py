@@ -207,14 +207,22 @@ class Service:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.resume()
 
-    def fill_shared_memory(self, seconds: float) -> None:
-        """Leave no room in the service's /dev/shm for this long. Only where it has one of its own."""
+    @contextlib.contextmanager
+    def full_shared_memory(self) -> Iterator[None]:
+        """No room in the service's /dev/shm meanwhile. Only where it has one of its own."""
         filler = self._shared_memory / "filler"
-        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:  # ends with: no space left
-            while file.write(bytes(_MIB)) == _MIB:
-                pass
-        time.sleep(seconds)  # the fault itself
-        filler.unlink()
+        try:
+            with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:  # ends with: no space left
+                while file.write(bytes(_MIB)) == _MIB:
+                    pass
+            yield
+        finally:
+            filler.unlink()
+
+    def fill_shared_memory(self, seconds: float) -> None:
+        """Leave no room there for this long."""
+        with self.full_shared_memory():
+            time.sleep(seconds)  # the fault itself
 
     def last_words(self) -> str:
         return (self._folder / "serve.log").read_text(errors="replace")[-2000:]
@@ -263,6 +271,6 @@ class Service:
 
 def _is_alive(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
