@@ -68,7 +68,7 @@ def extent(request: pytest.FixtureRequest) -> Extent:
 
 @pytest.fixture
 def service(tmp_path: Path, extent: Extent) -> Iterator[Service]:
-    # Faults come more often here than a supervisor should ever see them; in the hour's run it waits as it does by default.
+    # Faults come more often here than a supervisor should ever see them. In an hour's run it waits as by default.
     patience = ["--max-restarts", "1000", *["--restart-delay", "0"] * bool(extent.requests)]
     with Service(tmp_path, "--max-spacepoints", str(MOST_SPACEPOINTS), *patience) as running:
         yield running
