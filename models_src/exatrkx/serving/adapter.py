@@ -119,7 +119,8 @@ class Step(ABC):
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         array = cupy.from_dlpack(tensor)
-        return cupy.asnumpy(array) if self.device.gpu is None else array
+        # Triton places each step on any GPU: a copy where the tensor is on another than this instance.
+        return cupy.asnumpy(array) if self.device.gpu is None else cupy.asarray(array)
 
     def from_host(self, tensor: Any) -> npt.NDArray[Any]:
         """A CPU tensor as an array that shares its memory, to be read only.

@@ -38,7 +38,7 @@ MOST_CHANGED_EDGES: Final = 1e-5
 
 
 def beyond_bounds(row: dict[str, Any]) -> list[str]:
-    """What is not the same answer in a row of `compare_answers`: other labels, or scores and edges beyond the bounds."""
+    """What is not the same answer in a row of `compare_answers`: other labels, scores and edges beyond the bounds."""
     median, percentile, _ = row["score_difference"]
     changed = 2 + MOST_CHANGED_EDGES * row["edges"]
     limits = (
