@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--chaos-requests", type=int, default=0, help="requests of tests/served/test_chaos.py; 0: skipped")
+    parser.addoption("--chaos-requests", type=int, default=1000, help="how many tests/served/test_chaos.py does")
+    parser.addoption("--chaos-minutes", type=float, default=0.0, help="go on for so long instead, with fewer clients")
 
 
 # Whether examples are made quickly says how busy the machine is, not whether the code is right.

@@ -13,10 +13,13 @@ import numpy.typing as npt
 from exatrkx.serving.limits import DEADLINE
 from exatrkx_client.errors import ClientError, ServedModelError, ServerError, ServerUnavailableError
 
-_DEAD_STAGE: Final = re.compile(
-    "Stub process '.*' is not healthy|Failed to obtain the health mutex|Failed to copy the output tensor to buffer"
+_STAGE_TROUBLE: Final = re.compile(
+    "Stub process .*is not healthy|unexpected response from Python backend stub|Unexpected message type received"
+    "|Failed to (obtain the health mutex|retrieve the response error|copy .*output tensor to|copy memory buffers"
+    "|increase the shared memory pool size|create new mapped region for the grown shared memory)"
 )
-"""What Triton says of a Python model whose process has ended, or stands still, or whose late answer it cannot read."""
+"""What Triton says of a Python model whose process has ended, or stands still; whose late answer it cannot read; and of
+one for whose tensors there is no room in /dev/shm at the moment."""
 
 Array = npt.NDArray[Any]
 
@@ -95,6 +98,7 @@ def missing_model(reason: str) -> type[ClientError]:
 def failure(reason: str) -> type[ClientError]:
     """What is wrong when a server fails at a request.
 
-    A stage whose process has ended fails every request until it is started again: no event is at fault.
+    A stage whose process has ended fails every request until it is started again: no event is at fault. The same holds
+    for whatever else comes between Triton and its Python models.
     """
-    return ServerUnavailableError if _DEAD_STAGE.search(reason) else ServerError
+    return ServerUnavailableError if _STAGE_TROUBLE.search(reason) else ServerError

@@ -173,6 +173,13 @@ def test_a_closed_client_says_so(protocol: Protocol) -> None:
             "in ensemble 'exatrkx_ensemble', Failed to copy the output tensor to buffer.: attempted",
             ServerUnavailableError,
         ),
+        ("Failed to copy output tensor to Triton-provided buffer: too small", ServerUnavailableError),
+        (
+            "Failed to copy memory buffers. Source and destination byte size do not match: 8 != 16",
+            ServerUnavailableError,
+        ),
+        ("in ensemble 'exatrkx_ensemble', Failed to retrieve the response error.", ServerUnavailableError),
+        ("Received unexpected response from Python backend stub: 3", ServerUnavailableError),
         ("division by zero", ServerError),
     ],
 )

@@ -1,22 +1,25 @@
 """Chaos: every process of the service killed and paused under load, and no answer wrong, lost or invented.
 
-`make chaos` runs the long form, with 10,000 requests; `--chaos-requests 1200` is a short one, of two minutes.
+`make chaos` runs the long form, with 10,000 requests; `make soak` an hour, with a fault every few minutes.
 """
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pytest
-from chaos.load import Load, requests
-from chaos.service import Service
+from chaos.load import Extent, Load, requests
+from chaos.service import Service, Usage
 
 from exatrkx.events.event import features
 from exatrkx.events.parquet import read_events
 from exatrkx.pipeline import Pipeline
+from exatrkx_client import Retry, TrackingClient
+from exatrkx_client.errors import ServerUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,16 +30,18 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 EVENTS: Final = ROOT / "data" / "events" / "ttbar_mu0.parquet"
+PILEUP: Final = ROOT / "data" / "events" / "ttbar_mu10.parquet"
+"""Its largest event has more edges than a new Python model's share of /dev/shm, 1 MiB, has room for."""
+
 CLIENTS: Final = 16
 MOST_SPACEPOINTS: Final = 20_000
 PAUSE_S: Final = 2.0
 WARM_REQUESTS: Final = 100
-KILLED: Final = ("tritonserver", "frnn")
-PAUSED: Final = ("wcc", "exatrkx_custom")
-"""What the short form does to single processes; the long one does both to each."""
 
 LONG: Final = 5_000
-"""From so many requests on, every process has its turn, and memory is judged closely."""
+"""From so many requests on memory is judged closely."""
+
+SOAK_CLIENTS: Final = 2
 
 
 @pytest.fixture(scope="module")
@@ -50,69 +55,90 @@ def good() -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
         turned[:, 1] = (turned[:, 1] + turn + 1.0) % 2.0 - 1.0
         arrays.append(turned[np.random.default_rng(int(turn * 100)).permutation(len(turned))])
     arrays += [features(other) for other in read_events(EVENTS, [1, 2, 3])]
+    arrays.append(features(max(read_events(PILEUP), key=len)))
     arrays.append(arrays[0][:0])
     return [(array, pipeline(array).labels) for array in arrays]
 
 
 @pytest.fixture
-def service(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Service]:
-    if not request.config.getoption("--chaos-requests"):
-        pytest.skip("make chaos, or --chaos-requests 1200")
-    # Faults come faster here than a supervisor should ever see them.
-    patience = ("--max-restarts", "1000", "--restart-delay", "0")
+def extent(request: pytest.FixtureRequest) -> Extent:
+    minutes = request.config.getoption("--chaos-minutes")
+    return Extent(seconds=60.0 * minutes) if minutes else Extent(request.config.getoption("--chaos-requests"))
+
+
+@pytest.fixture
+def service(tmp_path: Path, extent: Extent) -> Iterator[Service]:
+    # Faults come more often here than a supervisor should ever see them. In an hour's run it waits as by default.
+    patience = ["--max-restarts", "1000", *["--restart-delay", "0"] * bool(extent.requests)]
     with Service(tmp_path, "--max-spacepoints", str(MOST_SPACEPOINTS), *patience) as running:
         yield running
 
 
-def faults(service: Service, *, short: bool) -> list[tuple[str, Callable[[], None]]]:
+def faults(service: Service) -> list[tuple[str, Callable[[], None]]]:
     """Each with its name: one part after the other killed, and paused; the whole service paused; no shared memory."""
     names = [part.name for part in service.parts()]
-    killed, paused = (KILLED, PAUSED) if short else (names, names)
     todo: list[tuple[str, Callable[[], None]]] = []
     for name in names:
-        todo += [(f"kill {name}", partial(service.kill, name))] * (name in killed)
-        todo += [(f"pause {name}", partial(service.pause, [name], PAUSE_S))] * (name in paused)
+        todo.append((f"kill {name}", partial(service.kill, name)))
+        if name == "tritonserver" and service.has_own_shared_memory:  # while its models have taken little of it
+            todo.append(("fill the shared memory", partial(service.fill_shared_memory, PAUSE_S)))
+        todo.append((f"pause {name}", partial(service.pause, [name], PAUSE_S)))
     todo.append(("pause everything", partial(service.pause, names, PAUSE_S)))
-    if service.has_own_shared_memory:
-        todo.append(("fill the shared memory", partial(service.fill_shared_memory, PAUSE_S)))
     return todo
 
 
+def test_without_shared_memory_the_service_is_unavailable(service: Service) -> None:
+    if not service.has_own_shared_memory:
+        pytest.skip("unshare gives no /dev/shm of its own here")
+    event = max(read_events(PILEUP), key=len)
+    with TrackingClient(service.grpc_url, retry=Retry(attempts=1)) as client:
+        with service.full_shared_memory(), pytest.raises(ServerUnavailableError, match="shared memory"):
+            client.find_tracks(event)
+        assert len(client.find_tracks(event)) == len(event)
+
+
 def test_every_answer_is_right_whatever_breaks(
-    service: Service,  # first: it skips the rest
+    service: Service,
+    extent: Extent,
     good: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]],
-    request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    number = request.config.getoption("--chaos-requests")
     too_large = np.resize(good[0][0], (MOST_SPACEPOINTS + 1, 3))
+    clients = CLIENTS if extent.requests else SOAK_CLIENTS
+    began = time.monotonic()
 
-    def settled_memory_mib() -> float:
-        load = Load(service.grpc_url, requests(WARM_REQUESTS, good, too_large, seed=1), CLIENTS)
+    def tell(text: str) -> None:
+        with capsys.disabled():
+            print(f"{(time.monotonic() - began) / 60.0:5.1f} min: {text}", flush=True)
+
+    def settled_usage() -> Usage:
+        load = Load(service.grpc_url, requests(good, too_large, seed=1), Extent(WARM_REQUESTS), clients)
         load.start()
         load.finish()
         assert not load.wrong, load.wrong
-        return service.memory_mib()
+        return service.usage()
 
-    before = settled_memory_mib()
-    load = Load(service.grpc_url, requests(number, good, too_large, seed=number), CLIENTS)
+    before = settled_usage()
+    tell(f"before: {before}")
+    load = Load(service.grpc_url, requests(good, too_large, seed=extent.requests), extent, clients)
     load.start()
-    todo = faults(service, short=number < LONG)
+    todo = faults(service)
     for step, (name, fault) in enumerate(todo):
         load.wait_for((step + 0.5) / (len(todo) + 1))
+        if not extent.requests:
+            tell(f"{load.done} requests, {len(load.wrong)} wrong, {service.restarts} restarts; {service.usage()}")
         fault()
         service.wait_until_ready()
-        with capsys.disabled():
-            print(f"{load.done:6d} of {number}: {name}; {len(load.wrong)} wrong {load.wrong[-1:]}", flush=True)
+        tell(f"{name}; {load.done} requests, {len(load.wrong)} wrong {load.wrong[-1:]}")
     load.finish()
-    after = settled_memory_mib()
+    after = settled_usage()
+    tell(f"after: {after}, {service.restarts} restarts; {sorted(load.outcomes.items())}")
 
-    with capsys.disabled():
-        print(f"memory {before:.0f} MiB before, {after:.0f} MiB after; {sorted(load.outcomes.items())}")
-    assert load.outcomes.total() == number, "one outcome for each request"
-    assert not load.wrong, f"{len(load.wrong)}: {load.wrong[:20]}"
+    assert load.outcomes.total() == load.begun, "one outcome for each request"
+    assert not load.wrong, f"{len(load.wrong)}: {load.wrong[:20]}; {service.last_words()}"
     assert {outcome for kind, outcome in load.outcomes if kind == "good"} == {"right"}
     assert {outcome for kind, outcome in load.outcomes if kind in {"bad", "huge"}} == {"refused"}
-    assert after < before * (1.02 if number >= LONG else 1.1), "memory that the faults have cost"
+    most = before.memory_mib * (1.1 if 0 < extent.requests < LONG else 1.02)
+    assert after.memory_mib < most, "memory that the faults have cost"
+    assert after.shared_memory_files <= before.shared_memory_files, "shared memory of servers that are gone"
     service.stop()
-    assert service.leftovers() == []

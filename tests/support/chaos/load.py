@@ -17,7 +17,7 @@ from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedErr
 from exatrkx_client.triton_api import TritonApi
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy.typing as npt
 
@@ -28,8 +28,11 @@ Kind = Literal["good", "bad", "huge", "cancelled"]
 SHARES: Final[dict[Kind, float]] = {"good": 0.85, "bad": 0.06, "huge": 0.02, "cancelled": 0.07}
 MODELS: Final = ("exatrkx_ensemble", "exatrkx_custom")
 
-PATIENCE: Final = Retry(for_s=120.0)
-"""How long a client goes on asking: two restarts of a busy service take less."""
+PATIENCE: Final = Retry(for_s=300.0)
+"""How long a client goes on asking: several restarts of a busy service take less."""
+
+STALL_S: Final = 600.0
+"""Where no request ends for so long, none will."""
 
 ATTEMPT_S: Final = 30.0
 """How long it waits for one answer."""
@@ -48,11 +51,11 @@ class Request:
     labels: Labels | None
 
 
-def requests(number: int, good: Sequence[tuple[Features, Labels]], too_large: Features, seed: int) -> list[Request]:
-    """Requests of every kind in a random order, over both pipelines."""
+def requests(good: Sequence[tuple[Features, Labels]], too_large: Features, seed: int) -> Iterator[Request]:
+    """Requests of every kind in a random order, over both pipelines, without end."""
     random = np.random.default_rng(seed)
-    made = []
-    for kind in random.choice(list(SHARES), size=number, p=list(SHARES.values())):
+    while True:
+        kind = random.choice(list(SHARES), p=list(SHARES.values()))
         features, labels = good[random.integers(len(good))]
         expected: Labels | None = labels
         if kind == "huge":
@@ -60,8 +63,19 @@ def requests(number: int, good: Sequence[tuple[Features, Labels]], too_large: Fe
         elif kind == "bad":
             features, expected = (features if len(features) else good[0][0]).copy(), None
             features[random.integers(len(features)), random.integers(3)] = random.choice([np.nan, np.inf, -np.inf])
-        made.append(Request(kind, str(random.choice(MODELS)), features, expected))
-    return made
+        yield Request(kind, str(random.choice(MODELS)), features, expected)
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long a load goes on: a number of requests, or a time."""
+
+    requests: int = 0
+    seconds: float = 0.0
+
+    def share(self, done: int, elapsed_s: float) -> float:
+        """How much of it is over, 0 to 1."""
+        return done / self.requests if self.requests else elapsed_s / self.seconds
 
 
 class Load:
@@ -69,15 +83,18 @@ class Load:
 
     Attributes:
         outcomes: how often each kind of request ended how.
+        begun: how many were begun.
         wrong: what must not have happened, in words.
     """
 
-    def __init__(self, url: str, work: Sequence[Request], clients: int) -> None:
+    def __init__(self, url: str, work: Iterator[Request], extent: Extent, clients: int) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.begun = 0
         self.wrong: list[str] = []
         self._url = url
-        self._work = iter(work)
-        self._total = len(work)
+        self._work = work
+        self._extent = extent
+        self._began = time.monotonic()
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
 
@@ -86,17 +103,20 @@ class Load:
         return self.outcomes.total()
 
     def start(self) -> None:
+        self._began = time.monotonic()
         for thread in self._threads:
             thread.start()
 
     def wait_for(self, share: float) -> None:
-        """Wait until this share of all requests has ended."""
+        """Wait until this share of it is over."""
         with self._changed:
-            arrived = self._changed.wait_for(lambda: self.done >= share * self._total, timeout=600.0)
-        assert arrived, f"{self.done} of {self._total} requests after ten minutes; {self.outcomes}"
+            while self._share(self.done) < share:
+                done = self.done
+                self._changed.wait(STALL_S)
+                assert self.done > done, f"no request of {self.begun} ended for ten minutes; {self.outcomes}"
 
     def finish(self) -> None:
-        """Wait for all of them."""
+        """Wait for the rest, and for the end of every request."""
         self.wait_for(1.0)
         for thread in self._threads:
             thread.join()
@@ -130,7 +150,13 @@ class Load:
 
     def _next(self) -> Request | None:
         with self._changed:
-            return next(self._work, None)
+            if self._share(self.begun) >= 1.0:
+                return None
+            self.begun += 1
+            return next(self._work)
+
+    def _share(self, requests: int) -> float:
+        return self._extent.share(requests, time.monotonic() - self._began)
 
 
 def _outcome_unchecked(api: TritonApi, request: Request) -> tuple[str, str]:
