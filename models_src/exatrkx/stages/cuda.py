@@ -125,7 +125,7 @@ def edges_on_grid(
     row_end = xp.cumsum(row_size)
     num_edges = int(row_end[-1])
     if num_edges > max_edges:
-        raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges)
+        raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges, num_edges)
     edges = xp.empty(num_edges, dtype=np.int64)  # row · N + column
     edge_index = xp.empty((2, num_edges), dtype=np.int64)
     if num_edges > 0:

@@ -111,7 +111,7 @@ class EdgeSearch {
     find(row_size, nullptr);
     const at::Tensor row_end = at::cumsum(row_size, 0);
     const auto edges = row_end[-1].item<std::int64_t>();
-    if (edges > cuts_.max_edges) throw GraphTooLargeError(stages::kEmbedding, count_, cuts_.max_edges);
+    if (edges > cuts_.max_edges) throw GraphTooLargeError(stages::kEmbedding, count_, cuts_.max_edges, edges);
     at::Tensor edge_index = at::empty({2, edges}, options(at::kLong));
     if (edges == 0) return edge_index;
     at::Tensor pairs = at::empty({edges}, options(at::kLong));  // row · N + column
