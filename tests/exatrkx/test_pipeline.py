@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from exatrkx.errors import ContractError, GraphTooLargeError
-from exatrkx.events.event import FloatArray, features
+from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError
+from exatrkx.events.event import FloatArray, IntArray, features
 from exatrkx.events.parquet import read_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.triplet_network import TripletNetwork
@@ -119,6 +119,20 @@ def test_a_graph_over_the_limit_is_refused(pipeline: Pipeline, hits: FloatArray)
     small = Pipeline(pipeline.embed, pipeline.edge_filter, pipeline.gnn, replace(pipeline.working_point, max_edges=10))
     with pytest.raises(GraphTooLargeError, match="10"):
         small(hits)
+
+
+def test_edges_that_are_not_admitted_do_not_reach_the_gnn(pipeline: Pipeline, hits: FloatArray) -> None:
+    told = []
+
+    def admit(edge_index: IntArray) -> None:
+        told.append(edge_index.shape[1])
+        raise EventTooLargeError("too much memory")
+
+    bounded = Pipeline(pipeline.embed, pipeline.edge_filter, lambda *_: pytest.fail("it ran"), pipeline.working_point)
+    bounded.admit = admit
+    with pytest.raises(EventTooLargeError):
+        bounded(hits)
+    assert told == [pipeline(hits).edge_index.shape[1]]
 
 
 LARGE: Final = """
