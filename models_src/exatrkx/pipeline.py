@@ -70,7 +70,7 @@ class Pipeline:
         self.working_point = working_point
         self.device = torch.device(device)
         self.observe = nullcontext
-        self.admit = lambda edge_index: None
+        self.admit = lambda _edge_index: None
 
     @classmethod
     def from_weights(
