@@ -31,8 +31,13 @@ NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
 
 UNLIKELY: Final = -6.0
-"""Logit below which a triplet, or an edge after the first round, is forgotten: its part in any sum is too small to
-matter."""
+"""Logit below which a triplet is forgotten: its part in any sum is too small to matter."""
+
+HOPELESS: Final = -7.0
+"""Logit below which an edge is left out of the rounds that follow the first `FULL_ROUNDS`."""
+
+FULL_ROUNDS: Final = 2
+"""Rounds of all edges: after one alone tracks are lost, or fall into pieces."""
 
 LARGEST: Final = 12.0
 """Bound of logits in exponents, so that their sums are finite in FP32."""
@@ -154,7 +159,7 @@ class TripletNetwork(nn.Module):
     def _evidence(self, features: Tensor, edge_index: Tensor, least: float) -> Evidence:
         """The scores, and of the triplets those with logits above `least`; others than likely ones have no part.
 
-        Edges that are below it after the first round keep the score that they have there.
+        With such a bound, hopeless edges keep the score that they have after `FULL_ROUNDS`.
         """
         rows, nodes = self.block_rows, node_table(features)
         encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
@@ -171,9 +176,9 @@ class TripletNetwork(nn.Module):
         for i, (one, head) in enumerate(zip(rounds, heads[1:], strict=True)):
             beliefs = found.clamp(-LARGEST, LARGEST)  # [3,E]
             early.append(beliefs[0])
-            if i == 1 and least > -math.inf:
+            if i == FULL_ROUNDS and least > -math.inf:
                 scores = found[0]
-                likely = torch.nonzero(scores > least).squeeze(1)
+                likely = torch.nonzero(scores > HOPELESS).squeeze(1)
                 states, beliefs = states.index_select(0, likely), beliefs.index_select(1, likely)
                 graph = _subgraph(graph, likely)
             states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
