@@ -37,7 +37,7 @@ def batch(options: argparse.Namespace) -> None:
     with client_of(options) as client:
         client.wait_until_ready(options.wait)
         client.check_contract()
-        service = {"model": options.model}
+        service = client.identity()
     with settled(folder, files, service):
         tasks = [Task(file, folder, options, service) for file in files]
         artefacts = [path for task in tasks for path in (task.tracks_file, task.figures_file)]

@@ -48,7 +48,7 @@ class EventFile:
 
     def require_unchanged(self) -> None:
         """Raises EventFormatError where a file is not what it was any more."""
-        if now := _changed(self.sha256, _digests(self.path)):
+        if now := changed(self.sha256, _digests(self.path)):
             raise EventFormatError(f"{self.path}: has changed since the batch began: {now}")
 
 
@@ -123,7 +123,7 @@ def _difference(content: bytes, wanted: Mapping[str, object]) -> str:
         here, there = _flat(wanted), _flat(found)
     except (ValueError, TypeError, AttributeError, KeyError):
         return f"its {MANIFEST} is damaged"
-    told = _changed(there, here)
+    told = changed(there, here)
     return f"is of another run: {told}" if told else ""
 
 
@@ -134,7 +134,7 @@ def _flat(manifest: Mapping[str, object]) -> dict[str, str]:
     return {**{f"{name} of the service": value for name, value in service.items()}, **files}
 
 
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+def changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     """What is missing, new or another, by name; of many the first ones."""
     names = [name for name in sorted({**before, **now}) if before.get(name) != now.get(name)]
     told = [f"{name} is {now.get(name, 'missing'):.16}, not {before.get(name, 'there'):.16}" for name in names]

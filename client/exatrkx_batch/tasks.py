@@ -13,8 +13,9 @@ from exatrkx.events.tracks import TracksWriter
 from exatrkx.files import whole_file
 from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
-from exatrkx_batch.manifest import sha256_of
+from exatrkx_batch.manifest import changed, sha256_of
 from exatrkx_client.arguments import client_of
+from exatrkx_client.errors import ServedModelError
 
 if TYPE_CHECKING:
     import argparse
@@ -105,10 +106,12 @@ def finished(task: Task) -> Figures | None:
 
 def find_tracks(task: Task) -> None:
     """First stage: the tracks of all events of a file."""
-    with TracksWriter(task.tracks_file) as writer, client_of(task.options) as client:
+    with client_of(task.options) as client, TracksWriter(task.tracks_file) as writer:
+        _require(client.identity(), task.service)
         for event, result in client.find_tracks_many(read_events(task.file.path), task.options.in_flight):
             writer.write(event, result.labels)
         task.file.require_unchanged()
+        _require(client.identity(), task.service)
 
 
 def score(task: Task) -> Figures:
@@ -123,3 +126,9 @@ def score(task: Task) -> Figures:
         content = {**asdict(total), "tracks_sha256": sha256_of(task.tracks_file)}
         stream.write(f"{json.dumps(content, indent=1)}\n".encode())
     return total
+
+
+def _require(now: Mapping[str, str], service: Mapping[str, str]) -> None:
+    """Raises ServedModelError where the service is not the manifest's any more."""
+    if told := changed(service, now):
+        raise ServedModelError(f"the service has changed since the batch began: {told}")
