@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+from pathlib import Path
 from typing import Final, get_args
 
 from exatrkx.commands import at_least
@@ -25,6 +27,12 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,  # a list with the default in it would be added to
         help="host:port, grpc://… or http://…; given again for each server that is asked where those before it fail "
         f"(default: {DEFAULT_URL})",
+    )
+    add(
+        "--servers",
+        type=Path,
+        metavar="FILE",
+        help="ask the servers, too, that `exatrkx serve --gpus … --ports-file FILE` lists there",
     )
     add(
         "--model",
@@ -65,8 +73,15 @@ def add_fallback_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Fill in the default address; end with a usage error where an address is none."""
-    options.url = getattr(options, "url", [DEFAULT_URL])
+    """Fill in the listed and the default address; end with a usage error where an address is none."""
+    listed: list[str] = []
+    if options.servers:
+        try:
+            listed = [str(server["grpc_url"]) for server in json.loads(options.servers.read_bytes())["servers"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "no list of servers"
+            parser.error(f"--servers: {options.servers}: {reason}")
+    options.url = getattr(options, "url", []) + listed or [DEFAULT_URL]
     try:
         Address.parse_all(options.url, options.protocol)
     except ValueError as error:

@@ -118,9 +118,14 @@ def environment(installation: TritonInstallation, threads: int | None) -> dict[s
     return inherited | slots | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT
 
 
+def default_memory_gib() -> float:
+    """Memory that the servers of this machine, or of its container, may take."""
+    return usable_memory() * _MEMORY_SHARE / _GIB
+
+
 def limit_environment(options: ServerOptions) -> dict[str, str]:
     """Environment variables that tell the processes of the server their limits, see `exatrkx.serving.limits`."""
-    memory = usable_memory() * _MEMORY_SHARE if options.max_memory_gib is None else options.max_memory_gib * _GIB
+    memory = _GIB * (default_memory_gib() if options.max_memory_gib is None else options.max_memory_gib)
     return {
         MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
         MAX_QUEUE_VARIABLE: str(options.max_queue),

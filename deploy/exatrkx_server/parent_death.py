@@ -18,14 +18,20 @@ _PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 _PTRACE_TRACEME = 0  # <sys/ptrace.h>
 
 
-def main() -> None:
-    """Ask the kernel for SIGTERM on the parent's death, then become the program."""
-    parent, program, *arguments = sys.argv[1:]
+def end_with_parent(parent: int) -> None:
+    """Ask the kernel for SIGTERM when the thread ends that made this process."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != int(parent):  # it died before we asked
+    if os.getppid() != parent:  # it died before we asked
         sys.exit(1)
+
+
+def main() -> None:
+    """Ask the kernel for SIGTERM on the parent's death, then become the program."""
+    parent, program, *arguments = sys.argv[1:]
+    end_with_parent(int(parent))
+    libc = ctypes.CDLL(None, use_errno=True)
     if any(argument.startswith("$") for argument in arguments) and libc.ptrace(_PTRACE_TRACEME, 0, None, None) != 0:
         values = {f"${name}": value for name, value in os.environ.items()}
         arguments = [values.get(argument, argument) for argument in arguments]

@@ -29,6 +29,9 @@ THREAD_VARIABLES = (
 COMPUTE_SLOTS: Final = "EXATRKX_COMPUTE_SLOTS"
 """What the compiled backends read at start-up: how many of a process's requests compute at once on the CPU."""
 
+VISIBLE_GPUS: Final = "CUDA_VISIBLE_DEVICES"
+"""What CUDA reads at start-up: which GPUs there are for a process, by their numbers or names."""
+
 _PROBES: Final = {
     "cupy": (
         "CuPy",
@@ -121,7 +124,7 @@ class Devices:
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables that make Triton place models with `KIND_AUTO` there."""
-        return {} if self.gpus else {"CUDA_VISIBLE_DEVICES": ""}
+        return {} if self.gpus else {VISIBLE_GPUS: ""}
 
     def __str__(self) -> str:
         if self.gpus:
@@ -129,12 +132,12 @@ class Devices:
         return f"device: cpu (a GPU is here, but {self.problem})" if self.problem else "device: cpu"
 
 
-def visible_gpus(variables: Mapping[str, str], devices: Path = Path("/dev")) -> int:
-    """NVIDIA GPUs that a process with these environment variables will see."""
-    visible = variables.get("CUDA_VISIBLE_DEVICES")
+def gpu_names(variables: Mapping[str, str], devices: Path = Path("/dev")) -> list[str]:
+    """NVIDIA GPUs that a process with these environment variables will see, by the names that CUDA takes for them."""
+    visible = variables.get(VISIBLE_GPUS)
     if visible is not None:
-        return len([device for device in visible.split(",") if device.strip() and device.strip() != "-1"])
-    return len(list(devices.glob("nvidia[0-9]*")))
+        return [device.strip() for device in visible.split(",") if device.strip() not in ("", "-1")]
+    return [str(number) for number in range(len(list(devices.glob("nvidia[0-9]*"))))]
 
 
 def choose_devices(choice: DeviceChoice, libraries: Iterable[str], variables: Mapping[str, str]) -> Devices:
@@ -148,7 +151,7 @@ def choose_devices(choice: DeviceChoice, libraries: Iterable[str], variables: Ma
     Raises:
         ServerSetupError: `choice` is "gpu", and there is none, or a library does not work; the text says why.
     """
-    gpus = visible_gpus(variables)
+    gpus = len(gpu_names(variables))
     if choice == "cpu" or (choice == "auto" and gpus == 0):
         return Devices(0)
     problem = "" if gpus else "no GPU is visible here"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from exatrkx.commands import program, run_command
 from exatrkx.errors import OutputError
 from exatrkx.files import write_files
-from exatrkx_server.errors import StartCancelledError
+from exatrkx_server.errors import ServingError, StartCancelledError
+from exatrkx_server.fleet import Member, serve_each
 from exatrkx_server.health import Health, health_endpoint
 from exatrkx_server.options import numeric_host
 from exatrkx_server.probe import check_probing
@@ -64,7 +65,7 @@ def ready_line(server: TritonServer, health_url: str) -> str:
     )
 
 
-def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *, again: bool) -> None:
+def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *, again: bool, where: str) -> None:
     """Write the ports file, and the ready line; `again`: after a restart, which needs neither.
 
     Raises:
@@ -76,16 +77,16 @@ def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *
     except OutputError as error:
         if not again:
             raise
-        say(f"warning: {error}")  # no reason to stop serving: the addresses are the same
-    line = ready_line(server, health_url)
+        say(f"{where}warning: {error}")  # no reason to stop serving: the addresses are the same
+    line = f"{where}{ready_line(server, health_url)}"
     if again:
         say(line)
     else:
         print(line, flush=True)
 
 
-def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
-    """Serve until a stop is requested.
+def serve(arguments: argparse.Namespace, stop: StopRequest, where: str = "") -> None:
+    """Serve until a stop is requested; what is told of it begins with `where`.
 
     Raises:
         ServingError: the server could not start, or failed too often; the text gives the reason.
@@ -99,6 +100,9 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
         health.beat()
         return stop.made
 
+    def tell(text: str) -> None:
+        say(f"{where}{text}")
+
     with contextlib.ExitStack() as cleanup:
         host = numeric_host(arguments.host)
         health_port = cleanup.enter_context(health_endpoint(host, arguments.health_port, health))
@@ -110,12 +114,33 @@ def serve(arguments: argparse.Namespace, stop: StopRequest) -> None:
             return  # as good a time as any other
         health_url = server.local_url(health_port)
         for warning in server.options.access.warnings():
-            say(f"warning: {warning}")
+            tell(f"warning: {warning}")
 
         def ready() -> None:
-            tell_ready(server, health_url, arguments.ports_file, again=health.restarts > 0)
+            tell_ready(server, health_url, arguments.ports_file, again=health.restarts > 0, where=where)
 
-        Supervisor(server, supervision_options(arguments), health, stopping=stopping, on_ready=ready, say=say).run()
+        Supervisor(server, supervision_options(arguments), health, stopping=stopping, on_ready=ready, say=tell).run()
+
+
+def serve_on_gpus(arguments: argparse.Namespace, stop: StopRequest) -> None:
+    """Serve on several GPUs, by a server and a process for each, until a stop is requested.
+
+    Raises:
+        ServingError: a server did not start, or was given up.
+    """
+
+    def serve_member(member: Member) -> int:
+        where = f"GPU {member.gpu}: "
+
+        def work() -> None:
+            try:
+                serve(member.arguments, stop, where)
+            except ServingError as error:
+                raise ServingError(f"{where}{error}") from error
+
+        return run_command("serve.py", work)
+
+    serve_each(arguments, stop, serve_member, say)
 
 
 def say(text: str) -> None:
@@ -128,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal comes. Returns the exit code."""
     options = parse_arguments(arguments, __doc__.partition("\n")[0] if __doc__ else "")
     stop = StopRequest()
-    return run_command("serve.py", lambda: serve(options, stop))
+    work = serve_on_gpus if options.gpus else serve
+    return run_command("serve.py", lambda: work(options, stop))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,10 @@ def parse_arguments(arguments: Sequence[str] | None, description: str) -> argpar
     _add_limits(parser)
     _add_supervision(parser)
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.gpus and options.device == "cpu":
+        parser.error("--gpus and --device cpu: no server would have a GPU")
+    return options
 
 
 def _add_addresses(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +87,13 @@ def _add_implementations(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where the models run; auto: on the GPUs, where there are some and CuPy works with them, else on the CPU; "
         "gpu: there and nowhere else",
+    )
+    parser.add_argument(
+        "--gpus",
+        default="",
+        metavar="all|0,1,…",
+        help="a server for each of these GPUs, as with --device gpu: ports ten apart, a log for each, and --ports-file "
+        "lists them",
     )
     parser.add_argument(
         "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"

@@ -41,6 +41,8 @@ FEWEST_SPACEPOINTS: Final = 10
 HALF_TURN: Final = 1.0 + 1e-5
 """|φ / π| of half a turn, and room for the rounding of printed numbers."""
 
+_SCORED_EDGES, _SCORES, _NUM_NODES = (WCC.input(name) for name in ("EDGE_INDEX", "EDGE_SCORES", "NUM_NODES"))
+
 _UNITS: Final = {"cm": 10.0, "m": 1000.0, "µm": 0.001, "tenths of a mm": 0.1}
 """Units that lengths are given in by mistake, in mm; the likeliest first."""
 
@@ -54,7 +56,7 @@ def check_tensor(array: Array, spec: TensorSpec) -> None:
     dtype, shape = getattr(array, "dtype", None), getattr(array, "shape", None)
     if dtype is None or shape is None:
         raise ContractError(f"{spec.name}: expected {_form(spec)}, found {type(array).__name__}")
-    if dtype != spec.numpy_type or not spec.accepts(tuple(shape)):
+    if dtype != spec.numpy_type or not spec.accepts(shape):
         raise ContractError(f"{spec.name}: expected {_form(spec)}, found {dtype} [{','.join(map(str, shape))}]")
 
 
@@ -199,6 +201,8 @@ def check_one_device(edge_index: Array, scores: Array, name: str) -> None:
     Raises:
         ContractError: saying where each is.
     """
+    if type(edge_index) is type(scores) and not on_gpu(scores):
+        return
     places = [f"GPU {array.device.id}" if on_gpu(array) else "the CPU" for array in (edge_index, scores)]
     if places[0] != places[1]:
         raise ContractError(f"{name}: expected on {places[0]}, where the edges are, found on {places[1]}")
@@ -236,12 +240,11 @@ def check_scored_graph(edge_index: Array, scores: Array, num_nodes: object, min_
     Raises:
         ContractError: a type or shape is not the contract's, the two are not in one place, or a number is out of range.
     """
-    scores_spec = WCC.input("EDGE_SCORES")
-    count = check_num_nodes(num_nodes, WCC.input("NUM_NODES").name)
+    count = check_num_nodes(num_nodes, _NUM_NODES.name)
     check_at_least_one(min_hits=min_hits)
-    check_tensor(edge_index, WCC.input("EDGE_INDEX"))
-    scores = check_scores_form(scores, edge_index.shape[1], scores_spec)
-    check_one_device(edge_index, scores, scores_spec.name)
+    check_tensor(edge_index, _SCORED_EDGES)
+    scores = check_scores_form(scores, edge_index.shape[1], _SCORES)
+    check_one_device(edge_index, scores, _SCORES.name)
     return scores, count
 
 
@@ -251,8 +254,8 @@ def check_scored_entries(edge_index: Array, scores: Array, num_nodes: int) -> No
     Raises:
         ContractError: with the first that is found.
     """
-    check_no_nan(scores, WCC.input("EDGE_SCORES").name)
-    check_edge_index(edge_index, num_nodes, WCC.input("EDGE_INDEX").name)
+    check_no_nan(scores, _SCORES.name)
+    check_edge_index(edge_index, num_nodes, _SCORED_EDGES.name)
 
 
 def check_at_least_one(**parameters: int) -> None:

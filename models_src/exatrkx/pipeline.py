@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from exatrkx.arrays import retain_freed_memory
-from exatrkx.checks import check_embedding_form, check_finite, check_scores_form, check_spacepoints, check_tensor
+from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, check_tensor
 from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
@@ -133,7 +133,6 @@ class Pipeline:
         with self.observe(EMBED.name):
             points = self.embed(hits)
         embedding = _for_stages(points)
-        _check_embedding(embedding, len(hits))
         with self.observe(FRNN.name):
             neighbour_edges = fixed_radius_edges(
                 embedding,
@@ -141,6 +140,7 @@ class Pipeline:
                 max_neighbors=cuts.max_neighbors,
                 max_edges=cuts.max_edges,
             )
+        _check_rows(embedding, len(hits))
         edges = self._on_device(neighbour_edges)
         with self.observe(FILTER.name):
             logits = self.edge_filter(hits, edges)
@@ -182,10 +182,8 @@ def _for_stages(tensor: torch.Tensor) -> Any:
     return cupy.from_dlpack(tensor)
 
 
-def _check_embedding(embedding: Any, num_nodes: int) -> None:
+def _check_rows(embedding: Any, num_nodes: int) -> None:
     """Refuse an embedding that is not one point for each spacepoint: edges to nowhere would end a GPU's context."""
-    spec = FRNN.input("EMBEDDING")
-    check_embedding_form(embedding, spec)
     if len(embedding) != num_nodes:
-        found = len(embedding)
-        raise ContractError(f"{spec.name}: expected one row for each of {num_nodes} spacepoints, found {found}")
+        name, found = FRNN.input("EMBEDDING").name, len(embedding)
+        raise ContractError(f"{name}: expected one row for each of {num_nodes} spacepoints, found {found}")

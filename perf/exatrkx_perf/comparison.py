@@ -26,6 +26,10 @@ class Series:
     model: str
     backends: str
 
+    @property
+    def served(self) -> bool:
+        return self.model != DIRECT
+
     def __str__(self) -> str:
         return f"{self.model} [{self.backends}]"
 
@@ -64,6 +68,14 @@ def gather(results: Iterable[Result]) -> list[Repeats]:
 def plain(every: Iterable[Repeats]) -> list[Repeats]:
     """Those called in the way that models are compared by; see `Point.plain`."""
     return [one for one in every if one.point.plain]
+
+
+def by_sample(every: Iterable[Repeats]) -> dict[str, list[Repeats]]:
+    """The points of each sample of events, in the order in which they were measured."""
+    found: dict[str, list[Repeats]] = {}
+    for one in every:
+        found.setdefault(one.point.sample, []).append(one)
+    return found
 
 
 def all_series(every: Iterable[Repeats]) -> list[Series]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from itertools import cycle, product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
-from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.reporting.plot_style import headline, new_figure, save, style
 from exatrkx_perf.comparison import (
     Repeats,
     Series,
     all_series,
+    by_sample,
     configurations,
     gather,
     plain,
@@ -21,28 +20,21 @@ from exatrkx_perf.comparison import (
     single_client,
 )
 from exatrkx_perf.errors import ResultsError
-from exatrkx_perf.points import COMPILED_ENSEMBLE, DIRECT, Configuration
+from exatrkx_perf.points import DIRECT, Configuration
+from exatrkx_perf.sample_plot import sample_plot
+from exatrkx_perf.series_look import draw_ranges, look
 from exatrkx_perf.step_plot import step_plot
-from exatrkx_perf.tables import counted, short
+from exatrkx_perf.tables import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from exatrkx_perf.median_range import MedianRange
     from exatrkx_perf.results import PointStep, Result
 
-MODEL_COLOURS: Final = {
-    DIRECT: "#5b6470",
-    CUSTOM.name: "#0072b2",
-    COMPILED_ENSEMBLE: "#e69f00",
-    ENSEMBLE.name: "#d55e00",
-}
-OTHER_COLOURS: Final = ("#009e73", "#cc79a7", "#56b4e9", "#f0e442")
-MODEL_MARKERS: Final = {DIRECT: "s", CUSTOM.name: "D", COMPILED_ENSEMBLE: "^", ENSEMBLE.name: "o"}
 PERCENTILES: Final = {"p50_ms": "50 %", "p90_ms": "90 %", "p95_ms": "95 %", "p99_ms": "99 %"}
 _ONE_ROW: Final = 4
 _LINES: Final = ("-", "--", ":", "-.")
@@ -65,6 +57,8 @@ def write_plots(results: Sequence[Result], steps: Sequence[PointStep], folder: P
         "latency.png": lambda: latency_plot(every),
         "steps.png": lambda: step_plot(steps, threads[0]),
     }
+    if len(by_sample(every)) > 1:  # whose figures are not comparable
+        drawings = {"samples.png": lambda: sample_plot(every)}
     written = []
     with style():
         for name, draw in drawings.items():
@@ -220,25 +214,3 @@ def _named(configuration: Configuration) -> str:
     if not configuration.instances:
         return "as the server has it"
     return f"{counted(configuration.instances, 'instance')}, {counted(configuration.threads, 'thread')} each"
-
-
-def look(series: Series, every: Sequence[Series]) -> dict[str, Any]:
-    """Colour, marker and label of one of the drawn series; what a Python backend serves has open markers."""
-    others = [one.model for one in every if one.model not in MODEL_COLOURS]
-    own = MODEL_COLOURS.get(series.model)
-    return {
-        "color": own or OTHER_COLOURS[others.index(series.model) % len(OTHER_COLOURS)],
-        "marker": MODEL_MARKERS.get(series.model, "^"),
-        "markerfacecolor": "white" if "(python)" in short(series) else None,
-        "label": short(series),
-    }
-
-
-def draw_ranges(panel: Axes, points: Iterable[tuple[float, MedianRange | None]], **how: Any) -> None:
-    """Draw medians at their places, with bars over the range of the repeats; places without a value are left out."""
-    drawn = [(place, value) for place, value in points if value is not None]
-    if not drawn:
-        return
-    ranges = np.array([[value.median - value.low, value.high - value.median] for _, value in drawn]).T
-    places, medians = [place for place, _ in drawn], [value.median for _, value in drawn]
-    panel.errorbar(places, medians, yerr=ranges, linewidth=1.6, elinewidth=1.2, capsize=2.5, **how)

@@ -166,6 +166,15 @@ def quick_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     ]
 
 
+def pileup_plan(cores: int, models: Sequence[str]) -> list[Grid]:
+    """The served models beside each other with one client, and at saturation: for a sample of each pile-up."""
+    served, many = _without_direct(models), min(max(cores, 2), 4)
+    return [
+        Grid(models=served),
+        Grid(models=served, configurations=[Configuration(instances=many)], concurrencies=(many, 2 * many)),
+    ]
+
+
 def full_plan(models: Sequence[str]) -> list[Grid]:
     """Everything against everything where that means something; an hour or two on two cores.
 

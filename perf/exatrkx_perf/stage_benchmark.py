@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exatrkx_perf import stage_inputs, stage_methods
+from exatrkx_perf.budget import Budget, count_budget
+from exatrkx_perf.machine_limits import limits_for
 from exatrkx_perf.stage_inputs import EventGraphs, graphs_of
 from exatrkx_perf.stage_methods import MIN_HITS
-from exatrkx_perf.stage_rows import Row
+from exatrkx_perf.stage_rows import PIPELINE, Row
 from exatrkx_perf.timing import Measurement, measure
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from exatrkx.events.event import FloatArray, IntArray
+    from exatrkx_perf.machine_limits import MachineLimits
     from exatrkx_perf.stage_inputs import Input
 
 
@@ -53,6 +56,7 @@ class Comparison:
         same: whether two answers are the same.
         edges: of the graph that they read; None where their answer is the graph.
         reference: what the first took and answered.
+        limits: the machine's for what the stage reads and writes, by threads.
     """
 
     event: Input
@@ -61,11 +65,18 @@ class Comparison:
     benchmark: Benchmark
     edges: int | None = None
     reference: tuple[Measurement, Any] | None = None
+    limits: dict[int, MachineLimits] = field(default_factory=dict)
 
-    def row(self, method: str, threads: int, call: Callable[..., Any], *arguments: object) -> Row:
-        """Measure a method; that of the first call becomes the reference."""
+    def row(
+        self, method: str, threads: int, call: Callable[..., Any], *arguments: object, budget: Budget | None = None
+    ) -> Row:
+        """Measure a method; that of the first call becomes the reference. Without a budget it is that of its arrays."""
         measured, answer = measure(self.benchmark.repeats, call, *arguments)
         self.reference = self.reference or (measured, answer)
+        asked = budget or Budget.of_arrays(*arguments, answer)
+        if threads not in self.limits:
+            self.limits[threads] = limits_for(asked, threads, self.benchmark.repeats)
+        limits = self.limits[threads]
         return Row(
             stage=self.stage,
             method=method,
@@ -79,6 +90,12 @@ class Comparison:
             speed_up=round(self.reference[0].wall_ms / measured.wall_ms, 2),
             n_power=math.nan,
             size_power=math.nan,
+            operators=asked.operators or math.nan,
+            waits=asked.waits if asked.operators else math.nan,
+            gflop=asked.flops / 1e9 if asked.operators else math.nan,
+            gbyte=asked.moved / 1e9,
+            product_gflop_s=round(limits.flops_per_s / 1e9, 3),
+            copy_gbyte_s=round(limits.bytes_per_s / 1e9, 3),
             input=self.event.source,
             **self.benchmark.environment,
             load=round(os.getloadavg()[0], 2),
@@ -91,6 +108,7 @@ def rows_for(event: Input, benchmark: Benchmark) -> Iterator[Row]:
     graphs = graphs_of(event, benchmark.weights, benchmark.threads, benchmark.seed)
     yield from network_rows(event, graphs, benchmark)
     yield from graph_rows(event, graphs, benchmark)
+    yield from pipeline_rows(event, graphs, benchmark)
 
 
 def neighbour_rows(event: Input, benchmark: Benchmark) -> Iterator[Row]:
@@ -114,7 +132,19 @@ def network_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Ite
         ways += [("network", threads, False) for threads in benchmark.threads_of(several=True)]
         for method, threads, one_block in ways:
             call = stage_inputs.NetworkCall(benchmark.weights, stage, threads, one_block)
-            yield comparison.row(method, threads, stage_inputs.run, call, event.features, graph)
+            stage_inputs.loaded(call)  # which is not part of the budget
+            budget = count_budget(stage_inputs.run, call, event.features, graph)
+            comparison.limits = comparison.limits if method == "network" else {}
+            yield comparison.row(method, threads, stage_inputs.run, call, event.features, graph, budget=budget)
+
+
+def pipeline_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:
+    """All stages one after the other, from features to labels, with the networks as TorchScript."""
+    if event.features is None:
+        return
+    comparison = Comparison(event, PIPELINE, np.array_equal, benchmark, graphs.neighbours.edge_index.shape[1])
+    for threads in benchmark.threads_of(several=True):
+        yield comparison.row("direct", threads, stage_inputs.labels, benchmark.weights, threads, event.features)
 
 
 def graph_rows(event: Input, graphs: EventGraphs, benchmark: Benchmark) -> Iterator[Row]:

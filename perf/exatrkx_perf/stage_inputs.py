@@ -15,6 +15,8 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx.networks.storage import load_network
+from exatrkx.networks.torchscript import trace
+from exatrkx.pipeline import Pipeline
 from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.working_point import WorkingPoint
 from exatrkx_perf.stage_methods import NO_CAP
@@ -145,7 +147,7 @@ class NetworkCall(NamedTuple):
 
 def run(call: NetworkCall, features: FloatArray, edge_index: IntArray | None) -> FloatArray:
     """What the network of a stage makes of an event: [N,D] points or [E] logits."""
-    network = _loaded(call)
+    network = loaded(call)
     tensors = [torch.from_numpy(array) for array in (features, edge_index) if array is not None]
     with torch.inference_mode():
         answer: FloatArray = network(*tensors).numpy()
@@ -153,10 +155,25 @@ def run(call: NetworkCall, features: FloatArray, edge_index: IntArray | None) ->
 
 
 @functools.cache  # once in the process that measures, and not in the time of a call
-def _loaded(call: NetworkCall) -> Callable[..., Tensor]:
+def loaded(call: NetworkCall) -> Callable[..., Tensor]:
+    """The network of a call."""
     retain_freed_memory()
     torch.set_num_threads(call.threads)
     network = load_network(call.weights / f"{call.stage}.safetensors")
     if call.one_block:
         network.block_rows = NO_CAP
     return network
+
+
+def labels(weights: Path, threads: int, features: FloatArray) -> IntArray:
+    """[N] labels of the whole pipeline."""
+    found: IntArray = _loaded_pipeline(weights, threads)(features).labels
+    return found
+
+
+@functools.cache  # as above
+def _loaded_pipeline(weights: Path, threads: int) -> Pipeline:
+    torch.set_num_threads(threads)
+    names = ("embed", "filter", "gnn")
+    networks = [trace(name, load_network(weights / f"{name}.safetensors")) for name in names]
+    return Pipeline(*networks, WorkingPoint.load(weights / "working_point.json"))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 
 OURS: Final = "exatrkx native"
+OF_OURS: Final = (OURS, "network", "in one block")
+PIPELINE: Final = "pipeline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Row:
         same_answer: whether the answer is the reference's.
         speed_up: the reference's wall_ms divided by this one's.
         n_power, size_power: how time grows from the smallest event; see `with_growth`. NaN for the smallest.
+        operators, waits, gflop, gbyte: what was asked for, see `Budget`; NaN where nobody counted.
+        product_gflop_s, copy_gbyte_s: what the machine reaches with as many threads; see `MachineLimits`.
         input: file and event.
         machine, versions, commit, load: run metadata; `load` is the 1-minute load average.
     """
@@ -54,6 +58,12 @@ class Row:
     speed_up: float
     n_power: float
     size_power: float
+    operators: float
+    waits: float
+    gflop: float
+    gbyte: float
+    product_gflop_s: float
+    copy_gbyte_s: float
     input: str
     machine: str
     versions: str
@@ -64,6 +74,14 @@ class Row:
     def series(self) -> tuple[str, str, int]:
         """What is the same for events of all sizes."""
         return self.stage, self.method, self.threads
+
+    @property
+    def gflop_s(self) -> float:
+        return 1e3 * self.gflop / self.wall_ms
+
+    @property
+    def gbyte_s(self) -> float:
+        return 1e3 * self.gbyte / self.wall_ms
 
     @property
     def size(self) -> int:
@@ -121,6 +139,7 @@ def report(rows: Sequence[Row]) -> str:
         metadata_text(rows),
         stage_goals_text(rows),
         *(stage_text(stage, [row for row in rows if row.stage == stage]) for stage in stages),
+        limits_text(rows),
         growth_text(rows),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -156,6 +175,40 @@ def stage_text(stage: str, rows: Sequence[Row]) -> str:
     ]
     every = table(list(cells[0]), [list(one.values()) for one in cells])
     return f"## {stage}\n\nReference: {rows[0].method}.\n\n{every}"
+
+
+def limits_text(rows: Sequence[Row]) -> str:
+    """What each stage of ours does in a second, beside the machine's limits; empty where nobody counted."""
+    cells = [
+        [
+            row.stage,
+            f"{row.spacepoints:,}",
+            row.method,
+            str(row.threads),
+            *(_number(value, digits) for value, digits in ((row.operators, 0), (row.waits, 0), (row.gflop, 2))),
+            *(_number(value, 1) for value in (row.gflop_s, row.product_gflop_s)),
+            _number(row.gflop_s / row.product_gflop_s, 2),
+            _number(row.gbyte, 3),
+            *(_number(value, 1) for value in (row.gbyte_s, row.copy_gbyte_s)),
+            _number(row.gbyte_s / row.copy_gbyte_s, 2),
+        ]
+        for row in rows
+        if row.method in OF_OURS and row.gbyte == row.gbyte
+    ]
+    if not cells:
+        return ""
+    header = ["stage", "spacepoints", "method", "threads", "operators", "waits", "GFLOP", "GFLOP/s", "products alone"]
+    header += ["share", "GB", "GB/s", "copy alone", "share"]
+    text = (
+        "FLOPs are those of matrix products, and beside them stand the same products alone. Bytes are those that a\n"
+        "network's operators read and write, or the arrays of another stage; beside them stands a copy of as many as\n"
+        "one operator writes."
+    )
+    return f"## Beside the machine's limits\n\n{text}\n\n{table(header, cells)}"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.{digits}f}" if math.isfinite(value) else "–"
 
 
 def growth_text(rows: Sequence[Row]) -> str:
@@ -204,9 +257,13 @@ def stage_goals(rows: Sequence[Row]) -> list[Goal]:
         add(name, 1.0 / components.speed_up if components.speed_up > 0.0 else math.inf, 2.0)
     for stage in ("filter", "gnn"):
         if network := last.get((stage, "network", 1)):
-            name = f"{stage}, {network.edges:,} edges: products for every edge / for every node, time"
-            add(name, network.speed_up, 1.0, at_least=True)
-    peak = max((row.peak_mib for row in last.values() if row.method in (OURS, "network")), default=math.nan)
+            at = f"{stage}, {network.edges:,} edges"
+            add(f"{at}: all edges at once / as it is, time", network.speed_up, 1.0, at_least=True)
+            share = network.gflop_s / network.product_gflop_s
+            add(f"{at}: FLOP/s / those of its matrix products alone", share, 0.4, at_least=True)
+    if pipeline := last.get((PIPELINE, "direct", 1)):
+        add(f"{PIPELINE}, {pipeline.spacepoints:,} spacepoints: time grows as N to the power", pipeline.n_power, 1.25)
+    peak = max((row.peak_mib for row in last.values() if row.method in OF_OURS[:2]), default=math.nan)
     add("most memory of any stage of ours, MiB", peak)
     return found
 

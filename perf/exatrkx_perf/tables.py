@@ -11,6 +11,7 @@ from exatrkx_perf.comparison import (
     Repeats,
     Series,
     all_series,
+    by_sample,
     configurations,
     figure_ratio,
     gather,
@@ -32,13 +33,11 @@ def comparison_text(results: Sequence[Result]) -> str:
     """Everything that `perf/compare.py` prints."""
     every = gather(results)
     common = plain(every)
-    sections = [
-        metadata_text(results),
-        best_text(common),
-        saturation_text(common),
-        latency_text(common),
-        calling_text(every),
-    ]
+    sections = [metadata_text(results)]
+    if len(by_sample(common)) > 1:
+        sections += samples_text(common)
+    else:
+        sections += [best_text(common), saturation_text(common), latency_text(common), calling_text(every)]
     return "\n\n".join(section for section in sections if section)
 
 
@@ -48,12 +47,12 @@ def metadata_text(results: Sequence[Result]) -> str:
     for name in ("machine", "commit", "server"):
         values = dict.fromkeys(str(getattr(result.metadata, name)) for result in results)
         lines.append(f"{name}: {'; '.join(value for value in values if value)}")
-    of = results[0].metadata
-    samples = ", ".join(dict.fromkeys(result.point.sample for result in results))
-    lines.append(
-        f"events: {of.events} of {samples}, {of.spacepoints_min:,} to {of.spacepoints_max:,} spacepoints, "
+    samples = {result.point.sample: result.metadata for result in results}
+    lines += [
+        f"events: {of.events} of {sample}, {of.spacepoints_min:,} to {of.spacepoints_max:,} spacepoints, "
         f"mean {of.spacepoints_mean:,.0f}"
-    )
+        for sample, of in samples.items()
+    ]
     repeats = len({result.point.repeat for result in results})
     lines.append(
         f"figures: median (range) of {repeats} repeats, measured in turn" if repeats > 1 else "figures: measured once"
@@ -96,14 +95,30 @@ def latency_text(every: Sequence[Repeats]) -> str:
     return ratios_table("ms with one client, threads", "mean_ms", all_series(every), rows)
 
 
+def samples_text(every: Sequence[Repeats]) -> list[str]:
+    """Every series on the events of each sample: at saturation, and with one client and one thread."""
+    series, samples = all_series(every), by_sample(every)
+    full = {sample: partial(saturation, members) for sample, members in samples.items()}
+    alone = {sample: partial(single_client, members, threads=1) for sample, members in samples.items()}
+    return [
+        ratios_table("events/s at saturation, events", "events_per_s", series, full, ".3g"),
+        ratios_table("ms with one client, events", "mean_ms", series, alone, ".3g"),
+        ratios_table("server's most resident memory, MiB, events", "rss_mib", series, full, ".0f"),
+    ]
+
+
 def ratios_table(
-    title: str, figure: str, series: Sequence[Series], rows: Mapping[str, Callable[[Series], Repeats | None]]
+    title: str,
+    figure: str,
+    series: Sequence[Series],
+    rows: Mapping[str, Callable[[Series], Repeats | None]],
+    digits: str = ".1f",
 ) -> str:
     """A figure of every series, and the ratios of each two; the rows say which point of a series is taken."""
     cells = []
     for name, point_of in rows.items():
         points = {one: point_of(one) for one in series}
-        values = [text(point.median_range(figure) if point else None, ".1f") for point in points.values()]
+        values = [text(point.median_range(figure) if point else None, digits) for point in points.values()]
         ratios = [text(figure_ratio(points[a], points[b], figure), ".2f") for a, b in pairs(series)]
         cells.append([name, *values, *ratios])
     names = [f"{short(above)} / {short(below)}" for above, below in pairs(series)]

@@ -9,85 +9,30 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sysconfig
-import venv
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
+from gpu_stand_ins import CUPY, NO_NVRTC, ROOT, TORCH, Interpreter, command, interpreter
 
 from exatrkx_server import ServerSetupError
 from exatrkx_server.backends import Backend, compile_stages, gpu_libraries
-from exatrkx_server.resources import Devices, choose_devices, visible_gpus
+from exatrkx_server.resources import Devices, choose_devices, gpu_names
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+__all__ = ["interpreter"]
+
 BOTH: Final = ("cupy", "torch")
 
-CUPY: Final = """
-import contextlib
-import numpy
 
-arange = numpy.arange
-
-class cuda:
-    Device = contextlib.nullcontext
-
-    class runtime:
-        getDeviceCount = staticmethod(lambda: {gpus})
-"""
-TORCH: Final = """
-class cuda:
-    device_count = staticmethod(lambda: {gpus})
-
-class ones:
-    def __init__(self, size, device):
-        if not device.startswith("cuda:") or int(device[5:]) >= {gpus}:
-            raise RuntimeError("No CUDA GPUs are available")
-
-    def sum(self):
-        return 1
-"""
-NO_NVRTC: Final = "raise ImportError('libnvrtc.so.12: cannot open shared object file')"
-
-
-@dataclass(frozen=True)
-class Interpreter:
-    """A virtual environment with stand-ins for the GPU's libraries, and without this project's package."""
-
-    python: Path
-    libraries: Path
-
-    def put(self, **sources: str) -> None:
-        for name, source in sources.items():
-            (self.libraries / f"{name}.py").write_text(source)
-
-    def environment(self, visible: str) -> dict[str, str]:
-        path = os.pathsep.join([str(self.python.parent), os.environ["PATH"]])
-        return os.environ | {"PATH": path, "CUDA_VISIBLE_DEVICES": visible}
-
-
-@pytest.fixture
-def interpreter(tmp_path: Path) -> Interpreter:
-    venv.create(tmp_path / "venv", symlinks=True)
-    libraries = tmp_path / "libraries"
-    libraries.mkdir()
-    paths = {"base": str(tmp_path / "venv"), "platbase": str(tmp_path / "venv")}
-    # Only the folder of what is installed here, so that an editable installation of this project is not found.
-    packages = Path(sysconfig.get_path("purelib", vars=paths)) / "here.pth"
-    packages.write_text(f"{libraries}\n{sysconfig.get_path('purelib')}\n")
-    return Interpreter(tmp_path / "venv" / "bin" / "python3", libraries)
-
-
-@pytest.mark.parametrize(("visible", "gpus"), [("0,1", 2), ("3", 1), ("", 0), ("-1", 0)])
-def test_gpus_that_the_variable_names(visible: str, gpus: int) -> None:
-    assert visible_gpus({"CUDA_VISIBLE_DEVICES": visible}) == gpus
+@pytest.mark.parametrize(("visible", "gpus"), [("0,1", ["0", "1"]), ("3", ["3"]), ("", []), ("-1", [])])
+def test_gpus_that_the_variable_names(visible: str, gpus: list[str]) -> None:
+    assert gpu_names({"CUDA_VISIBLE_DEVICES": visible}) == gpus
 
 
 def test_gpus_of_the_machine(tmp_path: Path) -> None:
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
-    assert visible_gpus({}, tmp_path) == 2
+    assert gpu_names({}, tmp_path) == ["0", "1"]
 
 
 class TestChoice:
@@ -226,10 +171,6 @@ def test_a_server_that_takes_the_cpu_says_so(interpreter: Interpreter, tmp_path:
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
     assert "; device: cpu (a GPU is here, but CuPy does not work: ImportError: libnvrtc.so.12: " in line
-
-
-def command(interpreter: Interpreter, *options: str) -> list[str]:
-    return [str(interpreter.python), str(ROOT / "deploy" / "serve.py"), "--free-ports", *options]
 
 
 def serve(interpreter: Interpreter, variables: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:

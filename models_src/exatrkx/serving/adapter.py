@@ -66,11 +66,17 @@ class Step(ABC):
     parameters: dict[str, str]
     cuts: WorkingPoint
     queue: Queue
+    _matrices: list[TensorSpec]
+    _is_given_digest: bool
+    _gives_digest: bool
 
     def initialize(self, args: dict[str, str]) -> None:
         """Called by Triton once. An exception fails the load, with its text as the reason."""
         retain_freed_memory()
         self.name = args["model_name"]
+        self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
+        self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
+        self._gives_digest = REQUEST_DIGEST in self.spec.outputs
         self.device = Device.given_by(args)
         self.queue = Queue()
         config = json.loads(args["model_config"])
@@ -108,11 +114,13 @@ class Step(ABC):
         if 0 in tensor.shape():  # nothing to hand over, and DLPack may refuse to
             return self.from_numpy(np.empty(tensor.shape(), spec.numpy_type))
         if tensor.is_cpu():
-            return self.from_numpy(self.from_host(tensor))
+            array = self.from_host(tensor)
+            return array if self.device.gpu is None else self.from_numpy(array)
         import cupy  # noqa: PLC0415 - only where there is a GPU
 
         array = cupy.from_dlpack(tensor)
-        return cupy.asnumpy(array) if self.device.gpu is None else array
+        # Triton places each step on any GPU: a copy where the tensor is on another than this instance.
+        return cupy.asnumpy(array) if self.device.gpu is None else cupy.asarray(array)
 
     def from_host(self, tensor: Any) -> npt.NDArray[Any]:
         """A CPU tensor as an array that shares its memory, to be read only.
@@ -157,7 +165,7 @@ class Step(ABC):
 
     def _outputs(self, tensors: Arrays, digest: int | None) -> Arrays:
         outputs = self.run(tensors)
-        outputs |= {REQUEST_DIGEST.name: np.array([digest])} if REQUEST_DIGEST in self.spec.outputs else {}
+        outputs |= {REQUEST_DIGEST.name: np.array([digest])} if self._gives_digest else {}
         for spec in self.spec.outputs:
             try:
                 check_tensor(outputs[spec.name], spec)
@@ -171,7 +179,7 @@ class Step(ABC):
         Raises:
             MixedRequestsError: they are of more than one.
         """
-        if FEATURES_DIGEST in self.spec.inputs:
+        if self._is_given_digest:
             given = tensors.get(FEATURES_DIGEST.name)
             of_features = 0 if given is None else int(given[0])
         elif len(self.spec.inputs) == 1:
@@ -196,10 +204,11 @@ class Step(ABC):
                 if spec.name in given or not spec.optional
             }
             digest = self._request_digest(arrays, request.request_id())
-            for name, array in arrays.items():
-                check_spacepoints(array.shape, self.spec.input(name))
-            if self.device.gpu is None:
-                check_memory(needed_bytes(self.spec, {name: array.shape for name, array in arrays.items()}))
+            shapes = {name: array.shape for name, array in arrays.items()}
+            for spec in self._matrices:
+                check_spacepoints(shapes[spec.name], spec)
+            if self.device.gpu is None and (needed := needed_bytes(self.spec, shapes)):
+                check_memory(needed)
             outputs = self._outputs(arrays, digest)
             wanted = set(request.requested_output_names())
             answer = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]

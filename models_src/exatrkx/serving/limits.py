@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import time
 from typing import Final
 
@@ -25,6 +25,10 @@ TRY_LATER: Final = "try later"
 DEADLINE: Final = "deadline_unix_us"
 """Request parameter: microseconds since 1970 (UTC) after which nobody waits for the answer; no step starts later."""
 
+_DEADLINE: Final = re.compile(rf'"{DEADLINE}":(-?\d+)[,}}]')
+"""In JSON as Triton writes it, without spaces. Every step looks for it in every request: reading all of the JSON takes
+a tenth of the time of a step in Python, whose code is in no cache by then."""
+
 
 def check_deadline(parameters: str) -> None:
     """Refuse a request whose deadline has passed; `parameters` are the request's, as JSON.
@@ -32,6 +36,6 @@ def check_deadline(parameters: str) -> None:
     Raises:
         OverdueError: saying by how much.
     """
-    deadline = json.loads(parameters).get(DEADLINE) if DEADLINE in parameters else None
-    if isinstance(deadline, int) and (overdue := time.time() - deadline / 1e6) > 0:
+    found = _DEADLINE.search(parameters)
+    if found and (overdue := time.time() - int(found[1]) / 1e6) > 0:
         raise OverdueError(f"{DEADLINE}: the deadline passed {overdue:.3f} s ago, by this server's clock")

@@ -65,19 +65,24 @@ def _module() -> Any:
     return cupy.RawModule(code=code, options=("-std=c++17", f"-I{directory}", f"-DEXATRKX_SOURCES={version}"))
 
 
-AXES: Final = 3
-"""Dimensions that the grid is laid over (kAxes in grid.cuh): those in which the points are spread most."""
-MOST_CELLS: Final = {1: 1 << 20, 2: 1 << 10, 3: 1 << 7}
-"""Along each axis, by the number of axes: some 10^6 in all, which bounds the memory of the cells' starts."""
-CELLS_PER_RADIUS: Final = 2.0
-"""Along each axis: with small cells fewer points are looked at that are too far, with too small ones most are empty."""
+PLAN: Final = (4, 3)
+"""Shape of a grid's plan, as in grid.cuh."""
+CELLS: Final = 1 << 18
+"""Most cells of a grid (kCellBits in grid.cu): room for where they start."""
+_PARTS: Final = 2048
+"""Parts of the points that are measured at the same time."""
+
+EDGES_OF_THREAD: Final = 8
+"""Edges that a thread selects from (kEdgesOfThread in selection.cu)."""
 
 LANES: Final = 8
 """Threads that share a point (kLanes in neighbours.cu)."""
 MOST_LISTED: Final = 128
 """Neighbours of a point that are remembered; points with more are looked around again."""
-MOST_LISTED_IN_ALL: Final = 1 << 28
-"""A gigabyte."""
+MOST_LISTED_IN_ALL: Final = 1 << 26
+"""A quarter of a gigabyte."""
+LARGEST_LIMIT: Final = (1 << 62) - 1
+"""On edges: with more no kernel can count."""
 _RANKING_BLOCKS: Final = 1024
 """Each looks for one point after the other that has too many neighbours."""
 _NOWHERE: Final = np.uint64(0)
@@ -102,49 +107,72 @@ def edges_on_grid(
     max_edges: int,
 ) -> Array:
     """[2,E] edges, found by the kernels of neighbours.cu; `xp` is the array library of `embedding`."""
-    num_nodes = len(embedding)
+    num_nodes, dims = embedding.shape
     if num_nodes < 2:  # noqa: PLR2004 - no pair
         check_finite(embedding, FRNN.input("EMBEDDING").name)
         return xp.empty((2, 0), dtype=np.int64)
-    points = _SortedPoints.of(xp, launch, xp.ascontiguousarray(embedding), radius)
-    capped = max_neighbors < num_nodes - 1
+    limit, scratch = min(max_edges, LARGEST_LIMIT), _Scratch.of(xp, num_nodes, dims)
+    points = _points_by_cell(xp, launch, xp.ascontiguousarray(embedding), radius, scratch)
     capacity = min(max_neighbors, MOST_LISTED, max(1, MOST_LISTED_IN_ALL // num_nodes))
-    neighbours = xp.zeros(num_nodes, dtype=np.int32)
-    near = xp.empty((num_nodes, capacity), dtype=np.int32)
-    most = np.int32(1 + (max_neighbors if capped else capacity))
+    near, furthest = xp.empty((num_nodes, capacity), dtype=np.int32), xp.empty(num_nodes)
+    capped = max_neighbors < num_nodes - 1
     blocks = blocks_for(num_nodes * LANES)
-    launch("list_neighbours", blocks, THREADS, *points.indexed, most, np.int32(capacity), neighbours, near)
-    limit = (np.int64(min(max_edges, np.iinfo(np.int64).max)), xp.zeros(2, dtype=np.uint64))
-    furthest = xp.full(num_nodes, np.inf)
+    lists = (np.int32(capacity), scratch.neighbours, near, furthest, np.int64(limit), scratch.found)
+    most = np.int32(max_neighbors if capped else capacity)
+    launch("list_neighbours", blocks, THREADS, *points.alone, most, *lists)
     if capped:
-        ranks = (neighbours, np.int32(max_neighbors), furthest)
-        launch("find_furthest", min(num_nodes, _RANKING_BLOCKS), THREADS, *points.alone, *ranks, *limit)
-    row_size = xp.zeros(num_nodes, dtype=np.int64)
-    where = (*points.indexed, furthest, np.int32(capacity), neighbours, near, *limit)
-    launch("find_edges", blocks, THREADS, *where, row_size, _NOWHERE)
+        launch("find_furthest", min(num_nodes, _RANKING_BLOCKS), THREADS, *points.alone, most, *lists)
+    row_size = scratch.row_size
+    launch("find_edges", blocks, THREADS, *points.indexed, *lists, row_size, _NOWHERE, _NOWHERE)
     row_end = xp.cumsum(row_size)
     num_edges = int(row_end[-1])
-    if num_edges > max_edges:
+    if num_edges > limit:
+        check_finite(embedding, FRNN.input("EMBEDDING").name)
         raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges)
-    edges = xp.empty(num_edges, dtype=np.int64)  # row · N + column
     edge_index = xp.empty((2, num_edges), dtype=np.int64)
     if num_edges > 0:
-        launch("find_edges", blocks, THREADS, *where, row_end - row_size, edges)
-        edges.sort()
+        edges = xp.empty(num_edges, dtype=np.int64)  # row · N + column
+        launch("find_edges", blocks, THREADS, *points.indexed, *lists, row_size, row_end, edges)
         sizes = (np.int64(num_edges), np.int32(num_nodes))
-        launch("split_edges", blocks_for(num_edges), THREADS, edges, *sizes, edge_index)
+        launch("order_edges", blocks_for(num_edges), THREADS, edges, *sizes, row_end, edge_index)
     return edge_index
 
 
 @dataclass(frozen=True, slots=True)
-class _SortedPoints:
+class _Scratch:
+    """What the kernels count in, all of it zeros at first.
+
+    Attributes:
+        extents: [D,4] words, see grid.cu.
+        found: [3] INT64 edges, see limit.cuh.
+        row_size: [N] INT64 edges of each spacepoint's row.
+        cell_size: [CELLS + 1] INT32 points of each cell, that of cell c behind it.
+        neighbours: [N] INT32 of each point.
+    """
+
+    extents: Array
+    found: Array
+    row_size: Array
+    cell_size: Array
+    neighbours: Array
+
+    @classmethod
+    def of(cls, xp: Any, num_nodes: int, dims: int) -> _Scratch:
+        wide = xp.zeros(4 * dims + 3 + num_nodes, dtype=np.int64)
+        narrow = xp.zeros(CELLS + 1 + num_nodes, dtype=np.int32)
+        ends = 4 * dims, 4 * dims + 3
+        return cls(wide[: ends[0]], wide[ends[0] : ends[1]], wide[ends[1] :], narrow[: CELLS + 1], narrow[CELLS + 1 :])
+
+
+@dataclass(frozen=True, slots=True)
+class _PointsByCell:
     """The points in the order of their cells.
 
     Attributes:
         array: [N,D] FP32.
         index: [N] INT32 the spacepoint that each of them is.
-        plan: [4,AXES] FP64, see `plan_grid`.
-        start: [cells + 1] INT64 the first point of each cell.
+        plan: `PLAN` FP64 dimension, lower edge, cells per unit and number of cells of each axis of the grid.
+        start: [CELLS + 1] INT32 the first point of each cell.
         radius: of the search.
     """
 
@@ -153,24 +181,6 @@ class _SortedPoints:
     plan: Array
     start: Array
     radius: np.float64
-
-    @classmethod
-    def of(cls, xp: Any, launch: Launch, embedding: Array, radius: float) -> _SortedPoints:
-        """Refuses an entry that is not finite; one wait tells, and where the points are."""
-        num_nodes, dims = embedding.shape
-        wide = embedding.astype(np.float64)
-        box = np.array(xp.stack((wide.min(axis=0), wide.max(axis=0), wide.std(axis=0))).tolist())
-        if not np.isfinite(box).all():
-            check_finite(embedding, FRNN.input("EMBEDDING").name)
-        host_plan = plan_grid(box[0], box[1], box[2], radius)
-        plan = xp.asarray(host_plan)
-        cell = xp.empty(num_nodes, dtype=np.int32)
-        sizes = (np.int32(num_nodes), np.int32(dims))
-        launch("find_cells", blocks_for(num_nodes), THREADS, embedding, *sizes, plan, cell)
-        order = xp.argsort(cell)
-        cells = xp.arange(int(np.prod(host_plan[-1])) + 1, dtype=np.int32)
-        start = xp.searchsorted(cell[order], cells).astype(np.int64, copy=False)
-        return cls(xp.ascontiguousarray(embedding[order]), order.astype(np.int32), plan, start, np.float64(radius))
 
     @property
     def alone(self) -> tuple[object, ...]:
@@ -184,26 +194,20 @@ class _SortedPoints:
         return self.array, self.index, *self.alone[1:]
 
 
-def plan_grid(lowest: Array, highest: Array, spread: Array, radius: float) -> Array:
-    """The grid's axes for points in a box and with deviations `spread`, [D] FP64 each, on the host.
-
-    Cells are at least `radius` / `CELLS_PER_RADIUS` wide, so that a point's neighbours are in few cells around its own.
-
-    Returns:
-        [4,AXES] FP64: dimension, lower edge, cells per unit and number of cells of each axis.
-    """
-    extent = highest - lowest
-    axes = np.argsort(-spread, kind="stable")[:AXES]
-    plan = np.zeros((4, AXES))
-    dimension, lower, per_unit, cells = plan[:, : len(axes)]
-    plan[3] = 1.0
-    dimension[:] = axes
-    lower[:] = lowest[axes]
-    with np.errstate(over="ignore"):
-        cells[:] = np.clip(np.floor(CELLS_PER_RADIUS * extent[axes] / radius), 1, MOST_CELLS[len(axes)])
-    split = cells > 1
-    per_unit[split] = cells[split] / extent[axes][split]
-    return plan
+def _points_by_cell(xp: Any, launch: Launch, embedding: Array, radius: float, scratch: _Scratch) -> _PointsByCell:
+    """Nothing is waited for, and an entry that is not finite uses up the limit on edges."""
+    num_nodes, dims = embedding.shape
+    points, blocks = (embedding, np.int32(num_nodes), np.int32(dims)), blocks_for(num_nodes)
+    parts, width = min(num_nodes, _PARTS), np.float64(radius)
+    extents, cell_size = scratch.extents, scratch.cell_size
+    launch("measure_points", blocks_for(parts * dims), THREADS, *points, np.int32(parts), extents, scratch.found)
+    plan = xp.empty(PLAN)
+    launch("plan_grid", 1, THREADS, extents, *points[1:], width, plan)
+    cell, place, index = xp.empty((3, num_nodes), dtype=np.int32)
+    launch("find_cells", blocks, THREADS, *points, plan, cell, place, cell_size)
+    start, by_cell = xp.cumsum(cell_size, dtype=np.int32), xp.empty_like(embedding)
+    launch("sort_points", blocks, THREADS, *points, cell, place, start, by_cell, index)
+    return _PointsByCell(by_cell, index, plan, start, width)
 
 
 def selected_edges(xp: Any, launch: Launch, edge_index: Array, scores: Array, threshold: np.float32) -> Array | None:
@@ -215,13 +219,14 @@ def selected_edges(xp: Any, launch: Launch, edge_index: Array, scores: Array, th
     num_edges = len(scores)
     if num_edges == 0:
         return edge_index
-    selected = xp.empty(num_edges, dtype=np.int64)
-    count = np.int64(num_edges)
-    launch("mark_selected", blocks_for(num_edges), THREADS, edge_index, scores, count, threshold, selected)
+    threads = -(-num_edges // EDGES_OF_THREAD)
+    blocks, graph = blocks_for(threads), (edge_index, scores, np.int64(num_edges), threshold)
+    selected = xp.empty(threads, dtype=np.int64)
+    launch("count_selected", blocks, THREADS, *graph, selected)
     end = xp.cumsum(selected)
     num_selected = int(end[-1])
     if num_selected > num_edges:
         return None
     copied = xp.empty((2, num_selected), dtype=np.int64)
-    launch("copy_selected", blocks_for(num_edges), THREADS, edge_index, count, end, np.int64(num_selected), copied)
+    launch("copy_selected", blocks, THREADS, *graph, end, np.int64(num_selected), copied)
     return copied

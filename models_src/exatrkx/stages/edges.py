@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import APPLYFILTER, FRNN
 from exatrkx.stages import cuda, native
 from exatrkx.working_point import logit
+
+_EMBEDDING: Final = FRNN.input("EMBEDDING")
+_EDGE_INDEX, _SCORES = APPLYFILTER.input("EDGE_INDEX"), APPLYFILTER.input("EDGE_SCORES")
 
 
 def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, max_edges: int) -> Array:
@@ -37,17 +41,16 @@ def fixed_radius_edges(embedding: Array, *, radius: float, max_neighbors: int, m
     Source: the fixed-radius near-neighbour graph of the Exa.TrkX pipeline (Ju et al., Eur. Phys. J. C 81 (2021) 876),
     with a cap that does not depend on the order of the points.
     """
-    spec = FRNN.input("EMBEDDING")
     checks.check_radius(radius)
     checks.check_at_least_one(max_neighbors=max_neighbors, max_edges=max_edges)
-    checks.check_embedding_form(embedding, spec)
+    checks.check_embedding_form(embedding, _EMBEDDING)
     if on_gpu(embedding):
         return cuda.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
     if native.available():
         return native.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
     from exatrkx.stages import reference  # noqa: PLC0415 - of no use to the compiled search, and SciPy takes its time
 
-    checks.check_finite(embedding, spec.name)
+    checks.check_finite(embedding, _EMBEDDING.name)
     return reference.fixed_radius_edges(embedding, radius=radius, max_neighbors=max_neighbors, max_edges=max_edges)
 
 
@@ -76,10 +79,9 @@ def select_edges(edge_index: Array, scores: Array, *, cut: float) -> Array:
     Raises:
         ContractError: wrong type or shape, scores and edges of different number, a NaN score, a negative index.
     """
-    index_spec, scores_spec = APPLYFILTER.input("EDGE_INDEX"), APPLYFILTER.input("EDGE_SCORES")
-    checks.check_tensor(edge_index, index_spec)
-    scores = checks.check_scores_form(scores, edge_index.shape[1], scores_spec)
-    checks.check_one_device(edge_index, scores, scores_spec.name)
+    checks.check_tensor(edge_index, _EDGE_INDEX)
+    scores = checks.check_scores_form(scores, edge_index.shape[1], _SCORES)
+    checks.check_one_device(edge_index, scores, _SCORES.name)
     threshold = score_threshold(cut)
     if on_gpu(edge_index):
         import cupy  # noqa: PLC0415 - only where a CuPy array has come in
@@ -90,6 +92,6 @@ def select_edges(edge_index: Array, scores: Array, *, cut: float) -> Array:
             return selected
     elif native.available():
         return native.select_edges(edge_index, scores, threshold=threshold)
-    checks.check_no_nan(scores, scores_spec.name)
-    checks.check_edge_index(edge_index, None, index_spec.name)
+    checks.check_no_nan(scores, _SCORES.name)
+    checks.check_edge_index(edge_index, None, _EDGE_INDEX.name)
     return edge_index.take((scores > threshold).nonzero()[0], axis=1)

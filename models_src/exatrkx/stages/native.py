@@ -27,6 +27,7 @@ CHOICE_VARIABLE: Final = "EXATRKX_STAGES"
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
 
+_LARGEST_INT64: Final = (1 << 63) - 1
 _MESSAGE_SIZE: Final = 512
 _ERRORS: Final[dict[int, type[Exception]]] = {1: ContractError, 2: GraphTooLargeError, 3: MemoryError, 4: ExatrkxError}
 
@@ -159,7 +160,7 @@ def _address(array: IntArray | FloatArray) -> int:
 
 def _int64(value: int) -> int:
     """A cap that is beyond INT64 caps nothing, and neither does INT64's largest."""
-    return min(value, int(np.iinfo(np.int64).max))
+    return min(value, _LARGEST_INT64)
 
 
 @functools.cache

@@ -22,7 +22,6 @@ import numpy.typing as npt
 
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.contract import NOISE_LABEL
 from exatrkx.stages import native, reference
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
@@ -120,6 +119,8 @@ _CONTRACTING_BLOCKS: Final = 1024
 """Each decides one component after the other: enough for every multiprocessor to have several."""
 _LEFT: Final = 1
 """In `disputed`, of a component that no block has decided."""
+_STATE: Final = 4
+"""Words of what the kernels note, see scored_edges.cuh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,23 +152,27 @@ class KernelTrackBuilding:
         Raises:
             ContractError: a NaN score, an index outside [0, N).
         """
-        xp, graph = self.xp, self._graph
-        nodes = xp.arange(self.num_nodes, dtype=np.int32)
-        parent, state = nodes.copy(), xp.zeros(4, dtype=np.int32)
-        self._for_each(len(self.scores), "check_entries", *graph, np.int32(self.num_nodes), state)
+        xp, graph, count = self.xp, self._graph, np.int32(self.num_nodes)
+        zeros = xp.zeros(_STATE + 2 * self.num_nodes, dtype=np.int32)
+        state = zeros[:_STATE]
+        size, disputed = zeros[_STATE:].reshape(2, self.num_nodes)
+        parent = xp.empty(self.num_nodes, dtype=np.int32)
+        self._for_each(max(self.num_nodes, len(self.scores)), "check_entries", *graph, count, state, parent)
         self._for_each(len(self.scores), "join_edges", *graph, self.threshold, state, parent)
-        root, size = self._roots(parent)
-        disputed = None if clusters_on_host is None else self._contract(state, root, size)
+        root = self._roots(parent, size)
+        if clusters_on_host is not None:
+            self._contract(state, root, size, disputed)
+            size.fill(0)
+            root = self._roots(root, size)
+        labels = self._numbered(root, size, min_hits)
         bad, _, _, left = state.tolist()
         if bad:
             checks.check_scored_entries(self.edge_index, self.scores, self.num_nodes)
-        if clusters_on_host is not None and disputed is not None:
-            if left:
-                self._contract_on_host(clusters_on_host, root, disputed[root] == _LEFT)
-            root, size = self._roots(root)
-        is_candidate = (root == nodes) & (size >= min(min_hits, self.num_nodes + 1))
-        label_of_root = xp.where(is_candidate, xp.cumsum(is_candidate) - 1, NOISE_LABEL)
-        return label_of_root[root].astype(np.int64, copy=False)
+        if clusters_on_host is not None and left:
+            self._contract_on_host(clusters_on_host, root, disputed[root] == _LEFT)
+            size.fill(0)
+            labels = self._numbered(self._roots(root, size), size, min_hits)
+        return labels
 
     @property
     def _graph(self) -> tuple[Array, Array, np.int64]:
@@ -176,17 +181,26 @@ class KernelTrackBuilding:
     def _for_each(self, items: int, kernel: str, *arguments: object) -> None:
         self.launch(kernel, blocks_for(items), THREADS, *arguments)
 
-    def _roots(self, parent: Array) -> tuple[Array, Array]:
-        """[N] INT32 the smallest node of each node's set, and [N] INT32 the number of nodes in the set of each root."""
-        root, size = self.xp.empty_like(parent), self.xp.zeros_like(parent)
+    def _roots(self, parent: Array, size: Array) -> Array:
+        """[N] INT32 the smallest node of each node's set, whose size is added to that of the root."""
+        root = self.xp.empty_like(parent)
         self._for_each(self.num_nodes, "find_roots", parent, np.int32(self.num_nodes), root, size)
-        return root, size
+        return root
 
-    def _contract(self, state: Array, root: Array, size: Array) -> Array:
-        """Make `root` that of clusters. Returns [N] INT32, `_LEFT` at the root of each component that is left."""
+    def _numbered(self, root: Array, size: Array, min_hits: int) -> Array:
+        """[N] labels of the sets with so many nodes."""
+        xp, count = self.xp, np.int32(self.num_nodes)
+        marked, labels = xp.empty_like(root), xp.empty(self.num_nodes, dtype=np.int64)
+        least = np.int32(min(min_hits, self.num_nodes + 1))
+        self._for_each(self.num_nodes, "mark_candidates", count, root, size, least, marked)
+        end = xp.cumsum(marked, dtype=np.int32)
+        self._for_each(self.num_nodes, "number_tracks", count, root, marked, end, labels)
+        return labels
+
+    def _contract(self, state: Array, root: Array, size: Array, disputed: Array) -> None:
+        """Make `root` that of clusters, and `disputed` `_LEFT` at the root of each component that is left."""
         xp, graph, num_nodes, num_edges = self.xp, self._graph, self.num_nodes, len(self.scores)
         count = np.int32(num_nodes)
-        disputed = xp.zeros_like(root)
         inside, edge_end = xp.zeros((2, num_nodes + 1), dtype=np.uint64)
         listed, member_end, members = xp.empty((3, num_nodes), dtype=np.int32)
         lists = (member_end, members, edge_end, xp.empty(num_edges, dtype=np.int64))
@@ -198,7 +212,6 @@ class KernelTrackBuilding:
         component = (listed, size, inside, *lists)
         blocks = min(num_nodes, _CONTRACTING_BLOCKS)
         self.launch("contract_components", blocks, THREADS, *graph, self.threshold, *component, state, disputed, root)
-        return disputed
 
     def _contract_on_host(self, clusters_on_host: ClustersOnHost, root: Array, left: Array) -> None:
         """Make `root` that of clusters where `left` [N] says so: of the graph, no more is copied."""

@@ -18,7 +18,7 @@ from exatrkx.files import check_outputs
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample, write_input_file
-from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, quick_plan
+from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, pileup_plan, quick_plan
 from exatrkx_server.repository import default_repository
 from exatrkx_server.resources import usable_cores
 
@@ -33,7 +33,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add = parser.add_argument
     add_event_arguments(parser)
     add("--output", type=Path, default=OUTPUT, help="folder of the results (default: %(default)s)")
-    add("--plan", choices=("quick", "full"), help="the points of `make perf` or `make perf-full`, and not the lists")
+    plans = "the points of `make perf` or `make perf-full`, and not the lists; pileup: each of EVENTS for itself"
+    add("--plan", choices=("quick", "full", "pileup"), help=plans)
     add("--fresh", action="store_true", help="forget what --output has of an earlier sweep")
     add("--models", type=list_of(str), default=(), help="direct, or served models (default: all that can be served)")
     add("--concurrency", type=list_of(positive), default=(1, 2, 4, 8, 16), help="default: 1,2,4,8,16")
@@ -56,6 +57,8 @@ def grids(options: argparse.Namespace, models: Sequence[str]) -> list[Grid]:
     """What the command line asks for, of these models."""
     if options.plan == "quick":
         return quick_plan(usable_cores(), models)
+    if options.plan == "pileup":
+        return pileup_plan(usable_cores(), models)
     if options.plan == "full":
         return full_plan(models)
     pairs = product(options.instances, options.threads)
@@ -83,16 +86,19 @@ def sweep(options: argparse.Namespace) -> int:
     if options.fresh:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
-    sample = read_sample(options.events, options.limit, options.spacepoints)
-    input_file = options.output / "events.json"
-    write_input_file(sample, input_file)
+    together = [[one] for one in options.events] if options.plan == "pileup" else [options.events]
+    samples = [read_sample(events, options.limit, options.spacepoints) for events in together]
     servers = SweepServers(repository, options.custom_backend, log_folder=options.output)
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)
-    points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]
-    serving = partial(serve, settings=servers, sample=sample, input_file=input_file)
-    runs = Sweep(sample, options.output, serving, repository, options.rounds)
-    problems = runs.run(interleaved(points, options.repeats))
+    problems = []
+    for sample in samples:
+        input_file = options.output / "events.json"
+        write_input_file(sample, input_file)
+        points = [point for grid in grids(options, models) for point in grid.points(backends, sample.name)]
+        serving = partial(serve, settings=servers, sample=sample, input_file=input_file)
+        runs = Sweep(sample, options.output, serving, repository, options.rounds)
+        problems += runs.run(interleaved(points, options.repeats))
     for problem in problems:
         print(f"{program('sweep.py')}: not measured: {problem}", file=sys.stderr)
     print(f"{options.output / 'results.csv'}")

@@ -197,8 +197,8 @@ def test_a_full_disk_leaves_nothing_half_written(
         assert finals
         for file in finals:
             assert (disk / "out" / file).read_bytes()[-4:] == b"PAR1"
-        for file in (disk / "out").glob("figures/**/*.json"):
-            assert json.loads(file.read_text())["tracks_sha256"]
+        for figures in (disk / "out").glob("figures/**/*.json"):
+            assert json.loads(figures.read_text())["tracks_sha256"]
     finally:
         subprocess.run(["umount", "--lazy", disk], check=True)
 

@@ -25,7 +25,7 @@ from stage_cases import (
 from exatrkx import checks
 from exatrkx.errors import ContractError, GraphTooLargeError
 from exatrkx.stages import cuda, reference
-from exatrkx.stages.cuda import plan_grid, source_directory
+from exatrkx.stages.cuda import source_directory
 from exatrkx.stages.edges import fixed_radius_edges, score_threshold, select_edges
 from exatrkx.stages.track_building import KernelTrackBuilding, label_clusters, label_components
 
@@ -48,6 +48,7 @@ EMBEDDINGS: Final = {
     "one dimension": (tracks_embedding(200)[:, :1].copy(), 0.05),
     "two dimensions": (tracks_embedding(200)[:, :2].copy(), 0.1),
     "a lattice, with ties": (np.random.default_rng(2).integers(-2, 3, size=(300, 3)).astype(np.float32), 1.5),
+    "a crowd": (tracks_embedding(1200) * np.float32(1e-3), 0.5),
     "one place": (np.full((70, 8), 3.25, dtype=np.float32), 0.1),
     "far away": (tracks_embedding(200) + np.float32(1e6), 0.5),
     "large": (tracks_embedding(200) * np.float32(1e30), 0.3e30),
@@ -121,11 +122,36 @@ def test_a_crowd_with_a_cap_is_given_up_on_host_threads(launch_on_host: Launch) 
     seen: dict[str, list[Any]] = {}
     with pytest.raises(GraphTooLargeError):
         edges_on_host(seen_by(launch_on_host, seen), np.zeros((300, 3), dtype=np.float32), 1.0, 5, 1000)
-    neighbours, furthest = seen["list_neighbours"][0][-2], seen["find_furthest"][0][-3]
-    assert 6 <= neighbours.min() <= neighbours.max() < 6 + cuda.LANES, "counted no further than is asked, by each lane"
-    assert np.isfinite(furthest).sum() == 7, "seven times 299 ends are more than 1,000 edges"
+    neighbours, _, furthest, _, _ = seen["find_furthest"][0][-5:]
+    looked_at = np.isfinite(furthest)
+    assert looked_at.sum() == 7, "seven times 299 ends are more than 1,000 edges"
+    assert (neighbours[looked_at] == 299).all()
+    others = neighbours[~looked_at]
+    assert 6 <= others.min() <= others.max() < 6 + cuda.LANES, "counted no further than is asked, by each lane"
     assert len(seen["find_edges"]) == 1
-    assert seen["find_edges"][0][-2].sum() == 1001
+    assert seen["find_edges"][0][-3].sum() == 1001
+
+
+def test_a_crowd_is_given_up_while_neighbours_are_listed_on_host_threads(launch_on_host: Launch) -> None:
+    """Each of the points keeps five others at least: beyond the limit after 2,001 of them."""
+    seen: dict[str, list[Any]] = {}
+    with pytest.raises(GraphTooLargeError):
+        edges_on_host(seen_by(launch_on_host, seen), np.zeros((9000, 3), dtype=np.float32), 1.0, 5, 5000)
+    neighbours, _, _, _, found = seen["find_furthest"][0][-5:]
+    assert 2001 <= (neighbours >= 5).sum() <= 2001 + HOST_THREADS
+    assert found[1] == 0, "no point was looked around again"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 150])
+def test_entries_that_are_not_finite_on_host_threads(launch_on_host: Launch, value: float, row: int) -> None:
+    embedding = tracks_embedding(200)
+    embedding[row, 1] = value
+    with pytest.raises(ContractError, match=f"EMBEDDING: entries must be finite, found {value} at row {row}, column 1"):
+        edges_on_host(launch_on_host, embedding, 0.3, 30)
+    one = np.full((1, 1), value, dtype=np.float32)
+    with pytest.raises(ContractError, match=f"EMBEDDING: entries must be finite, found {value} at row 0, column 0"):
+        edges_on_host(launch_on_host, one, 0.3, 30)
 
 
 def test_a_crowd_without_a_cap_is_given_up_on_host_threads(launch_on_host: Launch) -> None:
@@ -134,7 +160,7 @@ def test_a_crowd_without_a_cap_is_given_up_on_host_threads(launch_on_host: Launc
     with pytest.raises(GraphTooLargeError):
         edges_on_host(seen_by(launch_on_host, seen), np.zeros((3000, 3), dtype=np.float32), 1.0, NO_CAP, 5000)
     assert len(seen["find_edges"]) == 1
-    assert 5000 < seen["find_edges"][0][-2].sum() < 600_000
+    assert 5000 < seen["find_edges"][0][-3].sum() < 600_000
 
 
 @pytest.mark.parametrize("num_edges", [0, 1, 2000])
@@ -303,23 +329,32 @@ def test_bad_entries_on_host_threads(
 
 @pytest.mark.parametrize("dims", [1, 2, 3, 8])
 @pytest.mark.parametrize("radius", [1e-300, 1e-3, 0.5, 1.0, 1e300])
-def test_cells_are_at_least_half_as_wide_as_the_radius_and_not_too_many(dims: int, radius: float) -> None:
-    extent = np.linspace(0.0, 2.0, dims)
-    spread = np.linspace(1.0, 0.0, dims)  # other axes than the widest
-    dimension, lower, per_unit, cells = plan_grid(np.full(dims, -1.0), extent - 1.0, spread, radius)
-    assert dimension.tolist() == [0, 1, 2][:dims] + [0] * (3 - dims)
-    assert np.prod(cells) <= 2**21
-    for axis, k in enumerate(dimension[: min(dims, 3)].astype(int)):
+def test_cells_are_at_least_half_as_wide_as_the_radius_and_not_too_many(
+    launch_on_host: Launch, dims: int, radius: float
+) -> None:
+    extent = np.linspace(0.0, 2.0, dims, dtype=np.float32)
+    lowest = np.linspace(-1.0, 1.0, dims, dtype=np.float32)
+    points = np.tile(lowest, (101, 1))
+    points[100] += extent
+    points[0, dims // 2] += extent[dims // 2]  # spread more than those that are longer
+    seen: dict[str, list[Any]] = {}
+    edges_on_host(seen_by(launch_on_host, seen), points, radius, 1)
+    dimension, lower, per_unit, cells = seen["find_cells"][0][3]
+    widest = np.argsort(-points.astype(np.float64).std(axis=0), kind="stable")
+    assert dimension.tolist() == widest[:3].tolist() + [0] * (3 - dims)
+    assert np.prod(cells) <= cuda.CELLS
+    for axis, k in enumerate(widest[:3]):
+        length = float(points[100, k]) - float(points[1, k])
         assert cells[axis] >= 1
-        assert lower[axis] == -1.0
+        assert lower[axis] == lowest[k]
         if cells[axis] > 1:
             assert 1 / per_unit[axis] >= radius / 2
-            assert per_unit[axis] * extent[k] == pytest.approx(cells[axis])
+            assert per_unit[axis] * length == pytest.approx(cells[axis])
 
 
 @pytest.mark.skipif(NVCC is None, reason="no nvcc on PATH")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("file", ["neighbours.cu", "components.cu", "contraction.cu", "selection.cu"])
+@pytest.mark.parametrize("file", sorted(path.name for path in source_directory().glob("*.cu")))
 def test_nvcc_compiles_without_a_warning(file: str, architecture: str, tmp_path: Path) -> None:
     assert NVCC is not None
     options = ["-std=c++17", "-cubin", f"-arch={architecture}", "-Werror=all-warnings", "-o", str(tmp_path / "out")]
@@ -384,10 +419,24 @@ def test_contraction_on_a_gpu(cupy: Any, per_node: float, ties: bool) -> None:
 
 
 @pytest.mark.gpu
-def test_a_crowd_is_refused_on_a_gpu(cupy: Any) -> None:
-    crowd = cupy.zeros((200_000, 8), dtype=np.float32)
+@pytest.mark.parametrize("cap", [50, NO_CAP])
+@pytest.mark.parametrize("num_points", [200_000, 1_000_000])
+def test_a_crowd_is_refused_on_a_gpu(cupy: Any, num_points: int, cap: int) -> None:
+    """Before memory is taken for its edges, of which it has up to 5 · 10¹¹: a GPU has no room for a hundredth."""
+    crowd = cupy.zeros((num_points, 8), dtype=np.float32)
     with pytest.raises(GraphTooLargeError):
-        fixed_radius_edges(crowd, radius=1.0, max_neighbors=50, max_edges=10**6)
+        fixed_radius_edges(crowd, radius=1.0, max_neighbors=cap, max_edges=10**6)
+    few = fixed_radius_edges(crowd[:10], radius=1.0, max_neighbors=cap, max_edges=10**6)
+    assert few.shape == (2, 45), "the GPU is as well as before"
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_entries_that_are_not_finite_on_a_gpu(cupy: Any, value: float) -> None:
+    embedding = tracks_embedding(5000)
+    embedding[4321, 3] = value
+    with pytest.raises(ContractError, match=f"EMBEDDING: entries must be finite, found {value} at row 4321, column 3"):
+        fixed_radius_edges(cupy.asarray(embedding), radius=0.3, max_neighbors=30, max_edges=10**6)
 
 
 @pytest.mark.gpu

@@ -3,6 +3,7 @@
 
 #include "components.cu"
 #include "contraction.cu"
+#include "grid.cu"
 #include "neighbours.cu"
 #include "selection.cu"
 

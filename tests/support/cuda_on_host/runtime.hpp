@@ -45,6 +45,7 @@ To same_bits(From from) {
   std::memcpy(&to, &from, sizeof(to));
   return to;
 }
+inline int __float_as_int(float value) { return same_bits<int>(value); }
 inline float __int_as_float(int bits) { return same_bits<float>(bits); }
 inline long long __double_as_longlong(double value) { return same_bits<long long>(value); }
 inline double __longlong_as_double(long long bits) { return same_bits<double>(bits); }
@@ -54,6 +55,11 @@ Number atomicAdd(Number* at, Number value) {
   return __atomic_fetch_add(at, value, __ATOMIC_SEQ_CST);
 }
 inline double atomicAdd(double* at, double value) { return std::atomic_ref(*at).fetch_add(value); }
+inline void atomicMax(unsigned long long* at, unsigned long long value) {
+  std::atomic_ref shared(*at);
+  for (unsigned long long seen = shared; seen < value && !shared.compare_exchange_weak(seen, value);) {
+  }
+}
 inline int atomicCAS(int* at, int expected, int value) {
   __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
   return expected;

@@ -1,11 +1,10 @@
 // Stages between the networks on a GPU: the same functions as ../graph.hpp, with the same results, on its tensors.
 //
 // What decides is written once, in the kernels (../../stages/cuda). What drives them is written twice, here with
-// torch's tensors and in exatrkx/stages/cuda.py and track_building.py with CuPy's arrays: most of it calls of the array
-// library (extent, sort, sums, gathering), which either side has to make in its own. The Python models run where nobody
-// has compiled anything, and without torch; the engine runs without Python; so neither can call the other. The one
-// algorithm in both, the plan of the grid, only moves work about: any plan gives the same edges. Both are tested with
-// the same kernels on host threads against the CPU's answers.
+// torch's tensors and in exatrkx/stages/cuda.py and track_building.py with CuPy's arrays: memory, launches, running sums
+// and the one number that is waited for. The Python models run where nobody has compiled anything, and without torch;
+// the engine runs without Python; so neither can call the other. Both are tested with the same kernels on host threads
+// against the CPU's answers.
 #pragma once
 
 #include <ATen/core/Tensor.h>

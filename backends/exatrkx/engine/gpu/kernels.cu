@@ -17,6 +17,7 @@ __host__ __device__ inline double __dmul_rn(double a, double b) {
 }
 #include "../../stages/cuda/components.cu"
 #include "../../stages/cuda/contraction.cu"
+#include "../../stages/cuda/grid.cu"
 #include "../../stages/cuda/neighbours.cu"
 #include "../../stages/cuda/selection.cu"
 }

@@ -11,9 +11,11 @@ namespace exatrkx::gpu {
 // Every kernel, by its name in ../../stages/cuda.
 #define EXATRKX_KERNELS(each)                                                           \
   each(check_entries) each(contract_components) each(copy_selected)                     \
-  each(find_cells) each(find_disputed) each(find_edges) each(find_furthest)             \
-  each(find_roots) each(gather_disputed) each(join_edges) each(list_disputed)           \
-  each(list_neighbours) each(mark_selected) each(split_edges)
+  each(count_selected) each(find_cells) each(find_disputed) each(find_edges)            \
+  each(find_furthest) each(find_roots) each(gather_disputed) each(join_edges)           \
+  each(list_disputed) each(list_neighbours) each(mark_candidates)                       \
+  each(measure_points) each(number_tracks) each(order_edges) each(plan_grid)            \
+  each(sort_points)
 
 #define EXATRKX_ENUMERATOR(kernel) kernel,
 enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
@@ -61,26 +63,39 @@ struct Kernel {
   return (items + kThreads - 1) / kThreads;
 }
 
-inline constexpr Kernel<KernelName::find_cells, const float*, int, int, const double*, int*> find_cells;
-inline constexpr Kernel<KernelName::list_neighbours, const float*, const int*, int, int, const double*,
-                        const long long*, double, int, int, int*, int*>
+inline constexpr Kernel<KernelName::measure_points, const float*, int, int, int, unsigned long long*,
+                        unsigned long long*>
+    measure_points;
+inline constexpr Kernel<KernelName::plan_grid, const unsigned long long*, int, int, double, double*> plan_grid;
+inline constexpr Kernel<KernelName::find_cells, const float*, int, int, const double*, int*, int*, int*> find_cells;
+inline constexpr Kernel<KernelName::sort_points, const float*, int, int, const int*, const int*, const int*, float*,
+                        int*>
+    sort_points;
+inline constexpr Kernel<KernelName::list_neighbours, const float*, int, int, const double*, const int*, double, int,
+                        int, int*, int*, double*, long long, unsigned long long*>
     list_neighbours;
-inline constexpr Kernel<KernelName::find_furthest, const float*, int, int, const double*, const long long*, double,
-                        const int*, int, double*, long long, unsigned long long*>
+inline constexpr Kernel<KernelName::find_furthest, const float*, int, int, const double*, const int*, double, int, int,
+                        int*, int*, double*, long long, unsigned long long*>
     find_furthest;
-inline constexpr Kernel<KernelName::find_edges, const float*, const int*, int, int, const double*, const long long*,
-                        double, const double*, int, const int*, const int*, long long, unsigned long long*,
-                        unsigned long long*, long long*>
+inline constexpr Kernel<KernelName::find_edges, const float*, const int*, int, int, const double*, const int*, double,
+                        int, const int*, const int*, const double*, long long, unsigned long long*,
+                        unsigned long long*, const unsigned long long*, long long*>
     find_edges;
-inline constexpr Kernel<KernelName::split_edges, const long long*, long long, int, long long*> split_edges;
-inline constexpr Kernel<KernelName::mark_selected, const long long*, const float*, long long, float, long long*>
-    mark_selected;
-inline constexpr Kernel<KernelName::copy_selected, const long long*, long long, const long long*, long long, long long*>
+inline constexpr Kernel<KernelName::order_edges, const long long*, long long, int, const unsigned long long*,
+                        long long*>
+    order_edges;
+inline constexpr Kernel<KernelName::count_selected, const long long*, const float*, long long, float, long long*>
+    count_selected;
+inline constexpr Kernel<KernelName::copy_selected, const long long*, const float*, long long, float, const long long*,
+                        long long, long long*>
     copy_selected;
-inline constexpr Kernel<KernelName::check_entries, const long long*, const float*, long long, int, int*> check_entries;
+inline constexpr Kernel<KernelName::check_entries, const long long*, const float*, long long, int, int*, int*>
+    check_entries;
 inline constexpr Kernel<KernelName::join_edges, const long long*, const float*, long long, float, const int*, int*>
     join_edges;
 inline constexpr Kernel<KernelName::find_roots, int*, int, int*, int*> find_roots;
+inline constexpr Kernel<KernelName::mark_candidates, int, const int*, const int*, int, int*> mark_candidates;
+inline constexpr Kernel<KernelName::number_tracks, int, const int*, const int*, const int*, long long*> number_tracks;
 inline constexpr Kernel<KernelName::find_disputed, const long long*, const float*, long long, float, const int*,
                         const int*, unsigned long long*, int*>
     find_disputed;

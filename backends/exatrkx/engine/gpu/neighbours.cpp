@@ -1,26 +1,12 @@
-// Fixed-radius neighbours on a GPU: exatrkx/stages/cuda.py with torch's tensors, a grid over the points of the
-// embedding first.
-#include <ATen/ops/amax.h>
-#include <ATen/ops/amin.h>
-#include <ATen/ops/arange.h>
+// Fixed-radius neighbours on a GPU: exatrkx/stages/cuda.py with torch's tensors.
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/searchsorted.h>
-#include <ATen/ops/sort.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/std.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <cstdint>
-#include <limits>
-#include <numeric>
-#include <vector>
 
 #include "../../stages/checks.hpp"
 #include "../errors.hpp"
@@ -32,126 +18,102 @@ namespace exatrkx::gpu {
 
 namespace {
 
-// Points in the order of their cells.
-struct SortedPoints {
-  at::Tensor points;  // [N,D] FP32
-  at::Tensor index;   // [N] INT32 the spacepoint that each of them is
-  at::Tensor plan;    // [4,3] FP64 on the points' device
-  at::Tensor start;   // [cells + 1] INT64 the first point of each cell
-};
-
-constexpr int kAxes = 3;  // as in stages/cuda/grid.cuh
-constexpr int kLanes = 8;  // as in stages/cuda/neighbours.cu
-constexpr std::int64_t kMostListed = 128, kMostListedInAll = 1 << 28, kRankingBlocks = 1024;
-
-// By rows: dimension, lower edge, cells per unit of length and number of cells of each axis.
-struct Plan {
-  std::array<double, kAxes> dimension{}, lower{}, per_unit{}, cells{1.0, 1.0, 1.0};
-
-  [[nodiscard]] std::int64_t num_cells() const { return static_cast<std::int64_t>(cells[0] * cells[1] * cells[2]); }
-};
-
-// The axes for points in the box [lowest, highest], [dims] each: those dimensions in which they are spread most.
-Plan plan_for(const double* lowest, const double* highest, const double* spread, std::int64_t dims, double radius) {
-  constexpr std::array<double, kAxes> kMostCells{1 << 20, 1 << 10, 1 << 7};  // by the number of axes: some 10^6 in all
-  constexpr double kCellsPerRadius = 2.0;
-  std::vector<int> widest(static_cast<std::size_t>(dims));
-  std::iota(widest.begin(), widest.end(), 0);
-  std::stable_sort(widest.begin(), widest.end(), [&](int a, int b) { return spread[a] > spread[b]; });
-  const std::size_t axes = std::min<std::size_t>(widest.size(), kAxes);
-  Plan plan;
-  for (std::size_t axis = 0; axis < axes; ++axis) {
-    const int dimension = widest[axis];
-    const double extent = highest[dimension] - lowest[dimension];
-    const double cells = std::clamp(std::floor(kCellsPerRadius * extent / radius), 1.0, kMostCells[axes - 1]);
-    plan.dimension[axis] = dimension;
-    plan.lower[axis] = lowest[dimension];
-    plan.cells[axis] = cells;
-    if (cells > 1.0) plan.per_unit[axis] = cells / extent;
-  }
-  return plan;
-}
-
-// `embedding` [N,D] FP32, N ≥ 1, contiguous. Throws ContractError where an entry is not finite; one wait tells, and
-// where the points are.
-SortedPoints sort_into_cells(const at::Tensor& embedding, double radius) {
-  const std::int64_t count = embedding.size(0), dims = embedding.size(1);
-  const at::Tensor wide = embedding.to(at::kDouble);
-  const at::Tensor box = at::stack({at::amin(wide, 0), at::amax(wide, 0), at::std(wide, 0, /*unbiased=*/false)}).cpu();
-  const double* const found = box.const_data_ptr<double>();
-  if (!std::all_of(found, found + 3 * dims, [](double value) { return std::isfinite(value); })) {
-    check_finite(embedding, stages::kEmbedding);
-  }
-  Plan host_plan = plan_for(found, found + dims, found + 2 * dims, dims, radius);
-  const at::Tensor plan = at::from_blob(&host_plan, {4, kAxes}, box.options())
-                              .to(embedding.device(), at::kDouble, /*non_blocking=*/false, /*copy=*/true);
-  const at::Tensor cell = at::empty({count}, embedding.options().dtype(at::kInt));
-  find_cells(blocks_for(count), current_stream(embedding), embedding, count, dims, plan, cell);
-  const auto [sorted, order] = at::sort(cell);
-  const at::Tensor cells = at::arange(host_plan.num_cells() + 1, cell.options());
-  return {embedding.index_select(0, order), order.to(at::kInt), plan, at::searchsorted(sorted, cells)};
-}
+constexpr std::int64_t kAxes = 3;         // as in stages/cuda/grid.cuh
+constexpr std::int64_t kCells = 1 << 18;  // kCellBits in stages/cuda/grid.cu
+constexpr std::int64_t kExtentWords = 4;  // of Extent there
+constexpr std::int64_t kFoundWords = 3;   // as in stages/cuda/limit.cuh
+constexpr std::int64_t kLanes = 8;        // as in stages/cuda/neighbours.cu
+constexpr std::int64_t kParts = 2048, kMostListed = 128, kMostListedInAll = 1 << 26, kRankingBlocks = 1024;
+constexpr std::int64_t kLargestLimit = (std::int64_t{1} << 62) - 1;  // with more no kernel can count
 
 class EdgeSearch {
  public:
+  // `embedding` [N,D] FP32, N ≥ 2, contiguous.
   EdgeSearch(const at::Tensor& embedding, const WorkingPoint& cuts)
-      : cuts_(cuts),
-        sorted_(sort_into_cells(embedding, cuts.radius)),
+      : embedding_(embedding),
         count_(embedding.size(0)),
+        dims_(embedding.size(1)),
+        radius_(cuts.radius),
+        max_neighbors_(cuts.max_neighbors),
+        max_edges_(std::min(cuts.max_edges, kLargestLimit)),
         capacity_(std::min({cuts.max_neighbors, kMostListed, std::max<std::int64_t>(1, kMostListedInAll / count_)})),
         stream_(current_stream(embedding)),
-        found_(at::zeros({2}, options(at::kLong))),
-        neighbours_(at::zeros({count_}, options(at::kInt))),
+        // What the kernels count in: zeros at first.
+        wide_(at::zeros({kExtentWords * dims_ + kFoundWords + count_}, options(at::kLong))),
+        narrow_(at::zeros({kCells + 1 + count_}, options(at::kInt))),
+        extents_(wide_.narrow(0, 0, kExtentWords * dims_)),
+        found_(wide_.narrow(0, kExtentWords * dims_, kFoundWords)),
+        row_size_(wide_.narrow(0, kExtentWords * dims_ + kFoundWords, count_)),
+        cell_size_(narrow_.narrow(0, 0, kCells + 1)),
+        neighbours_(narrow_.narrow(0, kCells + 1, count_)),
+        points_(at::empty_like(embedding)),
+        index_(at::empty({count_}, options(at::kInt))),
+        plan_(at::empty({4, kAxes}, options(at::kDouble))),
         near_(at::empty({count_, capacity_}, options(at::kInt))),
-        furthest_(at::full({count_}, std::numeric_limits<double>::infinity(), options(at::kDouble))) {}
+        furthest_(at::empty({count_}, options(at::kDouble))) {}
 
   at::Tensor edges() {
+    sort_into_cells();
     list();
-    const at::Tensor row_size = at::zeros({count_}, options(at::kLong));
-    find(row_size, nullptr);
-    const at::Tensor row_end = at::cumsum(row_size, 0);
+    find(nullptr, nullptr);
+    const at::Tensor row_end = at::cumsum(row_size_, 0);
     const auto edges = row_end[-1].item<std::int64_t>();
-    if (edges > cuts_.max_edges) throw GraphTooLargeError(stages::kEmbedding, count_, cuts_.max_edges);
+    if (edges > max_edges_) {
+      check_finite(embedding_, stages::kEmbedding);
+      throw GraphTooLargeError(stages::kEmbedding, count_, max_edges_);
+    }
     at::Tensor edge_index = at::empty({2, edges}, options(at::kLong));
     if (edges == 0) return edge_index;
-    at::Tensor pairs = at::empty({edges}, options(at::kLong));  // row · N + column
-    find(row_end.sub(row_size), pairs);
-    pairs = std::get<0>(at::sort(pairs));
-    split_edges(blocks_for(edges), stream_, pairs, edges, count_, edge_index);
+    const at::Tensor pairs = at::empty({edges}, options(at::kLong));  // row · N + column
+    find(row_end, pairs);
+    order_edges(blocks_for(edges), stream_, pairs, edges, count_, row_end, edge_index);
     return edge_index;
   }
 
  private:
-  [[nodiscard]] at::TensorOptions options(at::ScalarType type) const { return sorted_.points.options().dtype(type); }
+  [[nodiscard]] at::TensorOptions options(at::ScalarType type) const { return embedding_.options().dtype(type); }
+
+  // Nothing is waited for, and an entry that is not finite uses up the limit on edges.
+  void sort_into_cells() {
+    const std::int64_t parts = std::min(count_, kParts);
+    measure_points(blocks_for(parts * dims_), stream_, embedding_, count_, dims_, parts, extents_, found_);
+    plan_grid(1, stream_, extents_, count_, dims_, radius_, plan_);
+    const at::Tensor cell = at::empty({count_}, options(at::kInt)), place = at::empty_like(cell);
+    find_cells(blocks_for(count_), stream_, embedding_, count_, dims_, plan_, cell, place, cell_size_);
+    start_ = at::cumsum(cell_size_, 0, at::kInt);
+    sort_points(blocks_for(count_), stream_, embedding_, count_, dims_, cell, place, start_, points_, index_);
+  }
 
   // The neighbours of each point, up to `capacity_`, and, where they are more than it may keep, how far it looks.
   void list() const {
-    const auto& [points, index, plan, start] = sorted_;
-    const std::int64_t dims = points.size(1), most = cuts_.max_neighbors;
-    const bool capped = most < count_ - 1;
-    list_neighbours(blocks_for(count_ * kLanes), stream_, points, index, count_, dims, plan, start, cuts_.radius,
-                    1 + (capped ? most : capacity_), capacity_, neighbours_, near_);
+    const bool capped = max_neighbors_ < count_ - 1;
+    const std::int64_t most = capped ? max_neighbors_ : capacity_;
+    list_neighbours(blocks_for(count_ * kLanes), stream_, points_, count_, dims_, plan_, start_, radius_, most,
+                    capacity_, neighbours_, near_, furthest_, max_edges_, found_);
     if (!capped) return;
-    find_furthest(std::min(count_, kRankingBlocks), stream_, points, count_, dims, plan, start, cuts_.radius,
-                  neighbours_, most, furthest_, cuts_.max_edges, found_);
+    find_furthest(std::min(count_, kRankingBlocks), stream_, points_, count_, dims_, plan_, start_, radius_, most,
+                  capacity_, neighbours_, near_, furthest_, max_edges_, found_);
   }
 
-  // `row`: to count in, or where each begins; `pairs`: a tensor, or null to count alone.
-  template <class Pairs>
-  void find(const at::Tensor& row, const Pairs& pairs) const {
-    const auto& [points, index, plan, start] = sorted_;
-    find_edges(blocks_for(count_ * kLanes), stream_, points, index, count_, points.size(1), plan, start, cuts_.radius,
-               furthest_, capacity_, neighbours_, near_, cuts_.max_edges, found_, row, pairs);
+  // Tensors, to write the edges; or null, to count them alone.
+  template <class RowEnd, class Pairs>
+  void find(const RowEnd& row_end, const Pairs& pairs) const {
+    find_edges(blocks_for(count_ * kLanes), stream_, points_, index_, count_, dims_, plan_, start_, radius_, capacity_,
+               neighbours_, near_, furthest_, max_edges_, found_, row_size_, row_end, pairs);
   }
 
-  const WorkingPoint& cuts_;
-  SortedPoints sorted_;
-  std::int64_t count_, capacity_;
+  at::Tensor embedding_;
+  std::int64_t count_, dims_;
+  double radius_;
+  std::int64_t max_neighbors_, max_edges_, capacity_;
   void* stream_;
-  at::Tensor found_;       // [2] INT64 what the kernels have counted, to give a crowd up
-  at::Tensor neighbours_;  // [N] INT32 how many each point has, counted little further than it may keep
-  at::Tensor near_;        // [N,capacity] INT32 spacepoints
-  at::Tensor furthest_;    // [N] FP64 the largest d² that each point keeps: infinity where that is all
+  at::Tensor wide_, narrow_;
+  at::Tensor extents_, found_, row_size_;  // [4 D], [3], [N] INT64
+  at::Tensor cell_size_, neighbours_;      // [cells + 1], [N] INT32
+  at::Tensor points_, index_;              // [N,D] FP32, [N] INT32: in the order of their cells, and what they are
+  at::Tensor plan_, start_;                // [4,3] FP64, [cells + 1] INT32 the first point of each cell
+  at::Tensor near_;                        // [N,capacity] INT32 neighbours, by their place in `points_`
+  at::Tensor furthest_;                    // [N] FP64 the largest d² that each point keeps: infinity where that is all
 };
 
 }  // namespace

@@ -19,13 +19,15 @@ at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, 
   const std::int64_t count = values.numel();
   if (count == 0) return edges;
   void* const stream = current_stream(values);
-  const at::Tensor selected = at::empty({count}, edges.options());
-  mark_selected(blocks_for(count), stream, edges, values, count, threshold, selected);
+  constexpr std::int64_t kEdgesOfThread = 8;  // as in stages/cuda/selection.cu
+  const std::int64_t threads = (count + kEdgesOfThread - 1) / kEdgesOfThread;
+  const at::Tensor selected = at::empty({threads}, edges.options());
+  count_selected(blocks_for(threads), stream, edges, values, count, threshold, selected);
   const at::Tensor end = at::cumsum(selected, 0);
   const auto num_selected = end[-1].item<std::int64_t>();
   if (num_selected > count) refuse_entries(edges, values, -1);
   at::Tensor copied = at::empty({2, num_selected}, edges.options());
-  copy_selected(blocks_for(count), stream, edges, count, end, num_selected, copied);
+  copy_selected(blocks_for(threads), stream, edges, values, count, threshold, end, num_selected, copied);
   return copied;
 }
 

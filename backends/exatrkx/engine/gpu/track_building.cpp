@@ -1,14 +1,10 @@
 // Track building on a GPU: exatrkx/stages/track_building.py with torch's tensors.
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cumsum.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/nonzero.h>
 #include <ATen/ops/searchsorted.h>
-#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,42 +27,56 @@ class TrackBuilding {
         num_edges_(scores.numel()),
         threshold_(threshold),
         stream_(current_stream(scores)),
-        state_(at::zeros({4}, options(at::kInt))) {}
+        zeros_(at::zeros({kStateWords + 2 * num_nodes}, options(at::kInt))),
+        state_(zeros_.narrow(0, 0, kStateWords)),
+        size_(zeros_.narrow(0, kStateWords, num_nodes)),
+        disputed_(zeros_.narrow(0, kStateWords + num_nodes, num_nodes)),
+        root_(at::empty({num_nodes}, options(at::kInt))) {}
 
   at::Tensor labels(std::int64_t min_hits, bool clusters) {
-    constexpr std::int64_t kNoise = -1;
-    const at::Tensor nodes = at::arange(num_nodes_, options(at::kInt)), parent = nodes.clone();
-    check_entries(blocks_for(num_edges_), stream_, edge_index_, scores_, num_edges_, num_nodes_, state_);
-    join_edges(blocks_for(num_edges_), stream_, edge_index_, scores_, num_edges_, threshold_, state_, parent);
-    find_roots_of(parent);
-    if (clusters) contract();
+    const std::int64_t all = std::max(num_nodes_, num_edges_);
+    check_entries(blocks_for(all), stream_, edge_index_, scores_, num_edges_, num_nodes_, state_, root_);
+    join_edges(blocks_for(num_edges_), stream_, edge_index_, scores_, num_edges_, threshold_, state_, root_);
+    find_roots_again();
+    if (clusters) {
+      contract();
+      find_roots_again();
+    }
+    const at::Tensor labels = numbered(min_hits);
     const at::Tensor state = state_.cpu();
     if (state.const_data_ptr<int>()[kBad] != 0) refuse_entries(edge_index_, scores_, num_nodes_);
-    if (clusters) {
-      if (state.const_data_ptr<int>()[kLeft] != 0) contract_on_host();
-      find_roots_of(root_);
-    }
-    const at::Tensor candidate = root_.eq(nodes).logical_and(size_.ge(std::min(min_hits, num_nodes_ + 1)));  // [N] bool
-    const at::Tensor label_of_root = at::where(candidate, at::cumsum(candidate, 0, at::kLong).sub(1), kNoise);
-    return label_of_root.index_select(0, root_);
+    if (!clusters || state.const_data_ptr<int>()[kLeft] == 0) return labels;
+    contract_on_host();
+    find_roots_again();
+    return numbered(min_hits);
   }
 
  private:
-  static constexpr int kBad = 0, kLeft = 3;  // as in stages/cuda/scored_edges.cuh
+  static constexpr int kBad = 0, kLeft = 3, kStateWords = 4;  // as in stages/cuda/scored_edges.cuh
   static constexpr std::int64_t kContractingBlocks = 1024;
 
   [[nodiscard]] at::TensorOptions options(at::ScalarType type) const { return scores_.options().dtype(type); }
 
-  void find_roots_of(const at::Tensor& parent) {
-    const at::Tensor root = at::empty_like(parent), size = at::zeros_like(parent);
-    find_roots(blocks_for(num_nodes_), stream_, parent, num_nodes_, root, size);
+  // The smallest node of each node's set, and the size of each set at its root.
+  void find_roots_again() {
+    const at::Tensor root = at::empty_like(root_);
+    size_.zero_();
+    find_roots(blocks_for(num_nodes_), stream_, root_, num_nodes_, root, size_);
     root_ = root;
-    size_ = size;
+  }
+
+  [[nodiscard]] at::Tensor numbered(std::int64_t min_hits) const {
+    const at::Tensor marked = at::empty_like(root_);
+    at::Tensor labels = at::empty({num_nodes_}, options(at::kLong));
+    mark_candidates(blocks_for(num_nodes_), stream_, num_nodes_, root_, size_, std::min(min_hits, num_nodes_ + 1),
+                    marked);
+    const at::Tensor end = at::cumsum(marked, 0, at::kInt);
+    number_tracks(blocks_for(num_nodes_), stream_, num_nodes_, root_, marked, end, labels);
+    return labels;
   }
 
   // The roots become those of clusters, but for the components that are left: those are 1 in `disputed_`.
   void contract() {
-    disputed_ = at::zeros_like(root_);
     const at::Tensor counts = at::zeros({2, num_nodes_ + 1}, options(at::kLong));
     const at::Tensor inside = counts[0], edge_end = counts[1];
     const at::Tensor lists = at::empty({3, num_nodes_}, options(at::kInt));
@@ -108,9 +118,9 @@ class TrackBuilding {
   std::int64_t num_nodes_, num_edges_;
   float threshold_;
   void* stream_;
-  at::Tensor state_;  // [4] INT32 what the kernels note
-  // [N] INT32: of each node; at roots: nodes in the set; at roots: whether an edge is against the component.
-  at::Tensor root_, size_, disputed_;
+  at::Tensor zeros_, state_;     // the second [4] INT32 what the kernels note
+  at::Tensor size_, disputed_;   // [N] INT32 at roots: nodes in the set, and whether an edge is against the component
+  at::Tensor root_;              // [N] INT32 of each node
 };
 
 }  // namespace

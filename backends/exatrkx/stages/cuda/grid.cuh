@@ -35,7 +35,7 @@ struct Grid {
 // visit(q) for the positions q, from `first` in steps of `step`, of all points in cells that the radius reaches, until
 // it returns false. Points lie in the order of their cells; those of cell c are at start[c] … start[c + 1] - 1.
 template <class Visit>
-__device__ void for_each_near(const Grid& grid, const long long* start, const float* point, double radius, int first,
+__device__ void for_each_near(const Grid& grid, const int* start, const float* point, double radius, int first,
                               int step, Visit visit) {
   const double reach = radius * (1.0 + 1e-9);  // what rounding can add to a difference is far less
   int low[kAxes], high[kAxes];
@@ -47,8 +47,8 @@ __device__ void for_each_near(const Grid& grid, const long long* start, const fl
   for (int i = low[0]; i <= high[0]; ++i) {
     for (int j = low[1]; j <= high[1]; ++j) {
       const int row = (i * grid.cells[1] + j) * grid.cells[2];
-      const int end = static_cast<int>(start[row + high[2] + 1]);
-      for (int q = static_cast<int>(start[row + low[2]]) + first; q < end; q += step) {
+      const int end = start[row + high[2] + 1];
+      for (int q = start[row + low[2]] + first; q < end; q += step) {
         if (!visit(q)) return;
       }
     }
