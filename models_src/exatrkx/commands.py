@@ -36,6 +36,7 @@ _EXTRAS: Final = {
     "display": ("matplotlib",),
     "torch": ("torch", "torch_geometric", "safetensors", "scipy"),
     "simulate": ("acts", "pythia8mc"),
+    "batch": ("distributed", "dask_jobqueue"),
     "perf": ("psutil", "mplhep", "sklearn", "faiss"),
 }
 """Extras of the package, and the modules of what each of them brings."""
