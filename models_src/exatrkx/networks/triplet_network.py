@@ -201,7 +201,8 @@ def _line_graph(first: Tensor, second: Tensor, triplet: Tensor, ends: Tensor, no
 
 def _subgraph(graph: LineGraph, kept: Tensor) -> LineGraph:
     """[E'] of the edges -> the line graph of these alone."""
-    place = torch.full_like(graph.inner, -1).index_copy(0, kept, torch.arange(kept.size(0), device=kept.device))
+    number = torch.cumsum(torch.ones_like(kept), 0) - 1  # not arange: a trace would write its device down
+    place = torch.full_like(graph.inner, -1).index_copy(0, kept, number)
     links = place.index_select(0, graph.links.flatten()).view_as(graph.links)  # [2,T']
     both = torch.nonzero(links.amin(0) >= 0).squeeze(1)
     links = links.index_select(1, both)
