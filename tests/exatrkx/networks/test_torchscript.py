@@ -64,7 +64,7 @@ def test_a_difference_to_the_eager_network_is_found() -> None:
 
 
 def test_no_device_is_written_into_the_traces() -> None:
-    for kind, network in (("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork(rounds=1))):
+    for kind, network in (("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork())):
         assert "torch.device(" not in trace(kind, network).code
 
 
