@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo test chaos soak check lint models custom-backend perf perf-full clean
+.PHONY: help demo test test-slurm chaos soak check lint models custom-backend perf perf-full clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,10 @@ chaos: $(VENV)/dev.installed models  ## break every part of the running service 
 soak: export OMP_NUM_THREADS = 1
 soak: $(VENV)/dev.installed models  ## an hour of two clients, with a fault every three minutes
 	nice $(BIN)/python -m pytest --numprocesses 0 tests/served/test_chaos.py --chaos-minutes 60
+
+test-slurm: $(VENV)/dev.installed models  ## a batch on a real Slurm of one node, started for it and stopped; installs Debian's slurm-wlm and munge, as root
+	@command -v slurmctld slurmd munged > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge; }
+	$(BIN)/python -m pytest --numprocesses 0 -m slurm tests/client/batch/test_slurm.py
 
 check: lint  ## lint, types, and the tests that need no server, no simulation and no compiler: in a minute
 	$(BIN)/python -m pytest --quiet --numprocesses 2 -m "not (server or simulation or package or slow or gpu)"

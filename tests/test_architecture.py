@@ -27,6 +27,7 @@ ROOT: Final = Path(__file__).parents[1]
 PACKAGES: Final = {
     "exatrkx": ROOT / "models_src",
     "exatrkx_client": ROOT / "client",
+    "exatrkx_batch": ROOT / "client",
     "exatrkx_acts": ROOT / "client",
     "exatrkx_server": ROOT / "deploy",
     "exatrkx_perf": ROOT / "perf",
@@ -47,7 +48,7 @@ ROOMS: Final = (
     ("exatrkx.ckf",),
     ("exatrkx_client",),
     ("exatrkx_server",),
-    ("exatrkx_acts", "exatrkx_perf", "exatrkx.validation.__main__"),
+    ("exatrkx_acts", "exatrkx_batch", "exatrkx_perf", "exatrkx.validation.__main__"),
     ("exatrkx.validate", "exatrkx.__main__"),
 )
 """From the bottom to the top. A module imports from rooms below its own and from its own, not from those beside it.

@@ -175,7 +175,7 @@ def test_the_wheel_is_complete(distributions: Distributions) -> None:
     with zipfile.ZipFile(distributions.wheel) as wheel:
         names = set(wheel.namelist())
     packages = {name.partition("/")[0] for name in names if name.endswith("/__init__.py")}
-    assert packages == {"exatrkx", "exatrkx_acts", "exatrkx_client", "exatrkx_perf", "exatrkx_server"}
+    assert packages == {"exatrkx", "exatrkx_acts", "exatrkx_batch", "exatrkx_client", "exatrkx_perf", "exatrkx_server"}
     assert {f"{package}/py.typed" for package in packages} <= names
     assert {name.partition("/")[0] for name in names} == packages | {f"exatrkx-{__version__}.dist-info"}
     tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=False).stdout

@@ -10,6 +10,7 @@ import torch
 from exatrkx.contract import CUSTOM
 from exatrkx.pipeline import Pipeline
 from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.serving.admission import check_gnn_memory
 
 
 class TritonPythonModel(Step):
@@ -23,6 +24,7 @@ class TritonPythonModel(Step):
         repository = Path(args["model_repository"]).parent
         embed, edge_filter, gnn = (repository / self.parameters[name] for name in ("embed", "filter", "gnn"))
         self.pipeline = Pipeline.from_torchscript(embed, edge_filter, gnn, self.cuts, device=str(self.device))
+        self.pipeline.admit = check_gnn_memory
 
     def from_host(self, tensor: Any) -> Any:
         return torch.from_dlpack(tensor).numpy()  # NumPy's own arrays of it are read-only, which torch warns of

@@ -33,6 +33,9 @@ class Address:
         """
         if protocol is not None and protocol not in get_args(Protocol):
             raise ValueError(f"protocol must be one of {', '.join(get_args(Protocol))}, found {protocol!r}")
+        expected = "expected host:port, grpc://host:port or http://host:port"
+        if "@" in url:  # before anything repeats a password
+            raise ValueError(f"not a server's address: '…@{url.rpartition('@')[2]}'; {expected}")
         try:
             parts = urlsplit(url if "://" in url else f"//{url}")
             host, port = parts.hostname, parts.port
@@ -41,10 +44,8 @@ class Address:
                 "; an IPv6 address needs brackets, as in [::1]:8001" if url.rpartition("/")[2].count(":") > 1 else ""
             )
             raise ValueError(f"not a server's address: {url!r}: {error}{brackets}") from error
-        if not host or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-            raise ValueError(
-                f"not a server's address: {url!r}; expected host:port, grpc://host:port or http://host:port"
-            )
+        if not host or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError(f"not a server's address: {url!r}; {expected}")
         scheme = parts.scheme or protocol or ("http" if port == _HTTP_PORT else "grpc")
         if scheme not in _DEFAULT_PORTS:
             raise ValueError(f"{url!r}: the scheme must be one of {', '.join(_DEFAULT_PORTS)}, found {scheme!r}")

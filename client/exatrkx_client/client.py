@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Final, Literal, Self, TypeVar, overload
+from typing import Any, Final, Literal, Self, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,12 @@ from exatrkx_client.contract_check import require_pipeline
 from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError, ServerUnavailableError
 from exatrkx_client.fallback import Fallback, FallbackName, Pipeline
+from exatrkx_client.identity import agreed, service_identity
 from exatrkx_client.in_order import in_order
 from exatrkx_client.request import TrackRequest
 from exatrkx_client.retry import Retry
 from exatrkx_client.servers import Server, Servers
-from exatrkx_client.transport import InferenceRequest, Pending
+from exatrkx_client.transport import InferenceRequest, Pending, Question
 from exatrkx_client.triton_api import model_spec
 
 Source = TypeVar("Source", Event, FeatureArray)
@@ -127,18 +128,18 @@ class TrackingClient:
             ServedModelError: there is no such model, or one with other tensors; the text lists the differences.
             ClientError: no server answers, and there is no fallback.
         """
-        silent: list[ClientError] = []
-        for server in self._servers:
-            try:
-                metadata = server.transport.ask("model", self.model, self.timeout_s)
-            except ClientError as error:
-                if not error.fails_over:
-                    raise
-                silent.append(error)
-            else:
-                require_pipeline(model_spec(metadata), str(server.address))
-        if len(silent) == len(self.addresses):
-            self._go_without(silent[0])
+        for server, metadata in self._each_answer(lambda server: self._ask("model", server, self.model)):
+            require_pipeline(model_spec(metadata), str(server.address))
+
+    def identity(self) -> dict[str, str]:
+        """What decides the answers, by name: the model and its working point, the same on every server that answers.
+
+        Raises:
+            ServedModelError: there is no such model, or servers differ; the text says in what.
+            ClientError: no server answers; with a fallback the model's name is all that is known.
+        """
+        configs = self._each_answer(lambda server: service_identity(self.model, partial(self._ask, "config", server)))
+        return agreed(((str(server.address), found) for server, found in configs), {"model": self.model})
 
     @overload
     def find_tracks(self, source: Event | FeatureArray) -> npt.NDArray[np.int64]: ...
@@ -220,6 +221,24 @@ class TrackingClient:
         request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)
         fallback = partial(self._fallback.find_tracks, array, with_edges=with_edges) if self._fallback else None
         return TrackRequest(self._servers, request, self.retry, partial(_read, source), fallback)
+
+    def _ask(self, question: Question, server: Server, model: str) -> Any:
+        return server.transport.ask(question, model, self.timeout_s)
+
+    def _each_answer(self, ask: Callable[[Server], Any]) -> Iterator[tuple[Server, Any]]:
+        """Each server that answers, with its answer; an error where none does, and there is no fallback."""
+        silent: list[ClientError] = []
+        for server in self._servers:
+            try:
+                answer = ask(server)
+            except ClientError as error:
+                if not error.fails_over:
+                    raise
+                silent.append(error)
+            else:
+                yield server, answer
+        if len(silent) == len(self.addresses):
+            self._go_without(silent[0])
 
     def _what_ails(self, server: Server, timeout_s: float) -> str:
         """Why server and model take no requests; empty where they do."""

@@ -43,10 +43,14 @@ def parse_arguments(arguments: Sequence[str] | None, description: str) -> argpar
         default=ServerOptions().log_max_bytes >> 20,
         help="MiB of the log, above which it begins anew; the older part is kept with .1 at the end of its name",
     )
-    parser.add_argument("--threads", type=int, help="computing threads of each process (default: the usable cores)")
+    parser.add_argument(
+        "--threads", type=at_least(int, 1), help="computing threads of each process (default: the usable cores)"
+    )
     _add_implementations(parser)
     add_access_arguments(parser)
-    parser.add_argument("--start-timeout", type=float, default=120.0, help="seconds that loading may take")
+    parser.add_argument(
+        "--start-timeout", type=at_least(float, 1.0, 86_400.0), default=120.0, help="seconds that loading may take"
+    )
     _add_limits(parser)
     _add_supervision(parser)
     parser.add_argument("tritonserver_arguments", nargs="*", help=argparse.SUPPRESS)
@@ -96,7 +100,10 @@ def _add_implementations(parser: argparse.ArgumentParser) -> None:
         "lists them",
     )
     parser.add_argument(
-        "--cuda-memory-pool-mb", type=int, default=512, help="MiB on each GPU for tensors between an ensemble's steps"
+        "--cuda-memory-pool-mb",
+        type=at_least(int, 1),
+        default=512,
+        help="MiB on each GPU for tensors between an ensemble's steps",
     )
 
 

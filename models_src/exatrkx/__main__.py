@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "serve": ("exatrkx_server.serve", "a Triton server in the foreground"),
     "events": ("exatrkx.project_files", "where the bundled events are"),
     "find": ("exatrkx_client.find_tracks", "tracks of events, found by a server"),
+    "batch": ("exatrkx_batch.__main__", "tracks of many files, found by a server for many workers"),
     "display": ("exatrkx_client.event_display", "a picture of an event and its tracks"),
     "acts": ("exatrkx_acts.__main__", "a server's tracks within ACTS, fitted and scored there"),
     "perf sweep": ("exatrkx_perf.commands.sweep", "measure many ways of running the pipeline"),

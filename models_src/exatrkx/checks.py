@@ -279,9 +279,11 @@ def check_radius(radius: float) -> None:
         raise ContractError(f"radius must be positive and finite, found {radius}")
 
 
-def too_large(name: str, num_nodes: int, max_edges: int) -> GraphTooLargeError:
-    """The refusal of a graph with more than `max_edges` edges."""
-    return GraphTooLargeError(f"{name}: more than max_edges = {max_edges} edges among {num_nodes} spacepoints")
+def too_large(name: str, num_nodes: int, max_edges: int, found: int) -> GraphTooLargeError:
+    """The refusal of a graph with more than `max_edges` edges; `found` are fewer than all where the search ended."""
+    return GraphTooLargeError(
+        f"{name}: more than max_edges = {max_edges} edges among {num_nodes} spacepoints, found at least {found}"
+    )
 
 
 def _form(spec: TensorSpec) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import math
 import os
 import select
 import signal
@@ -35,6 +36,7 @@ _EXTRAS: Final = {
     "display": ("matplotlib",),
     "torch": ("torch", "torch_geometric", "safetensors", "scipy"),
     "simulate": ("acts", "pythia8mc"),
+    "batch": ("distributed", "dask_jobqueue"),
     "perf": ("psutil", "mplhep", "sklearn", "faiss"),
 }
 """Extras of the package, and the modules of what each of them brings."""
@@ -201,13 +203,15 @@ def add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", action="version", version=f"exatrkx {__version__}")
 
 
-def at_least(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
-    """A reader of an option's number, not below `least`, for argparse."""
+def at_least(kind: type[int] | type[float], least: float, most: float = math.inf) -> Callable[[str], float]:
+    """A reader of an option's number, not below `least` and not above `most`, for argparse."""
 
     def read(text: str) -> float:
         value = kind(text)
         if not value >= least:
             raise argparse.ArgumentTypeError(f"must be at least {least:g}, found {text}")
+        if value > most:
+            raise argparse.ArgumentTypeError(f"must be at most {most:g}, found {text}")
         return value
 
     read.__name__ = "number"  # what argparse calls it when it is none

@@ -52,11 +52,13 @@ class Pipeline:
 
     Attributes:
         observe: a context manager around each stage, made from the served model's name: a timer, for instance.
+        admit: is told of the edges [2,E] before the GNN, and may refuse them by an error.
 
     Source: Ju et al., Eur. Phys. J. C 81 (2021) 876.
     """
 
     observe: Callable[[str], AbstractContextManager[object]]
+    admit: Callable[[Any], object]
 
     def __init__(
         self, embed: Network, edge_filter: Network, gnn: Network, working_point: WorkingPoint, device: str = "cpu"
@@ -68,6 +70,7 @@ class Pipeline:
         self.working_point = working_point
         self.device = torch.device(device)
         self.observe = nullcontext
+        self.admit = lambda _edge_index: None
 
     @classmethod
     def from_weights(
@@ -147,6 +150,7 @@ class Pipeline:
         filter_scores = _for_stages(logits)
         with self.observe(APPLYFILTER.name):
             edge_index = select_edges(neighbour_edges, filter_scores, cut=cuts.filter_cut)
+        self.admit(edge_index)
         edges = self._on_device(edge_index)
         with self.observe(GNN.name):
             logits = self.gnn(hits, edges)

@@ -74,7 +74,8 @@ class Budget:
 
 def count_budget(call: Callable[..., object], *arguments: object) -> Budget:
     """The budget of one call of a network in eager mode, without gradients; what TorchScript does is not seen."""
-    with torch.no_grad(), _Counting() as counting:
+    counting = _Counting()
+    with torch.no_grad(), counting:
         call(*arguments)
     return counting.budget
 

@@ -171,7 +171,7 @@ def pileup_plan(cores: int, models: Sequence[str]) -> list[Grid]:
     served, many = _without_direct(models), min(max(cores, 2), 4)
     return [
         Grid(models=served),
-        Grid(models=served, configurations=[Configuration(instances=many)], concurrencies=(many, 2 * many)),
+        Grid(models=served, configurations=[Configuration(instances=many)], concurrencies=(2 * many,)),
     ]
 
 

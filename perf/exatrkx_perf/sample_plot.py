@@ -49,10 +49,12 @@ def sample_plot(every: Sequence[Repeats]) -> Figure:
         panel.set_xticks(range(len(samples)), [_named(name, members) for name, members in samples.items()])
         panel.set_xlim(-0.5, len(samples) - 0.5)
         panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_ylim(0.0, 1.1 * max(1.0, panel.get_ylim()[1]))
+        panel.set_xlabel("events, and their mean number of spacepoints")
         panel.grid(axis="y")
         headline(panel, title)
     axes[0, 0].set_ylabel("ratio to the custom backend")
-    axes[0, 0].legend(loc="lower right")
+    axes[0, 0].legend(loc="lower left")
     return figure
 
 
@@ -61,4 +63,4 @@ def _point(every: Sequence[Repeats], series: Series, figure: str) -> Repeats | N
 
 
 def _named(sample: str, members: Sequence[Repeats]) -> str:
-    return f"{sample.partition('.')[0]}\n{members[0].results[0].metadata.spacepoints_mean:,.0f} spacepoints"
+    return f"{sample.partition('.')[0]}\n{members[0].results[0].metadata.spacepoints_mean:,.0f}"

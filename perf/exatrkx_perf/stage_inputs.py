@@ -174,6 +174,7 @@ def labels(weights: Path, threads: int, features: FloatArray) -> IntArray:
 @functools.cache  # as above
 def _loaded_pipeline(weights: Path, threads: int) -> Pipeline:
     torch.set_num_threads(threads)
-    names = ("embed", "filter", "gnn")
-    networks = [trace(name, load_network(weights / f"{name}.safetensors")) for name in names]
-    return Pipeline(*networks, WorkingPoint.load(weights / "working_point.json"))
+    embed, edge_filter, gnn = (
+        trace(name, load_network(weights / f"{name}.safetensors")) for name in ("embed", "filter", "gnn")
+    )
+    return Pipeline(embed, edge_filter, gnn, WorkingPoint.load(weights / "working_point.json"))

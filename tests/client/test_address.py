@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import cast
 
 import pytest
@@ -52,6 +53,13 @@ def test_addresses(url: str, protocol: Protocol | None, expected: Address) -> No
 def test_what_is_no_address(url: str, protocol: str | None, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Address.parse(url, cast("Protocol | None", protocol))
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@host:8000", "me:secret@host:8001", "http://me:secret/2@host:x/v2"])
+def test_a_password_is_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="not a server's address: '…@host") as refused:
+        Address.parse(url)
+    assert "secret" not in "".join(traceback.format_exception(refused.value)).partition("ValueError")[2]
 
 
 @pytest.mark.parametrize("text", ["grpc://[::1]:8001", "https://host:443", "http://host:8000"])

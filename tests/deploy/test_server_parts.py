@@ -111,6 +111,21 @@ def test_numbers_that_no_port_has(option: str, capsys: pytest.CaptureFixture[str
     assert f"{option.partition('=')[0]}: must be in [" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--start-timeout=inf", "must be at most 86400, found inf"),
+        ("--start-timeout=nan", "must be at least 1, found nan"),
+        ("--threads=-1", "must be at least 1, found -1"),
+        ("--cuda-memory-pool-mb=-1", "must be at least 1, found -1"),
+    ],
+)
+def test_numbers_that_no_server_can_have(option: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        parse_arguments([option], "")
+    assert f"{option.partition('=')[0]}: {reason}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("failures", "delay_s"), [(0, 1.0), (3, 8.0), (6, 60.0), (5000, 60.0)])
 def test_each_restart_waits_twice_as_long(failures: int, delay_s: float) -> None:
     assert SupervisionOptions(restart_delay_s=1.0).delay_s(failures) == delay_s

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import networkx as nx
 import numpy as np
 import pytest
 import torch
 
-from exatrkx.errors import ContractError, GraphTooLargeError
-from exatrkx.events.event import FloatArray, features
+from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError
+from exatrkx.events.event import FloatArray, IntArray, features
 from exatrkx.events.parquet import read_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.triplet_network import TripletNetwork
@@ -115,3 +119,53 @@ def test_a_graph_over_the_limit_is_refused(pipeline: Pipeline, hits: FloatArray)
     small = Pipeline(pipeline.embed, pipeline.edge_filter, pipeline.gnn, replace(pipeline.working_point, max_edges=10))
     with pytest.raises(GraphTooLargeError, match="10"):
         small(hits)
+
+
+def test_edges_that_are_not_admitted_do_not_reach_the_gnn(pipeline: Pipeline, hits: FloatArray) -> None:
+    told = []
+
+    def admit(edge_index: IntArray) -> None:
+        told.append(edge_index.shape[1])
+        raise EventTooLargeError("too much memory")
+
+    bounded = Pipeline(pipeline.embed, pipeline.edge_filter, lambda *_: pytest.fail("it ran"), pipeline.working_point)
+    bounded.admit = admit
+    with pytest.raises(EventTooLargeError):
+        bounded(hits)
+    assert told == [pipeline(hits).edge_index.shape[1]]
+
+
+LARGE: Final = """
+import resource, sys
+import numpy as np
+from exatrkx.errors import EventTooLargeError, GraphTooLargeError
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
+from exatrkx.pipeline import Pipeline
+
+r, phi, z = np.concatenate([features(event) for event in read_events(sys.argv[1])]).T
+turned = [np.column_stack((r, (phi + turn + 1) % 2 - 1, z)) for turn in np.arange(6, dtype=np.float32) / 3]
+real = np.concatenate(turned)[:350_000]
+random = np.random.default_rng(1).uniform(0, 1, (1_000_000, 3)).astype(np.float32)
+find_tracks = Pipeline.from_weights()
+find_tracks(real[:20_000])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for hits in (real, random, np.repeat(real[:1], 200_000, axis=0)):
+    try:
+        find_tracks(hits)
+    except (GraphTooLargeError, EventTooLargeError) as error:
+        print(error)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+def test_events_far_too_large_are_refused_before_memory_is_taken() -> None:
+    """Bundled events in six rotations, a million random spacepoints, 200,000 in one place; the shipped networks."""
+    command = [sys.executable, "-c", LARGE, str(EVENTS.parent)]
+    *texts, more_bytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = r"edges among \d+ spacepoints, found at least \d+"
+    assert len(texts) == 3
+    assert re.fullmatch(rf"EMBEDDING: more than max_edges = 5000000 {found}", texts[0])
+    assert texts[1] == "FEATURES: more than max_spacepoints = 500000 spacepoints, found 1000000"
+    assert re.fullmatch(rf"EMBEDDING: more than max_edges = 5000000 {found}", texts[2])
+    assert int(more_bytes) < 100e6

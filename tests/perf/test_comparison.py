@@ -134,6 +134,25 @@ def test_a_backend_of_ones_own_is_compared_with_ours(results: list[Result]) -> N
     assert "| as found " in text
 
 
+def test_samples_stand_below_each_other() -> None:
+    def of(sample: str, times: dict[str, float]) -> list[Result]:
+        ways = ((1, 1), (2, 4))
+        return [
+            result(point(model, sample=sample, instances=i, concurrency=c), ms)
+            for model, ms in times.items()
+            for i, c in ways
+        ]
+
+    few = of("few", {"exatrkx_custom": 20.0, "exatrkx_ensemble": 25.0})
+    many = of("many", {"exatrkx_custom": 2_000.0, "exatrkx_ensemble": 2_000.0})
+    lines = comparison_text([*few, *many]).splitlines()
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith(("| few", "| many"))]
+    assert cells[:2] == [["few", "100", "80", "0.80"], ["many", "1", "1", "1.00"]]
+    assert cells[2:4] == [["few", "20", "25", "1.25"], ["many", "2e+03", "2e+03", "1.00"]]
+    assert sum(line.startswith("- events: 20 of ") for line in lines) == 2
+    assert not any("highest throughput" in line for line in lines), "of which sample?"
+
+
 def test_one_model_alone_has_no_ratios() -> None:
     text = comparison_text([result(point(DIRECT), 20.0)])
     assert "50.0" in text

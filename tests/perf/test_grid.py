@@ -15,7 +15,17 @@ from exatrkx.errors import ContractError
 from exatrkx.serving.model_config import parse_config
 from exatrkx_perf import MODEL_REPOSITORY
 from exatrkx_perf.errors import PerfError
-from exatrkx_perf.points import DIRECT, MODELS, Configuration, Grid, full_plan, group, interleaved, quick_plan
+from exatrkx_perf.points import (
+    DIRECT,
+    MODELS,
+    Configuration,
+    Grid,
+    full_plan,
+    group,
+    interleaved,
+    pileup_plan,
+    quick_plan,
+)
 from exatrkx_perf.servers import copy_with_instances, set_instances
 from exatrkx_server.backends import models_backends
 
@@ -78,6 +88,13 @@ def test_the_quick_plan_stays_quick_on_any_machine(cores: int) -> None:
     assert len(points) <= 27
     assert {point.model for point in points} == set(MODELS)
     assert max(point.concurrency for point in points) <= 16
+
+
+def test_the_pileup_plan_has_one_client_and_saturation_of_what_is_served() -> None:
+    points = [point for grid in pileup_plan(2, MODELS) for point in grid.points(BACKENDS, "tt")]
+    assert {point.model for point in points} == set(MODELS) - {DIRECT}
+    assert {(point.instances, point.threads, point.concurrency) for point in points} == {(1, 1, 1), (2, 1, 4)}
+    assert len(points) == 6
 
 
 def test_the_full_plan_has_all_that_is_asked_for() -> None:

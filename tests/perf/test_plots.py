@@ -36,6 +36,13 @@ def test_every_plot_is_drawn(folder: Path, tmp_path: Path) -> None:
     assert dict(mpl.rcParams) == before, "the style is ours alone"
 
 
+def test_several_samples_have_one_plot(tmp_path: Path) -> None:
+    models, samples = ("exatrkx_custom", "exatrkx_ensemble"), ("few", "many")
+    results = [result(point(model, sample=sample), 25.0) for model in models for sample in samples]
+    assert [path.name for path in write_plots(results, [], tmp_path)] == ["samples.png"]
+    assert write_plots(results[:2], [], tmp_path / "one") == [], "nothing beside the custom backend"
+
+
 @pytest.mark.parametrize(
     "results",
     [

@@ -17,7 +17,7 @@ from exatrkx_perf.commands import stages
 from exatrkx_perf.results import columns_of
 from exatrkx_perf.stage_benchmark import same_candidates
 from exatrkx_perf.stage_inputs import STAND_IN, from_events, stand_in
-from exatrkx_perf.stage_rows import Row, csv_of, growth_text, power, report, stage_goals, with_growth
+from exatrkx_perf.stage_rows import Row, csv_of, growth_text, limits_text, power, report, stage_goals, with_growth
 from exatrkx_perf.timing import Measurement, measure
 
 if TYPE_CHECKING:
@@ -115,6 +115,10 @@ class TestCommand:
         assert of_stage["embed"] == 0
         assert of_stage["neighbours"] >= of_stage["filter"] == of_stage["edges"] > of_stage["gnn"] > 0
         assert of_stage["gnn"] == of_stage["components"]
+        assert {one["threads"] for one in rows if one["stage"] == "pipeline"} == {"1", "2"}
+        counted = {one["stage"] for one in rows if one["operators"]}
+        assert counted == {"embed", "filter", "gnn"}
+        assert all(float(one["gbyte"]) > 0.0 for one in rows)
         assert all("of ttbar_mu0.parquet" in one["input"] for one in rows)
 
     @pytest.mark.parametrize("lost", [0, -1])
@@ -245,7 +249,8 @@ class TestGoals:
         assert (beside.measured.median, beside.verdict) == (2.5, "no")
         assert found["gnn, 9,000 edges: all edges at once / as it is, time"].met
         share = found["gnn, 9,000 edges: FLOP/s / those of its matrix products alone"]
-        assert (share.measured.median, share.asked, share.verdict) == (pytest.approx(1 / 3), "at least 0.4", "no")
+        assert share.measured.median == pytest.approx(1 / 3)
+        assert (share.asked, share.verdict) == ("at least 0.4", "no")
         whole = found["pipeline, 10,000 spacepoints: time grows as N to the power"]
         assert (whole.measured.median, whole.verdict) == (1.0, "yes")
         assert found["most memory of any stage of ours, MiB"].measured.median == 300.0
@@ -266,6 +271,32 @@ def test_the_report_says_where_and_with_what() -> None:
     text = report(rows)
     assert "- machine: a machine\n- versions: numpy 1\n- commit: abc\n- events: event 1 of x; event 2 of x\n" in text
     assert "| 9,000" in text
+
+
+def test_a_stage_stands_beside_the_machines_limits() -> None:
+    counted = {"operators": 62.0, "waits": 3.0, "gflop": 2.0, "gbyte": 0.5}
+    limits = {"product_gflop_s": 50.0, "copy_gbyte_s": 20.0}
+    text = limits_text([row(stage="gnn", method="network", wall_ms=100.0, **counted, **limits), row(method="csgraph")])
+    *_, line = text.splitlines()
+    cells = [cell.strip() for cell in line.split("|")[1:-1]]
+    # 2 GFLOP and 0.5 GB in 0.1 s.
+    assert cells == [
+        "gnn",
+        "1,000",
+        "network",
+        "2",
+        "62",
+        "3",
+        "2.00",
+        "20.0",
+        "50.0",
+        "0.40",
+        "0.500",
+        "5.0",
+        "20.0",
+        "0.25",
+    ]
+    assert limits_text([row()]) == "", "nobody counted"
 
 
 def test_no_number_is_an_empty_cell(tmp_path: Path) -> None:

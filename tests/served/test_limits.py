@@ -133,14 +133,22 @@ def test_an_event_with_too_many_spacepoints(call: Caller, model: str, refuses: s
         (MAX_MEMORY_MIB - 1, "StatusCode.UNAVAILABLE", r", and \d+ MiB are used of max_memory"),
     ],
 )
-def test_an_event_for_which_there_is_no_memory(call: Caller, needed_mib: int, status: str, found: str) -> None:
+@pytest.mark.parametrize(("model", "signer"), [("gnn", "unknown"), ("applyfilter", "0x")])
+def test_an_event_for_which_there_is_no_memory(
+    call: Caller, model: str, signer: str, *, needed_mib: int, status: str, found: str
+) -> None:
+    """The GNN's memory is looked at before it, too, where the refusal says whose edges they are."""
     edges = np.zeros((2, -(-needed_mib * (1 << 20) // EDGE_BYTES)), np.int64)
-    with pytest.raises(
-        ClientError, match=rf"gnn: the event needs {needed_mib} MiB{found} = {MAX_MEMORY_MIB} MiB"
-    ) as caught:
-        call("gnn", {"INPUT__0": EVENT, "INPUT__1": edges})
+    scores = np.ones(edges.shape[1], np.float32)
+    large: dict[str, dict[str, Array]] = {
+        "gnn": {"INPUT__0": EVENT, "INPUT__1": edges},
+        "applyfilter": {"EDGE_INDEX": edges, "EDGE_SCORES": scores},
+    }
+    refusal = rf"{model}: the event needs {needed_mib} MiB{found} = {MAX_MEMORY_MIB} MiB.* \[request {signer}"
+    with pytest.raises(ClientError, match=refusal) as caught:
+        call(model, large[model])
     assert caught.value.status == status
-    call("gnn", INPUTS["gnn"])
+    call(model, INPUTS[model])
 
 
 @pytest.mark.parametrize("protocol", get_args(Protocol))

@@ -34,7 +34,8 @@ void ComputeSlots::release() noexcept {
 }
 
 ComputeSlots& process_slots() {
-  static ComputeSlots slots(positive_number("EXATRKX_COMPUTE_SLOTS").value_or(usable_processors() + 1));
+  static ComputeSlots slots(
+      static_cast<int>(positive_number("EXATRKX_COMPUTE_SLOTS").value_or(usable_processors() + 1)));
   return slots;
 }
 

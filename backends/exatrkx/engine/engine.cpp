@@ -27,7 +27,7 @@ Tracks Engine::find_tracks(const float* features, std::int64_t count) {
   return find_tracks(at::from_blob(const_cast<float*>(features), {count, 3}, at::TensorOptions().dtype(at::kFloat)));
 }
 
-Tracks Engine::find_tracks(const at::Tensor& features) {
+Tracks Engine::find_tracks(const at::Tensor& features, void (*admit)(const at::Tensor& edge_index)) {
   const DeviceStreamGuard own_stream(stream_);
   const NetworkScope as_written;
   check_form(features, features_spec());
@@ -40,6 +40,8 @@ Tracks Engine::find_tracks(const at::Tensor& features) {
 
   const at::Tensor filter_scores = one_score_each(networks_->filter({hits, neighbours}), neighbours.size(1));  // [E']
   const at::Tensor edge_index = select_edges(neighbours, filter_scores, cuts_, threads_);            // [2,E]
+
+  if (admit != nullptr) admit(edge_index);
 
   // As the network returned them, [E] or [E,1], the scores are the contract's after one_score_each.
   const at::Tensor scores = one_score_each(networks_->gnn({hits, edge_index}), edge_index.size(1));  // [E]

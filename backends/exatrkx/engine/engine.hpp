@@ -43,8 +43,8 @@ class Engine {
   // Throws c10::Error and std::exception: a network failed, or there is no memory.
   [[nodiscard]] Tracks find_tracks(const float* features, std::int64_t count);
 
-  // The same of a tensor in any memory.
-  [[nodiscard]] Tracks find_tracks(const at::Tensor& features);
+  // The same of a tensor in any memory. `admit` is told of the edges [2,E] before the GNN, and may refuse them.
+  [[nodiscard]] Tracks find_tracks(const at::Tensor& features, void (*admit)(const at::Tensor& edge_index) = nullptr);
 
   // The device, and the stream on it that this works in. On a GPU the tracks are there when find_tracks returns.
   [[nodiscard]] const DeviceStream& stream() const noexcept { return stream_; }

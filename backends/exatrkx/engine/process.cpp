@@ -26,10 +26,10 @@ int usable_processors(const char* cpu_max) {
   return std::max(processors, 1);
 }
 
-std::optional<int> positive_number(const char* variable) {
+std::optional<std::int64_t> positive_number(const char* variable) {
   const char* text = std::getenv(variable);
   if (text == nullptr) return std::nullopt;
-  int number = 0;
+  std::int64_t number = 0;
   const auto result = std::from_chars(text, text + std::strlen(text), number);
   const bool whole = *result.ptr == '\0' || *result.ptr == ',';
   if (result.ec != std::errc() || !whole || number < 1) return std::nullopt;

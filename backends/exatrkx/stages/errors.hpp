@@ -13,11 +13,11 @@ struct ContractError : std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-// A graph would have more edges than allowed: thrown before memory is spent on them.
+// A graph would have more edges than allowed, at least the `found` ones: thrown before memory is spent on them.
 struct GraphTooLargeError : std::runtime_error {
-  GraphTooLargeError(const std::string& tensor, std::int64_t num_nodes, std::int64_t max_edges)
+  GraphTooLargeError(const std::string& tensor, std::int64_t num_nodes, std::int64_t max_edges, std::int64_t found)
       : std::runtime_error(tensor + ": more than max_edges = " + std::to_string(max_edges) + " edges among " +
-                           std::to_string(num_nodes) + " spacepoints") {}
+                           std::to_string(num_nodes) + " spacepoints, found at least " + std::to_string(found)) {}
 };
 
 }  // namespace exatrkx::stages

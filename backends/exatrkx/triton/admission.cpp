@@ -80,7 +80,7 @@ std::int64_t Queue::pending() const {
 }
 
 void Queue::admit() {
-  static const int most = positive_number("EXATRKX_MAX_QUEUE").value_or(kMaxQueue);
+  static const std::int64_t most = positive_number("EXATRKX_MAX_QUEUE").value_or(kMaxQueue);
   const auto now = std::chrono::steady_clock::now();
   if (now - sampled_ >= kSample) {
     waiting_ = pending();
@@ -95,6 +95,10 @@ void Queue::admit() {
 std::int64_t needed_bytes(std::string_view model, const std::vector<at::Tensor>& inputs) {
   if (inputs.size() == 1) return inputs[0].size(0) * kSpacepointBytes;
   return model == "gnn" ? inputs[1].size(1) * kEdgeBytes : 0;
+}
+
+void check_gnn_memory(const at::Tensor& edge_index) {
+  if (edge_index.is_cpu()) check_memory(edge_index.size(1) * kEdgeBytes);
 }
 
 void check_memory(std::int64_t needed) {

@@ -35,4 +35,7 @@ class Queue {
 // (unavailable): more than is free of it.
 void check_memory(std::int64_t needed);
 
+// The same before the GNN, of its edges [2,E], by the step that knows whose they are.
+void check_gnn_memory(const at::Tensor& edge_index);
+
 }  // namespace exatrkx::triton

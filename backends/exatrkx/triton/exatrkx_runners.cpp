@@ -12,6 +12,7 @@
 #include "../engine/errors.hpp"
 #include "../engine/graph.hpp"
 #include "../stages/checks.hpp"
+#include "admission.hpp"
 #include "runner.hpp"
 
 namespace exatrkx::triton {
@@ -43,7 +44,9 @@ Outputs frnn(const Tensors& tensors, const WorkingPoint& cuts, int threads) {
 Outputs applyfilter(const Tensors& tensors, const WorkingPoint& cuts, int threads) {
   const at::Tensor& edge_index = tensors[1];
   const at::Tensor scores = one_score_each(tensors[0], edge_index.size(1));
-  return {{"FILTERED_EDGE_INDEX", select_edges(edge_index, scores, cuts, threads)}};
+  at::Tensor kept = select_edges(edge_index, scores, cuts, threads);
+  check_gnn_memory(kept);
+  return {{"FILTERED_EDGE_INDEX", std::move(kept)}};
 }
 
 Outputs wcc(const Tensors& tensors, const WorkingPoint& cuts, int /*threads*/) {
@@ -138,7 +141,7 @@ class PipelineRunner final : public Runner {
   }
 
   Outputs run(const Tensors& tensors, std::int64_t digest) override {
-    Tracks tracks = engine_.find_tracks(tensors[0]);
+    Tracks tracks = engine_.find_tracks(tensors[0], check_gnn_memory);
     return {{"LABELS", std::move(tracks.labels)},
             {"EDGE_INDEX", std::move(tracks.edge_index)},
             {"EDGE_SCORES", std::move(tracks.edge_scores)},

@@ -33,7 +33,7 @@ void check_deadline(std::int64_t deadline_us) {
 }  // namespace
 
 void check_spacepoints(at::IntArrayRef dims, const TensorSpec& spec) {
-  static const int most = positive_number("EXATRKX_MAX_SPACEPOINTS").value_or(kMaxSpacepoints);
+  static const std::int64_t most = positive_number("EXATRKX_MAX_SPACEPOINTS").value_or(kMaxSpacepoints);
   const bool per_spacepoint = spec.dims.size() == 2 && spec.dims[0] == kVariable;
   if (!per_spacepoint || dims[0] <= most) return;
   throw EventTooLargeError(std::string(spec.name) + ": more than max_spacepoints = " + std::to_string(most) +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from exatrkx.contract import APPLYFILTER
 from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.serving.admission import check_gnn_memory
 from exatrkx.stages.edges import select_edges
 
 
@@ -14,4 +15,5 @@ class TritonPythonModel(Step):
 
     def run(self, tensors: Arrays) -> Arrays:
         kept = select_edges(tensors["EDGE_INDEX"], tensors["EDGE_SCORES"], cut=self.cuts.filter_cut)
+        check_gnn_memory(kept)
         return {"FILTERED_EDGE_INDEX": kept}

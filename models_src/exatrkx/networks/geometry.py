@@ -42,6 +42,15 @@ def outwards(distance: Tensor, edge_index: Tensor) -> Tensor:
     return torch.stack((torch.where(row_is_inner, row, col), torch.where(row_is_inner, col, row)))
 
 
+def inside_window(r: Tensor, phi: Tensor, edge_index: Tensor) -> Tensor:
+    """[N] r in m, [N] φ/π, [2,E] -> [E] bool: can it be a track, by curvature, `LARGEST_CURVATURE` at most?"""
+    row, col = edge_index[0], edge_index[1]
+    dphi = phi.index_select(0, row).sub_(phi.index_select(0, col)).abs_()
+    dphi = torch.minimum(dphi, 2.0 - dphi)
+    step = r.index_select(0, row).sub_(r.index_select(0, col)).abs_().clamp_(min=tables.SMALLEST_R)
+    return dphi <= step.mul_(tables.LARGEST_CURVATURE / math.pi)
+
+
 def asinh_of_magnitude(x: Tensor) -> Tensor:
     """Magnitude of asinh x; `torch.asinh` goes number by number on a CPU, these operations work on many at once."""
     x = x.abs()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn  # Tensor at run time too: TorchScript evaluates the annotations
 
 from exatrkx.networks import tables
-from exatrkx.networks.geometry import edge_features, node_table, outwards
+from exatrkx.networks.geometry import edge_features, inside_window, node_table, outwards
 from exatrkx.networks.tables import block_rows, columns_at, loops_survive_tracing, perceptron
 
 
@@ -116,6 +116,8 @@ def _places(nodes: Tensor, weights: list[Tensor], rows: int) -> Tensor:
 class EdgeFilter(nn.Module):
     """A multilayer perceptron on each edge: its geometry and its two spacepoints.
 
+    It sees edges within a window of curvature alone, about two thirds of them; the others have the logit `OUTSIDE`.
+
     Shapes:
         features: [N,3] FP32, the contract's columns.
         edge_index: [2,E] INT64; the order of the rows does not matter; E may be 0.
@@ -139,12 +141,21 @@ class EdgeFilter(nn.Module):
 @loops_survive_tracing
 def _edge_scores(nodes: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
     rows = block_rows(nodes, rows)
-    distance = nodes[:, tables.DISTANCE].contiguous()
-    found = nodes.new_empty(edge_index.size(1))
+    distance, r = nodes[:, tables.DISTANCE].contiguous(), nodes[:, tables.R].contiguous()
+    phi = nodes[:, tables.PHI].contiguous()
+    found = nodes.new_full([edge_index.size(1)], tables.OUTSIDE)
     for begin in range(0, edge_index.size(1), rows):
-        ends = outwards(distance, edge_index[:, begin : begin + rows])
+        block = edge_index[:, begin : begin + rows]
+        inside = inside_window(r, phi, block)
+        if not nodes.is_cuda:  # a GPU would wait for their number
+            block = block[:, inside]
+        ends = outwards(distance, block)
         edges = edge_features(columns_at(nodes, ends[0]), columns_at(nodes, ends[1]))  # [16,B]
-        found[begin : begin + rows] = perceptron(edges.t(), weights).squeeze(1)
+        scores = perceptron(edges.t(), weights).squeeze(1)
+        if nodes.is_cuda:
+            found[begin : begin + rows] = torch.where(inside, scores, tables.OUTSIDE)
+        else:
+            found[begin : begin + rows][inside] = scores
     return found
 
 

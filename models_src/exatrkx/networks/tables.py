@@ -28,6 +28,12 @@ SMALLEST_R: Final = 1e-3
 CURVATURE_SCALE: Final = 0.3
 """Δφ/Δr, in rad/m, of a particle of pT = 1 GeV in 2 T: 0.15 · B / pT."""
 
+LARGEST_CURVATURE: Final = 3.0
+"""Δφ/Δr, in rad/m, of a particle of pT = 0.1 GeV: spacepoints that are farther apart in φ are no edge of a track."""
+
+OUTSIDE: Final = -20.0
+"""Logit of an edge that the filter's network need not see."""
+
 VERTEX_SCALE: Final = 0.1
 """Spread of the collisions along the beam, in m, to the nearest power of ten."""
 

@@ -33,6 +33,12 @@ NUM_CONTEXT: Final = 4
 UNLIKELY: Final = -6.0
 """Logit below which a triplet is forgotten: its part in any sum is too small to matter."""
 
+HOPELESS: Final = -7.0
+"""Logit below which an edge is left out of the rounds that follow the first `FULL_ROUNDS`."""
+
+FULL_ROUNDS: Final = 2
+"""Rounds of all edges: after one alone tracks are lost, or fall into pieces."""
+
 LARGEST: Final = 12.0
 """Bound of logits in exponents, so that their sums are finite in FP32."""
 
@@ -151,7 +157,10 @@ class TripletNetwork(nn.Module):
         return self._evidence(features, edge_index, -math.inf)
 
     def _evidence(self, features: Tensor, edge_index: Tensor, least: float) -> Evidence:
-        """The scores, and of the triplets those with logits above `least`; others than likely ones have no part."""
+        """The scores, and of the triplets those with logits above `least`; others than likely ones have no part.
+
+        With such a bound, hopeless edges keep the score that they have after `FULL_ROUNDS`.
+        """
         rows, nodes = self.block_rows, node_table(features)
         encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
         rounds = cast("list[Round]", list(self.rounds))
@@ -163,12 +172,20 @@ class TripletNetwork(nn.Module):
             nodes, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
         )
         graph = _line_graph(first, second, triplet, ends, nodes[:, 0])
-        early = [rank]
-        for one, head in zip(rounds, heads[1:], strict=True):
+        early, scores, likely = [rank], rank, None
+        for i, (one, head) in enumerate(zip(rounds, heads[1:], strict=True)):
             beliefs = found.clamp(-LARGEST, LARGEST)  # [3,E]
             early.append(beliefs[0])
+            if i == FULL_ROUNDS and least > -math.inf:
+                scores = found[0]
+                likely = torch.nonzero(scores > HOPELESS).squeeze(1)
+                states, beliefs = states.index_select(0, likely), beliefs.index_select(1, likely)
+                graph = _subgraph(graph, likely)
             states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
-        return Evidence(found.squeeze(0), early, first, second, triplet)
+        found = found.squeeze(0)
+        if likely is not None:
+            found = scores.index_copy(0, likely, found)
+        return Evidence(found, early, first, second, triplet)
 
 
 def _weights(network: nn.Module) -> list[Tensor]:
@@ -180,6 +197,16 @@ def _line_graph(first: Tensor, second: Tensor, triplet: Tensor, ends: Tensor, no
     links = torch.stack((first.index_select(0, likely), second.index_select(0, likely)))  # [2,T']
     triplet = triplet.index_select(0, likely).clamp(max=LARGEST)
     return LineGraph(links, links.flip(0), triplet, ends[0], ends[1], nodes)
+
+
+def _subgraph(graph: LineGraph, kept: Tensor) -> LineGraph:
+    """[E'] of the edges -> the line graph of these alone."""
+    place = torch.full_like(graph.inner, -1).index_copy(0, kept, torch.arange(kept.size(0), device=kept.device))
+    links = place.index_select(0, graph.links.flatten()).view_as(graph.links)  # [2,T']
+    both = torch.nonzero(links.amin(0) >= 0).squeeze(1)
+    links = links.index_select(1, both)
+    triplet, inner, outer = graph.triplet.index_select(0, both), graph.inner[kept], graph.outer[kept]
+    return LineGraph(links, links.flip(0), triplet, inner, outer, graph.nodes)
 
 
 def _competition(score: Tensor, end: Tensor, nodes: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.arrays import Array, on_gpu
 from exatrkx.checks import positive_number
 from exatrkx.contract import CUSTOM, EMBED, GNN, ModelSpec
 from exatrkx.errors import EventTooLargeError, OverloadedError
@@ -86,6 +87,12 @@ def needed_bytes(spec: ModelSpec, shapes: Mapping[str, Sequence[int]]) -> int:
     if spec.name in ENTRANCES:
         return shapes[spec.inputs[0].name][0] * SPACEPOINT_BYTES
     return shapes[spec.inputs[1].name][1] * EDGE_BYTES if spec.name == GNN.name else 0
+
+
+def check_gnn_memory(edge_index: Array) -> None:
+    """`check_memory` before the GNN, of its edges [2,E], by the step that knows whose they are; a GPU has its own."""
+    if not on_gpu(edge_index):
+        check_memory(edge_index.shape[1] * EDGE_BYTES)
 
 
 def check_memory(needed: int) -> None:

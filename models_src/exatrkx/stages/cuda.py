@@ -128,7 +128,7 @@ def edges_on_grid(
     num_edges = int(row_end[-1])
     if num_edges > limit:
         check_finite(embedding, FRNN.input("EMBEDDING").name)
-        raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges)
+        raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges, limit + 1)
     edge_index = xp.empty((2, num_edges), dtype=np.int64)
     if num_edges > 0:
         edges = xp.empty(num_edges, dtype=np.int64)  # row · N + column

@@ -44,10 +44,10 @@ def fixed_radius_edges(
             found.append(pair)
             directed += len(pair)
             if directed > 2 * max_edges:  # each edge is found at most twice: once from either end
-                raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges)
+                raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges, -(-directed // 2))
         pairs = np.unique(np.concatenate(found))
     if len(pairs) > max_edges:
-        raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges)
+        raise too_large(FRNN.input("EMBEDDING").name, num_nodes, max_edges, len(pairs))
     return np.stack(np.divmod(pairs, max(num_nodes, 1)))
 
 

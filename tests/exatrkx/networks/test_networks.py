@@ -139,3 +139,18 @@ def test_a_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
         load_network(path)
     with pytest.raises(FileNotFoundError):
         load_network(tmp_path / "absent.safetensors")
+
+
+def test_the_filter_leaves_out_edges_beyond_the_largest_curvature_alone() -> None:
+    """By the feature of the edge's curvature, which is computed in another way; on both sides of φ = ±π, too."""
+    network = EdgeFilter(hidden=8).eval()
+    features, edge_index = probe(60, 500)
+    nodes = node_table(features)
+    both = outwards(nodes[:, tables.DISTANCE].contiguous(), edge_index)
+    curvature = edge_features(nodes[both[0]].t(), nodes[both[1]].t())[2 * tables.NUM_NODE_FEATURES + 5]
+    outside = curvature.abs() > math.asinh(tables.LARGEST_CURVATURE / tables.CURVATURE_SCALE)
+    assert outside.any()
+    assert not outside.all()
+    with torch.inference_mode():
+        scores = network(features, edge_index)
+    assert torch.equal(scores == tables.OUTSIDE, outside)

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from exatrkx.networks.storage import load_network
 from exatrkx.networks.torchscript import probe
-from exatrkx.networks.triplet_network import Support, TripletNetwork
+from exatrkx.networks.triplet_network import FULL_ROUNDS, HOPELESS, Support, TripletNetwork
 from exatrkx.training.events import load_training_events
 from exatrkx.training.tasks import TripletTask
+from exatrkx.working_point import WEIGHTS_DIR
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +73,22 @@ def test_an_edge_hears_of_edges_that_it_does_not_touch() -> None:
         assert not torch.isclose(network(features, chain)[0], network(bent, chain)[0], rtol=0, atol=1e-6)
         alone = chain[:, [0, 2]]
         assert torch.equal(network(features, alone)[0], network(bent, alone)[0])
+
+
+def test_hopeless_edges_stop_after_the_first_rounds_and_change_no_other() -> None:
+    """Their score of then stays; the others' is that of all rounds on all edges, but for what is too small."""
+    network = load_network(WEIGHTS_DIR / "gnn.safetensors")
+    assert isinstance(network, TripletNetwork)
+    features = load_training_events([EVENTS], limit=1)[0].features
+    row = torch.randint(1, len(features), (20_000,), generator=torch.Generator().manual_seed(1))
+    edge_index = torch.stack((row, torch.div(row, 2, rounding_mode="floor")))
+    with torch.inference_mode():
+        scores, all_rounds = network(features, edge_index), network.evidence(features, edge_index)
+    hopeless = all_rounds.early[FULL_ROUNDS + 1] <= HOPELESS
+    assert hopeless.any()
+    assert not hopeless.all()
+    torch.testing.assert_close(scores[hopeless], all_rounds.early[FULL_ROUNDS + 1][hopeless], rtol=0, atol=0.05)
+    torch.testing.assert_close(scores[~hopeless], all_rounds.scores[~hopeless], rtol=0, atol=0.5)
 
 
 def test_triplets_learn_to_be_of_one_track() -> None:

@@ -219,16 +219,31 @@ def test_limit_is_the_last_number_allowed(implementation: str) -> None:
             edges_of(np.zeros((20, 3)), 1.0, max_edges=189)
 
 
+@in_each
+@pytest.mark.parametrize("cap", [8, NO_CAP])
+def test_number_found_of_too_many_edges_is_never_above_theirs(implementation: str, cap: int) -> None:
+    """Counted in a sample, until the search ended, or to the last: each is a lower bound, and above the limit."""
+    embedding = tracks_embedding(6000)
+    with running(implementation):
+        edges = edges_of(embedding, 0.3, cap)
+        count = edges.shape[1]
+        for limit in (1, count // 20, count // 5, count // 2, count - count // 20, count - 1):
+            with pytest.raises(GraphTooLargeError, match=f"max_edges = {limit} edges among 6000 spacepoi") as refused:
+                edges_of(embedding, 0.3, cap, max_edges=limit)
+            assert limit < int(str(refused.value).rpartition("found at least ")[2]) <= count
+        np.testing.assert_array_equal(edges_of(embedding, 0.3, cap, max_edges=count), edges)
+
+
 CROWD: Final = """
 import resource, sys
 import numpy as np
 from exatrkx.errors import GraphTooLargeError
 from exatrkx.stages.edges import fixed_radius_edges
-spacepoints, max_edges = int(sys.argv[1]), int(sys.argv[2])
-embedding = np.zeros((spacepoints, 8), dtype=np.float32)
+spacepoints, max_edges, spread = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+embedding = (spread * np.random.default_rng(1).standard_normal((spacepoints, 8))).astype(np.float32)
 fixed_radius_edges(embedding[:10], radius=1.0, max_neighbors=50, max_edges=max_edges)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for max_neighbors in (1, 50, 10**9):
+for max_neighbors in (50, 10**9, 1)[: 2 if spread else 3]:
     try:
         fixed_radius_edges(embedding, radius=1.0, max_neighbors=max_neighbors, max_edges=max_edges)
     except GraphTooLargeError:
@@ -240,18 +255,25 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 
 
 @pytest.mark.parametrize(
-    ("implementation", "spacepoints", "max_edges", "max_bytes"),
+    ("implementation", "spacepoints", "max_edges", "spread", "max_bytes"),
     [
-        pytest.param(*IMPLEMENTATIONS[0].values, 200_000, 10**6, 150e6, marks=IMPLEMENTATIONS[0].marks),
-        ("scipy", 20_000, 10**6, 800e6),
+        pytest.param(*IMPLEMENTATIONS[0].values, 200_000, 10**6, 0.0, 150e6, marks=IMPLEMENTATIONS[0].marks),
+        pytest.param(*IMPLEMENTATIONS[0].values, 200_000, 4 * 10**6, 0.2, 40e6, marks=IMPLEMENTATIONS[0].marks),
+        ("scipy", 20_000, 10**6, 0.0, 800e6),
     ],
 )
 @pytest.mark.slow
 def test_a_crowd_is_refused_in_bounded_memory(
-    implementation: str, spacepoints: int, max_edges: int, max_bytes: float, monkeypatch: pytest.MonkeyPatch
+    implementation: str,
+    spacepoints: int,
+    max_edges: int,
+    spread: float,
+    max_bytes: float,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(native.CHOICE_VARIABLE, implementation)
-    command = [sys.executable, "-c", CROWD, str(spacepoints), str(max_edges)]
+    command = [sys.executable, "-c", CROWD, str(spacepoints), str(max_edges), str(spread)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < max_bytes

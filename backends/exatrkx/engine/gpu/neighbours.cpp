@@ -60,7 +60,7 @@ class EdgeSearch {
     const auto edges = row_end[-1].item<std::int64_t>();
     if (edges > max_edges_) {
       check_finite(embedding_, stages::kEmbedding);
-      throw GraphTooLargeError(stages::kEmbedding, count_, max_edges_);
+      throw GraphTooLargeError(stages::kEmbedding, count_, max_edges_, max_edges_ + 1);
     }
     at::Tensor edge_index = at::empty({2, edges}, options(at::kLong));
     if (edges == 0) return edge_index;

@@ -1,0 +1,134 @@
+"""Task of one file of events: its tracks, then their figures, each only where it is not there yet."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from exatrkx.contract import NOISE_LABEL
+from exatrkx.events.readers import read_events
+from exatrkx.events.saved_tracks import SavedTracks
+from exatrkx.events.tracks import TracksWriter
+from exatrkx.files import whole_file
+from exatrkx.performance.intervals import Ratio
+from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx_batch.manifest import changed, sha256_of
+from exatrkx_client.arguments import client_of
+from exatrkx_client.errors import ServedModelError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from exatrkx_batch.manifest import EventFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What was found in a file, or in several added up.
+
+    Attributes:
+        events, spacepoints, tracks: how many there are.
+        metrics: of the events that have truth.
+    """
+
+    events: int = 0
+    spacepoints: int = 0
+    tracks: int = 0
+    metrics: TrackMetrics = field(default_factory=TrackMetrics.zero)
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            events=self.events + other.events,
+            spacepoints=self.spacepoints + other.spacepoints,
+            tracks=self.tracks + other.tracks,
+            metrics=self.metrics + other.metrics,
+        )
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """What `dataclasses.asdict` made."""
+        metrics = {name: Ratio(**ratio) for name, ratio in values["metrics"].items()}
+        return cls(**{**values, "metrics": TrackMetrics(**metrics)})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """All that a worker needs to know of one file.
+
+    Attributes:
+        file: of events.
+        folder: of the batch, absolute.
+        options: of the command, from which the client is made.
+        service: what the manifest says of it.
+    """
+
+    file: EventFile
+    folder: Path
+    options: argparse.Namespace
+    service: Mapping[str, str]
+
+    @property
+    def tracks_file(self) -> Path:
+        return self.folder / "tracks" / f"{self.file.name}.parquet"
+
+    @property
+    def figures_file(self) -> Path:
+        return self.folder / "figures" / f"{self.file.name}.json"
+
+
+def run(task: Task) -> tuple[Figures, bool]:
+    """The figures of a file, and whether anything had to be done for them.
+
+    Raises:
+        EventFormatError: the file cannot be read, or is not what it was.
+        ClientError: the server refuses an event, or fails.
+        OutputError: an artefact cannot be written.
+    """
+    if (figures := finished(task)) is not None:
+        return figures, False
+    find_tracks(task)
+    return score(task), True
+
+
+def finished(task: Task) -> Figures | None:
+    """The figures of a file whose artefacts are there and belong together; None of any other."""
+    try:
+        found = json.loads(task.figures_file.read_bytes())
+        if found.pop("tracks_sha256") != sha256_of(task.tracks_file):
+            return None
+        return Figures.from_mapping(found)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def find_tracks(task: Task) -> None:
+    """First stage: the tracks of all events of a file."""
+    with client_of(task.options) as client, TracksWriter(task.tracks_file) as writer:
+        _require(client.identity(), task.service)
+        for event, result in client.find_tracks_many(read_events(task.file.path), task.options.in_flight):
+            writer.write(event, result.labels)
+        task.file.require_unchanged()
+        _require(client.identity(), task.service)
+
+
+def score(task: Task) -> Figures:
+    """Second stage: figures of the tracks that were written."""
+    saved, total = SavedTracks.read(task.tracks_file), Figures()
+    for event in read_events(task.file.path):
+        labels = saved.labels(event)
+        metrics = track_metrics(labels, event) if event.truth is not None else TrackMetrics.zero()
+        tracks = int(labels.max(initial=NOISE_LABEL)) + 1
+        total += Figures(events=1, spacepoints=len(event), tracks=tracks, metrics=metrics)
+    with whole_file(task.figures_file) as stream:
+        content = {**asdict(total), "tracks_sha256": sha256_of(task.tracks_file)}
+        stream.write(f"{json.dumps(content, indent=1)}\n".encode())
+    return total
+
+
+def _require(now: Mapping[str, str], service: Mapping[str, str]) -> None:
+    """Raises ServedModelError where the service is not the manifest's any more."""
+    if told := changed(service, now):
+        raise ServedModelError(f"the service has changed since the batch began: {told}")

@@ -1,0 +1,136 @@
+"""Workflow of a batch on Dask distributed: one task a file, on workers of this machine or of a cluster."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from tqdm import tqdm
+
+from exatrkx.errors import ExatrkxError, OutputError
+from exatrkx_batch.tasks import Figures, Task, run
+from exatrkx_client.errors import ClientError, RequestRejectedError, ServerUnavailableError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from distributed import Client, Future
+
+CLUSTERS: Final = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
+"""Batch systems, and the classes of `dask_jobqueue` that put workers on them."""
+
+
+class FilesFailedError(ExatrkxError):
+    """Files of a batch could not be done; the others are."""
+
+    is_list = True
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of the files, by name.
+
+    Attributes:
+        done: their figures.
+        failed: why the others have none.
+        found: how many were there before, and had not to be done.
+    """
+
+    done: dict[str, Figures] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    found: int = 0
+
+
+@contextmanager
+def dask_client(options: argparse.Namespace) -> Iterator[Client]:
+    """A connection to the workers that the options ask for, which end with it unless they were there before.
+
+    Workers take orders, and Python objects, from whoever reaches them: those that are started here talk TLS with
+    a certificate of their own, so that no other user of the machine or its network can.
+
+    Raises:
+        ServerUnavailableError: there is no scheduler at `--scheduler`.
+        ExatrkxError: the batch system does not take jobs.
+    """
+    import distributed  # noqa: PLC0415 - `--help` needs no Dask
+
+    if options.scheduler:
+        where = {"address" if "://" in options.scheduler else "scheduler_file": options.scheduler}
+        try:
+            client = distributed.Client(**where, timeout=options.wait)
+        except (OSError, ValueError) as error:
+            raise ServerUnavailableError(f"{options.scheduler}: no Dask scheduler answers: {error}") from error
+        with client:
+            yield client
+        return
+    with _cluster(options) as cluster, distributed.Client(cluster) as client:
+        yield client
+
+
+def _cluster(options: argparse.Namespace) -> Any:
+    """Workers of this machine, or jobs of a batch system."""
+    import distributed  # noqa: PLC0415
+
+    security = distributed.Security.temporary()
+    if options.cluster == "local":
+        one_each = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
+        return distributed.LocalCluster(**one_each, security=security, silence_logs=logging.ERROR)
+    kind = getattr(import_module("dask_jobqueue"), CLUSTERS[options.cluster])
+    try:
+        cluster = kind(security=security, shared_temp_directory=str(options.output))
+        cluster.scale(jobs=options.workers)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ExatrkxError(f"{options.cluster}: {error}") from error
+    return cluster
+
+
+def do_all(client: Client, tasks: Sequence[Task]) -> Outcome:
+    """Do every task, and show how far it is.
+
+    A file at fault costs the others nothing. What would fail for all of them ends the batch: what is done stays.
+
+    Raises:
+        ClientError: the service fails, or the scheduler is gone.
+        OutputError: an artefact cannot be written.
+    """
+    from distributed import as_completed  # noqa: PLC0415
+
+    outcome, events, began = Outcome(), 0, time.monotonic()
+    submitted = {client.submit(run, task, pure=False): task.file.name for task in tasks}
+    with tqdm(total=len(tasks), unit="file", disable=None, file=sys.stderr) as progress:
+        for future in as_completed(submitted):
+            name = submitted[future]
+            try:
+                figures, is_new = _result(future)
+            except (ClientError, OutputError) as error:
+                if not isinstance(error, RequestRejectedError):
+                    error.add_note(f"{len(outcome.done)} of {len(tasks)} files are done: the same command goes on")
+                    raise
+                outcome.failed[name] = str(error)
+            except Exception as error:  # of this file alone
+                outcome.failed[name] = (
+                    str(error) if isinstance(error, ExatrkxError) else f"{type(error).__name__}: {error}"
+                )
+            else:
+                outcome.done[name] = figures
+                outcome.found += not is_new
+                events += figures.events * is_new
+            progress.set_postfix_str(
+                f"{events / (time.monotonic() - began):.1f} events/s, {len(outcome.failed)} failed"
+            )
+            progress.update()
+    return outcome
+
+
+def _result(future: Future[tuple[Figures, bool]]) -> tuple[Figures, bool]:
+    """A task's result; with a scheduler that has gone away all of them are cancelled."""
+    if future.cancelled():
+        raise ServerUnavailableError("the Dask scheduler has gone away")
+    figures, is_new = future.result()
+    return figures, is_new
