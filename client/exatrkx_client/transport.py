@@ -15,8 +15,8 @@ from exatrkx_client.errors import ClientError, ServedModelError, ServerError, Se
 
 _STAGE_TROUBLE: Final = re.compile(
     "Stub process .*is not healthy|unexpected response from Python backend stub|Unexpected message type received"
-    "|Failed to (obtain the health mutex|retrieve the response error|copy .*output tensor to|copy memory buffers"
-    "|increase the shared memory pool size|create new mapped region for the grown shared memory)"
+    r"|Failed to (obtain the health mutex|process the requests\.|retrieve the response error|copy .*output tensor to"
+    "|copy memory buffers|increase the shared memory pool size|create new mapped region for the grown shared memory)"
 )
 """What Triton says of a Python model whose process has ended, or stands still; whose late answer it cannot read; and of
 one for whose tensors there is no room in /dev/shm at the moment."""

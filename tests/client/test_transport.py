@@ -178,6 +178,8 @@ def test_a_closed_client_says_so(protocol: Protocol) -> None:
             "Failed to copy memory buffers. Source and destination byte size do not match: 8 != 16",
             ServerUnavailableError,
         ),
+        ("in ensemble 'exatrkx_ensemble', Failed to process the requests.", ServerUnavailableError),
+        ("Failed to process the request(s) for model 'wcc_0_0', message: division by zero", ServerError),
         ("in ensemble 'exatrkx_ensemble', Failed to retrieve the response error.", ServerUnavailableError),
         ("Received unexpected response from Python backend stub: 3", ServerUnavailableError),
         ("division by zero", ServerError),
