@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -365,7 +366,9 @@ def test_kernels_on_host_threads_refuse_for_the_same_reason(tiny_repository: Pat
     with pytest.raises(ExatrkxError) as caught:
         direct_call(tiny_repository, cuts)(crowd)
     path = engine.write(0, crowd)
-    assert reason(engine.refusal(path), path) == facts(str(caught.value))
+    # The kernels give up counting one edge beyond the limit, the CPU at the spacepoint where it is passed.
+    found = re.sub(r"at least \d+", f"at least {cuts.max_edges + 1}", str(caught.value))
+    assert reason(engine.refusal(path), path) == facts(found)
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_the_chain_is_tried_and_what_finds_nothing_is_warned_of(
     assert main(["--repository", str(repository)]) == 0
     said = capsys.readouterr()
     assert (
-        "chain:   bundled event 0 of 1,589 spacepoints: 4,719 edges, 3,257 after the filter, 119 tracks\n" in said.out
+        "chain:   bundled event 0 of 1,589 spacepoints: 4,719 edges, 3,249 after the filter, 118 tracks\n" in said.out
     )
     assert said.err == ""
     (tmp_path / "point.json").write_text(replace(WorkingPoint.load(), max_edges=1000).to_json())

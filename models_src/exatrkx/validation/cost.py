@@ -117,6 +117,7 @@ def _slopes(network: Network, takes_edges: bool, device: torch.device | None) ->
     small, large = 2 * _EDGES, 4 * _EDGES
     # A spacepoint of the features' range, and not one at the origin, of which a network may think anything.
     features = 0.1 + 0.8 * torch.rand((large, 3), generator=torch.Generator().manual_seed(1))
+    features[:, 1] = 0.1  # at one φ: the filter's network sees no pair that is bent too much to be a track's
     pairs = torch.arange(large).reshape(-1, 2).T.flip(0)  # [2, large / 2]: (1, 0), (3, 2), …
     features, pairs = features.to(device), pairs.to(device)
     few, many = (pairs[:, :_EDGES].contiguous(), pairs.contiguous()) if takes_edges else (None, None)

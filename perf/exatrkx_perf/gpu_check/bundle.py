@@ -73,7 +73,8 @@ def unpack(bundle: Path, target: Path) -> None:
     for name in (ARCHIVE, PYTHON_ARCHIVE):
         if (bundle / name).is_file():
             with tarfile.open(bundle / name) as archive:
-                archive.extractall(target, filter="tar")
+                archive.extraction_filter = getattr(tarfile, "tar_filter", None)  # not in Debian's Python 3.11.2
+                archive.extractall(target)  # noqa: S202 - our own bundle, and filtered where Python can
 
 
 def _download_client(site: Path, python_version: str) -> None:

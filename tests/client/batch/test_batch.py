@@ -87,8 +87,11 @@ def test_any_number_of_workers_any_order_and_one_killed(
             kill_a_worker(process.pid, output)
         printed, error = process.communicate(timeout=300)
         assert process.returncode == 0, error
-        assert done(printed).startswith("files:   100 done in ")
-        assert done(printed).endswith(" 0 were there, 0 failed")
+        # The killed worker's file may have been whole already: another worker then finds it there.
+        there = int(done(printed).split(" s, ")[1].split()[0])
+        assert 0 <= there <= (1 if workers == 2 else 0)
+        assert done(printed).startswith(f"files:   {FILES - there} done in ")
+        assert done(printed).endswith(f" {there} were there, 0 failed")
         again = events_found(trained_server) - before - 2 * FILES
         assert 0 <= again <= (2 if workers == 2 else 0), "no more than the killed worker's file"
         found[workers] = artefacts(output)

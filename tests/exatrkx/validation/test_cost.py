@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ import torch
 from tiny_networks import TinyEdges, TinyEmbedding
 from torch import Tensor, nn
 
+from exatrkx.events.event import FloatArray, IntArray
+from exatrkx.networks.mlp import EdgeFilter
 from exatrkx.networks.storage import load_network
-from exatrkx.networks.triplet_network import TripletNetwork
+from exatrkx.networks.tables import LARGEST_CURVATURE, SMALLEST_R
+from exatrkx.networks.triplet_network import FULL_ROUNDS, HOPELESS, TripletNetwork
 from exatrkx.validation.cost import count_macs, network_cost
 from exatrkx.working_point import WEIGHTS_DIR
 
@@ -29,12 +33,28 @@ def by_layers(network: nn.Module, *inputs: Tensor) -> int:
     def weights(module: nn.Module) -> int:
         return sum(one.weight.numel() for one in module.modules() if isinstance(one, nn.Linear))
 
+    if isinstance(network, EdgeFilter):
+        return weights(network) * bent_little(*(one.numpy() for one in inputs))
     if not isinstance(network, TripletNetwork):
-        return weights(network) * inputs[-1].shape[-1 if len(inputs) > 1 else 0]
-    of_triplets = weights(network.triplet)
+        return weights(network) * inputs[-1].shape[0]
     with torch.inference_mode():
-        triplets = len(network.evidence(*inputs).triplets)
-    return (weights(network) - of_triplets) * inputs[1].shape[1] + of_triplets * triplets
+        evidence = network.evidence(*inputs)
+    rounds = list(network.rounds)
+    late = [*(one.update for one in rounds[FULL_ROUNDS:]), *(one.beliefs for one in rounds[FULL_ROUNDS + 1 :])]
+    of_triplets = weights(network.triplet)
+    of_late = sum(weights(cast("nn.Module", one)) for one in [*late, network.score])
+    return (
+        (weights(network) - of_triplets - of_late) * inputs[1].shape[1]
+        + of_triplets * len(evidence.triplets)
+        + of_late * int((evidence.early[FULL_ROUNDS + 1] > HOPELESS).sum())
+    )
+
+
+def bent_little(hits: FloatArray, edges: IntArray) -> int:
+    """How many pairs the filter's network is asked about: those with |Δφ/Δr| within the window, in rad/m."""
+    turn = np.exp(1j * np.pi * (hits[edges[1], 1].astype(float) - hits[edges[0], 1]))
+    dr = np.abs(hits[edges[1], 0].astype(float) - hits[edges[0], 0])
+    return int((np.abs(np.angle(turn)) <= LARGEST_CURVATURE * np.maximum(dr, SMALLEST_R)).sum())
 
 
 @pytest.mark.parametrize("size", [(0, 0), (1, 0), (2, 1), (300, 5000)])
