@@ -29,9 +29,10 @@ def test_the_steps_of_the_baseline_make_a_table(capsys: pytest.CaptureFixture[st
     assert len(capsys.readouterr().out.splitlines()) > len(points)
 
 
-def test_the_report_of_the_stages_is_the_committed_one(tmp_path: Path) -> None:
-    rows = [row for (row,) in read_rows(BASELINE / "stages.csv", "stages", Row)]
-    assert f"# Stages\n\n{report(rows)}" == (BASELINE / "stages.md").read_text()
+@pytest.mark.parametrize("baseline", [BASELINE, BASELINE / "limits"], ids=lambda folder: folder.name)
+def test_the_report_of_the_stages_is_the_committed_one(baseline: Path, tmp_path: Path) -> None:
+    rows = [row for (row,) in read_rows(baseline / "stages.csv", "stages", Row)]
+    assert f"# Stages\n\n{report(rows)}" == (baseline / "stages.md").read_text()
     (tmp_path / "stages.csv").write_bytes(csv_of(rows))
-    assert (tmp_path / "stages.csv").read_text() == (BASELINE / "stages.csv").read_text()
+    assert (tmp_path / "stages.csv").read_text() == (baseline / "stages.csv").read_text()
     assert (tmp_path / "stages.csv").read_text().startswith(",".join(columns_of(Row)))
