@@ -20,26 +20,40 @@ import torch
 from torch import Tensor  # at run time too: TorchScript evaluates the annotations
 
 from exatrkx.networks import tables
+from exatrkx.networks.tables import on_gpu
 
 
-def node_table(features: Tensor) -> Tensor:
-    """[N,3] -> [N,8]: the table of nodes with the columns named in `exatrkx.networks.tables`.
+def node_table(features: Tensor, columns: int = tables.NUM_NODE_COLUMNS) -> Tensor:
+    """[N,3] -> [N,8]: the table of nodes with the columns named in `exatrkx.networks.tables`, or the first of them.
 
     The first four, r, z, η and tanh η, are the networks' features of a spacepoint. They are without φ: the detector
     looks the same from all around.
     """
-    r, z, phi = features[:, 0], features[:, 2], features[:, 1] * math.pi
+    r, z = features[:, 0], features[:, 2]
     eta = torch.asinh(z / r.clamp(min=tables.SMALLEST_R))  # pseudorapidity as seen from the detector's centre
-    distance = r.square() + z.square()
-    x, y = r * torch.cos(phi), r * torch.sin(phi)
-    return torch.stack((r, z, eta, torch.tanh(eta), features[:, 1], distance, x, y), dim=1)
+    found = [r, z, eta, torch.tanh(eta)]
+    if columns > tables.PHI:
+        squares = features.square()
+        found += [features[:, 1], squares[:, 0] + squares[:, 2]]
+    if columns > tables.X:
+        found += on_circle(r, features[:, 1] * math.pi)
+    if on_gpu(features):  # which reads the columns one by one
+        return torch.stack(found).t()
+    return torch.stack(found, dim=1)
+
+
+def on_circle(radius: Tensor, phi: Tensor) -> list[Tensor]:
+    """x and y of points at this radius and azimuth."""
+    if on_gpu(radius):
+        point = torch.polar(radius, phi)
+        return [torch.real(point), torch.imag(point)]
+    return [radius * torch.cos(phi), radius * torch.sin(phi)]
 
 
 def outwards(distance: Tensor, edge_index: Tensor) -> Tensor:
     """[N], [2,E] -> [2,E]: each edge's two spacepoints, the one nearer to the detector's centre first."""
-    row, col = edge_index[0], edge_index[1]
-    row_is_inner = distance.index_select(0, row) < distance.index_select(0, col)
-    return torch.stack((torch.where(row_is_inner, row, col), torch.where(row_is_inner, col, row)))
+    distances = distance.take(edge_index)
+    return torch.where(distances[0] < distances[1], edge_index, edge_index.flip(0))
 
 
 def inside_window(r: Tensor, phi: Tensor, edge_index: Tensor) -> Tensor:
@@ -52,8 +66,10 @@ def inside_window(r: Tensor, phi: Tensor, edge_index: Tensor) -> Tensor:
 
 
 def asinh_of_magnitude(x: Tensor) -> Tensor:
-    """Magnitude of asinh x; `torch.asinh` goes number by number on a CPU, these operations work on many at once."""
+    """Magnitude of asinh x; on a CPU `torch.asinh` goes number by number, these operators work on many at once."""
     x = x.abs()
+    if on_gpu(x):
+        return torch.asinh(x)
     return torch.log1p(x + x * (x / (torch.hypot(x, torch.ones_like(x[..., :1])) + 1.0)))
 
 
@@ -70,15 +86,15 @@ def edge_features(start: Tensor, end: Tensor) -> Tensor:
     found[nodes : 2 * nodes] = end[:nodes]
     pair = found[2 * nodes :]  # Δr, Δz, Δη, Δφ, tanh 10 Δφ, curvature, intercept, length
     torch.sub(found[nodes : 2 * nodes - 1], found[: nodes - 1], out=pair[:3])
-    dr, dz = pair[0], pair[1]
-    dphi = end[tables.PHI] - start[tables.PHI]
-    torch.sub(dphi, torch.round(dphi / 2.0), alpha=2.0, out=pair[3])  # in units of π: the short way round
-    torch.tanh(pair[3] * 10.0, out=pair[4])  # most edges have |Δφ| < 0.1 π: resolve them
-    step = torch.where(dr >= 0, dr.clamp(min=tables.SMALLEST_R), dr.clamp(max=-tables.SMALLEST_R))
-    torch.mul(pair[3] / step, math.pi / tables.CURVATURE_SCALE, out=pair[5])
-    torch.div(found[tables.Z] - found[tables.R] * dz / step, tables.VERTEX_SCALE, out=pair[6])
+    dr, dphi = pair[0], pair[3]
+    torch.sub(end[tables.PHI], start[tables.PHI], out=dphi)
+    dphi.sub_(torch.round(dphi * 0.5), alpha=2.0)  # in units of π: the short way round
+    torch.tanh(dphi * 10.0, out=pair[4])  # most edges have |Δφ| < 0.1 π: resolve them
+    slope = pair[1:4:2] / torch.copysign(dr.abs().clamp_(min=tables.SMALLEST_R), dr)  # of z and φ
+    torch.mul(slope[1], math.pi / tables.CURVATURE_SCALE, out=pair[5])
+    torch.addcmul(found[tables.Z], found[tables.R], slope[0], value=-1.0, out=pair[6]).div_(tables.VERTEX_SCALE)
     torch.copysign(asinh_of_magnitude(pair[5:7]), pair[5:7], out=pair[5:7])
-    torch.sqrt(dr.square() + dz.square(), out=pair[7])
+    torch.hypot(dr, pair[1], out=pair[7])
     return found
 
 
@@ -90,21 +106,21 @@ def segments(start: Tensor, end: Tensor) -> Tensor:
     angle's sine, the chord's logarithm, and the radius at which the segment ends.
     """
     found = start.new_empty((tables.NUM_SEGMENT_COLUMNS, start.size(1)))
-    x, y, r = start[tables.X], start[tables.Y], start[tables.R].clamp(min=tables.SMALLEST_R)
-    dx, dy, dz = end[tables.X] - x, end[tables.Y] - y, end[tables.Z] - start[tables.Z]
-    chord = found[tables.CHORD]
-    torch.clamp((dx.square() + dy.square()).sqrt(), min=tables.SHORTEST_CHORD, out=chord)
-    torch.div(dx, chord, out=found[tables.DIRECTION_X])
-    torch.div(dy, chord, out=found[tables.DIRECTION_Y])
+    r, z = start[tables.R].clamp(min=tables.SMALLEST_R), start[tables.Z]
+    direction, chord, curvature = found[: tables.CHORD], found[tables.CHORD], found[tables.CURVATURE]
+    polar, intercept = found[tables.POLAR_ANGLE], found[tables.INTERCEPT]
+    torch.sub(end[tables.X :], start[tables.X :], out=direction)
+    torch.hypot(direction[0], direction[1], out=chord).clamp_(min=tables.SHORTEST_CHORD)
+    direction.div_(chord)
     # By the law of sines: the chord is 2R sin(Δφ), and the cross product r₁ r₂ sin(Δφ).
-    cross = x * end[tables.Y] - y * end[tables.X]
-    curvature = found[tables.CURVATURE]
-    torch.div(2.0 * cross, chord * r * end[tables.R].clamp(min=tables.SMALLEST_R), out=curvature)
-    arc = _arc(chord, curvature)
-    torch.atan2(arc, dz, out=found[tables.POLAR_ANGLE])
-    intercept = start[tables.Z] - dz / arc * _arc(r, curvature)
-    torch.clamp(intercept, -tables.FARTHEST_INTERCEPT, tables.FARTHEST_INTERCEPT, out=found[tables.INTERCEPT])
-    torch.sin(found[tables.POLAR_ANGLE], out=found[tables.SINE])
+    cross = torch.addcmul(start[tables.X] * direction[1], start[tables.Y], direction[0], value=-1.0).mul_(2.0)
+    torch.div(cross, end[tables.R].clamp(min=tables.SMALLEST_R).mul_(r), out=curvature)
+    arc = _arc(torch.stack((chord, r)), curvature)  # of the segment, and of the way to where it begins
+    dz = end[tables.Z] - z
+    torch.atan2(arc[0], dz, out=polar)
+    torch.addcmul(z, dz.div_(arc[0]), arc[1], value=-1.0, out=intercept)
+    intercept.clamp_(-tables.FARTHEST_INTERCEPT, tables.FARTHEST_INTERCEPT)
+    torch.sin(polar, out=found[tables.SINE])
     torch.log(chord, out=found[tables.LOG_CHORD])
     found[tables.END_RADIUS] = end[tables.R]
     return found
@@ -112,37 +128,38 @@ def segments(start: Tensor, end: Tensor) -> Tensor:
 
 def _arc(chord: Tensor, curvature: Tensor) -> Tensor:
     """Length of the arc over a chord, 2R asin(chord / 2R), by the first terms of its series."""
-    x2 = (0.5 * chord * curvature).square().clamp(max=1.0)
-    return chord * (1.0 + x2 * (1.0 / 6.0 + x2 * (3.0 / 40.0 + x2 * (15.0 / 336.0))))
+    x2 = (chord * curvature).square_().mul_(0.25).clamp_(max=1.0)
+    series = (x2 * (15.0 / 336.0)).add_(3.0 / 40.0).mul_(x2).add_(1.0 / 6.0).mul_(x2).add_(1.0)
+    return series.mul_(chord)
 
 
 def triplet_features(first: Tensor, second: Tensor) -> Tensor:
-    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which scales."""
-    found = first.new_empty((tables.NUM_TRIPLET_FEATURES, first.size(1)))
-    cosine = found[13]
-    ax, ay, bx, by = (
-        first[tables.DIRECTION_X],
-        first[tables.DIRECTION_Y],
-        second[tables.DIRECTION_X],
-        second[tables.DIRECTION_Y],
-    )
-    torch.add(ax * bx, ay * by, out=cosine)
+    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which scales.
+
+    Shapes that broadcast do, too: [9,E,1] for one inner segment and [9,E,most] for those that go on from it.
+    """
+    found = second.new_empty([tables.NUM_TRIPLET_FEATURES] + list(second[0].size()))
+    ax, ay = first[tables.DIRECTION_X], first[tables.DIRECTION_Y]
+    bx, by = second[tables.DIRECTION_X], second[tables.DIRECTION_Y]
     a, b = first[tables.CHORD], second[tables.CHORD]
-    whole = (a.square() + b.square() + 2.0 * a * b * cosine).clamp(min=tables.SHORTEST_CHORD**2).sqrt()
-    mean = 0.5 * (first[tables.CURVATURE] + second[tables.CURVATURE])
+    cosine, minus_mean = found[13], found[8]  # of the latter the magnitude alone is left
+    torch.mul(ax, bx, out=cosine).addcmul_(ay, by)
+    whole = (a * b).mul_(cosine).mul_(2.0).addcmul_(a, a).addcmul_(b, b).clamp_(min=tables.SHORTEST_CHORD**2).sqrt_()
+    torch.mul(first[tables.CURVATURE] + second[tables.CURVATURE], -0.5, out=minus_mean)
     # The circle through all three spacepoints knows nothing of the beam line.
-    free = 2.0 * (ax * by - ay * bx) / whole
-    torch.div(second[tables.CURVATURE] - first[tables.CURVATURE], tables.CURVATURE_STEP, out=found[4])
-    torch.div(free - mean, tables.CURVATURE_STEP, out=found[5])
-    torch.div(second[tables.POLAR_ANGLE] - first[tables.POLAR_ANGLE], tables.POLAR_STEP, out=found[6])
-    torch.div(second[tables.INTERCEPT] - first[tables.INTERCEPT], tables.INTERCEPT_STEP, out=found[7])
-    found[8] = mean
+    half_free = torch.addcmul(ax * by, ay, bx, value=-1.0).div_(whole)
+    torch.sub(second[tables.CURVATURE], first[tables.CURVATURE], out=found[4])
+    torch.add(minus_mean, half_free, alpha=2.0, out=found[5])
+    found[4:6].div_(tables.CURVATURE_STEP)
+    apart = found[6:8]  # polar angle and intercept
+    torch.sub(second[tables.POLAR_ANGLE : tables.SINE], first[tables.POLAR_ANGLE : tables.SINE], out=apart)
+    apart[0].div_(tables.POLAR_STEP)
+    apart[1].div_(tables.INTERCEPT_STEP)
     magnitude = asinh_of_magnitude(found[4:9])
     torch.copysign(magnitude[:4], found[4:8], out=found[:4])
     found[4:9] = magnitude
-    found[9] = first[tables.LOG_CHORD]
+    found[9:12:2] = first[tables.LOG_CHORD :]  # and the radius at its end
     found[10] = second[tables.LOG_CHORD]
-    found[11] = first[tables.END_RADIUS]
     found[12] = first[tables.SINE]
     return found
 
@@ -175,3 +192,26 @@ def continuations(outer: Tensor, begin: Tensor, leaving: Tensor, most: int) -> t
     first = torch.repeat_interleave(count)  # [T]
     shift = begin.index_select(0, outer) - (torch.cumsum(count, dim=0) - count)  # [E]
     return first, torch.arange(first.size(0), device=first.device) + shift.index_select(0, first)
+
+
+def all_at_once(features: Tensor, num_edges: int) -> bool:
+    """Whether a GPU computes as many continuations for each edge as there may be: for few, their number is not waited for."""
+    return on_gpu(features) and num_edges <= 50_000  # noqa: PLR2004 - TorchScript knows no name
+
+
+def padded_continuations(ends: Tensor, score: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """`continuations` of every edge as if each had `most`, which takes no number that the host has to know.
+
+    Shapes:
+        ends: [2,E] inner and outer spacepoint of each edge.
+        score: [E], as there.
+        returns: [most E] first edge, [most E] second edge, and [most E] bool: is there one?
+    """
+    best = torch.argsort(score, descending=True)
+    inner, order = torch.sort(ends[0].index_select(0, best), stable=True)
+    edges = best.index_select(0, order)
+    rank = torch.arange(most, device=ends.device)
+    place = (torch.searchsorted(inner, ends[1]).unsqueeze(1) + rank).clamp_(max=max(0, ends.size(1) - 1))  # [E,most]
+    first = torch.arange(ends.size(1), device=ends.device).unsqueeze(1).expand(place.size())
+    real = inner.take(place) == ends[1].unsqueeze(1)
+    return first.reshape(-1), edges.take(place).reshape(-1), real.reshape(-1)

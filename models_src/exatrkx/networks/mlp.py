@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn  # Tensor at run time too: TorchScript evaluates the annotations
 
 from exatrkx.networks import tables
-from exatrkx.networks.geometry import edge_features, inside_window, node_table, outwards
-from exatrkx.networks.tables import block_rows, columns_at, loops_survive_tracing, perceptron
+from exatrkx.networks.geometry import edge_features, inside_window, node_table, on_circle, outwards
+from exatrkx.networks.tables import block_rows, ends_at, joined, loops_survive_tracing, on_gpu, perceptron
 
 
 def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
@@ -98,19 +98,19 @@ class Embedding(nn.Module):
         self.mlp = mlp([tables.NUM_NODE_FEATURES, *[hidden] * (layers - 1), outputs], final_activation=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        place = _places(node_table(features), list(self.mlp.parameters()), self.block_rows)  # [N, dimension - circles]
-        phi = features[:, 1:2] * math.pi
-        radius = CIRCLE_SCALE * place[:, : self.circles]
-        return torch.cat((radius * torch.cos(phi), radius * torch.sin(phi), place[:, self.circles :]), dim=1)
+        return _points(features, list(self.mlp.parameters()), self.circles, CIRCLE_SCALE, self.block_rows)
 
 
 @loops_survive_tracing
-def _places(nodes: Tensor, weights: list[Tensor], rows: int) -> Tensor:
-    rows = block_rows(nodes, rows)
-    found = nodes.new_empty((nodes.size(0), weights[-1].size(0)))
-    for begin in range(0, nodes.size(0), rows):
-        found[begin : begin + rows] = perceptron(nodes[begin : begin + rows, : tables.NUM_NODE_FEATURES], weights)
-    return found
+def _points(features: Tensor, weights: list[Tensor], circles: int, scale: float, rows: int) -> Tensor:
+    rows = block_rows(features, rows)
+    found: list[Tensor] = []
+    for begin in range(0, max(1, features.size(0)), rows):
+        block = features[begin : begin + rows]
+        place = perceptron(node_table(block, tables.NUM_NODE_FEATURES), weights)  # [B, dimension - circles]
+        turning = on_circle(place[:, :circles] * scale, block[:, 1:2] * math.pi)
+        found.append(torch.cat(turning + [place[:, circles:]], dim=1))
+    return joined(found)
 
 
 class EdgeFilter(nn.Module):
@@ -135,28 +135,29 @@ class EdgeFilter(nn.Module):
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
         weights = [*self.input.weights(), *self.mlp.parameters()]
-        return _edge_scores(node_table(features), edge_index, weights, self.block_rows)
+        return _edge_scores(features, edge_index, weights, self.block_rows)
 
 
 @loops_survive_tracing
-def _edge_scores(nodes: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
+def _edge_scores(features: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
+    nodes = node_table(features, tables.X)
     rows = block_rows(nodes, rows)
     distance, r = nodes[:, tables.DISTANCE].contiguous(), nodes[:, tables.R].contiguous()
     phi = nodes[:, tables.PHI].contiguous()
-    found = nodes.new_full([edge_index.size(1)], tables.OUTSIDE)
-    for begin in range(0, edge_index.size(1), rows):
+    found: list[Tensor] = []
+    for begin in range(0, max(1, edge_index.size(1)), rows):
         block = edge_index[:, begin : begin + rows]
+        if on_gpu(nodes):  # which would have to wait for the number of those inside
+            edges = edge_features(*ends_at(nodes, outwards(distance, block)))  # [16,B]
+            scores = perceptron(edges.t(), weights).squeeze(1)
+            found.append(scores.masked_fill_(edges[tables.BEND].abs() > tables.LARGEST_BEND, tables.OUTSIDE))
+            continue
         inside = inside_window(r, phi, block)
-        if not nodes.is_cuda:  # a GPU would wait for their number
-            block = block[:, inside]
-        ends = outwards(distance, block)
-        edges = edge_features(columns_at(nodes, ends[0]), columns_at(nodes, ends[1]))  # [16,B]
-        scores = perceptron(edges.t(), weights).squeeze(1)
-        if nodes.is_cuda:
-            found[begin : begin + rows] = torch.where(inside, scores, tables.OUTSIDE)
-        else:
-            found[begin : begin + rows][inside] = scores
-    return found
+        edges = edge_features(*ends_at(nodes, outwards(distance, block[:, inside])))
+        scores = nodes.new_full([block.size(1)], tables.OUTSIDE)
+        scores[inside] = perceptron(edges.t(), weights).squeeze(1)
+        found.append(scores)
+    return joined(found)
 
 
 @loops_survive_tracing
@@ -167,27 +168,26 @@ def update_states(
 
     Args:
         states: [E,size+C] and their context; written over, unless there are gradients.
-        context: [C,E] that takes the place of theirs.
+        context: [E,C] that takes the place of theirs.
         update: parameters of a perceptron, [E,size+C] -> [E,size], whose output is added to the states.
         head: those of another one, [E,size+C] -> [E,K], on what they are then.
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [E,size+C] states and their context, [K,E] of `head`.
+        [E,size+C] states and their context, [E,K] of `head`.
     """
     rows = block_rows(states, rows)
     size = update[-1].size(0)
-    after = torch.empty_like(states) if torch.is_grad_enabled() else states
-    found = states.new_empty((head[-1].size(0), states.size(0)))
-    for begin in range(0, states.size(0), rows):
-        end = min(begin + rows, states.size(0))
-        joined, around = states[begin:end], context[:, begin:end].t()
+    found: list[Tensor] = []
+    after: list[Tensor] = []
+    for begin in range(0, max(1, states.size(0)), rows):
+        block, around = states[begin : begin + rows], context[begin : begin + rows]
         if torch.is_grad_enabled():
-            joined = torch.cat((joined[:, :size], around), dim=1)
-            joined = torch.cat((joined[:, :size] + perceptron(joined, update), around), dim=1)
-            after[begin:end] = joined
+            block = torch.cat((block[:, :size], around), dim=1)
+            block = torch.cat((block[:, :size] + perceptron(block, update), around), dim=1)
+            after.append(block)
         else:
-            joined[:, size:] = around
-            joined[:, :size] += perceptron(joined, update)
-        found[:, begin:end] = perceptron(joined, head).t()
-    return after, found
+            block[:, size:] = around
+            block[:, :size] += perceptron(block, update)
+        found.append(perceptron(block, head))
+    return joined(after) if torch.is_grad_enabled() else states, joined(found)

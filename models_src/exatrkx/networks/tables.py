@@ -11,6 +11,7 @@ globals it does not know.
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import torch
@@ -31,6 +32,9 @@ CURVATURE_SCALE: Final = 0.3
 LARGEST_CURVATURE: Final = 3.0
 """Δφ/Δr, in rad/m, of a particle of pT = 0.1 GeV: spacepoints that are farther apart in φ are no edge of a track."""
 
+LARGEST_BEND: Final = math.asinh(LARGEST_CURVATURE / CURVATURE_SCALE)
+"""The same as the magnitude of an edge's feature `BEND`."""
+
 OUTSIDE: Final = -20.0
 """Logit of an edge that the filter's network need not see."""
 
@@ -48,6 +52,12 @@ POLAR_STEP: Final = 0.002
 INTERCEPT_STEP: Final = 0.001
 """Differences, in 1/m, rad and m, at which the scale turns from linear to logarithmic: the resolution at best."""
 
+LARGEST: Final = 12.0
+"""Bound of logits in exponents, so that their sums are finite in FP32."""
+
+HOPELESS: Final = -7.0
+"""Logit below which an edge is left out of the GNN's later rounds."""
+
 # Columns of the table of nodes: the networks' features of a spacepoint first, then what edges are computed from.
 R: Final = 0
 Z: Final = 1
@@ -62,6 +72,7 @@ NUM_NODE_FEATURES: Final = 4
 
 NUM_EDGE_FEATURES: Final = 8
 NUM_EDGE_INPUTS: Final = 2 * NUM_NODE_FEATURES + NUM_EDGE_FEATURES
+BEND: Final = 2 * NUM_NODE_FEATURES + 5  # which of them is the curvature
 
 # Columns of the table of segments.
 DIRECTION_X: Final = 0
@@ -95,6 +106,17 @@ def loops_survive_tracing(function: Callable[P, T]) -> Callable[P, T]:
     return call
 
 
+def on_gpu(like: Tensor) -> bool:
+    """Whether to compute as a GPU does it best, where each operator takes some microseconds to start."""
+    if not torch.jit.is_scripting():
+        return like.is_cuda or gpu_forms_everywhere
+    return like.is_cuda
+
+
+gpu_forms_everywhere = False
+"""Set by whoever counts or tests those forms where there is no GPU, in eager mode."""
+
+
 def block_rows(like: Tensor, rows: int) -> int:
     """Rows of a block on this tensor's device, unless `rows` > 0 says otherwise.
 
@@ -106,7 +128,7 @@ def block_rows(like: Tensor, rows: int) -> int:
         return rows
     if torch.is_grad_enabled():
         return 1 << 62
-    return 4_194_304 if like.is_cuda else 16_384
+    return 4_194_304 if on_gpu(like) else 16_384
 
 
 def columns_at(table: Tensor, index: Tensor) -> Tensor:
@@ -115,9 +137,20 @@ def columns_at(table: Tensor, index: Tensor) -> Tensor:
     A CPU reads a row at once. A GPU reads numbers one by one, and faster so than narrow rows; neighbouring threads then
     find them side by side.
     """
-    if table.is_cuda:
+    if on_gpu(table):
         return table.t().gather(1, index.unsqueeze(0).expand(table.size(1), -1))
     return table.index_select(0, index).t()
+
+
+def ends_at(table: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
+    """[N,C], [2,B] -> [C,B], [C,B]: the rows of a table at both ends of edges, as columns."""
+    found = columns_at(table, ends.reshape(-1))
+    return found[:, : ends.size(1)], found[:, ends.size(1) :]
+
+
+def joined(blocks: list[Tensor]) -> Tensor:
+    """The blocks one after the other; no copy where there is one."""
+    return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
 def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
@@ -125,7 +158,7 @@ def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
 
     Each four are the weight and the bias of a linear layer, and those of the LayerNorm after it, which ReLU follows.
     """
-    if x.is_cuda and x.size(0) >= 131_072 and not torch.is_grad_enabled():  # noqa: PLR2004 - TorchScript knows no name
+    if on_gpu(x) and x.size(0) >= 131_072 and not torch.is_grad_enabled():  # noqa: PLR2004 - TorchScript knows no name
         return perceptron_of_many_rows(x, weights)
     for i in range(0, len(weights), 4):
         x = torch.addmm(weights[i + 1], x, weights[i].t())

@@ -16,16 +16,18 @@ from torch_geometric.nn import MessagePassing
 
 from exatrkx.networks import tables
 from exatrkx.networks.geometry import (
+    all_at_once,
     by_inner_node,
     continuations,
     edge_features,
     node_table,
     outwards,
+    padded_continuations,
     segments,
     triplet_features,
 )
 from exatrkx.networks.mlp import EdgeInput, mlp, update_states
-from exatrkx.networks.tables import block_rows, columns_at, loops_survive_tracing, perceptron
+from exatrkx.networks.tables import block_rows, columns_at, ends_at, joined, loops_survive_tracing, perceptron
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
@@ -33,33 +35,25 @@ NUM_CONTEXT: Final = 4
 UNLIKELY: Final = -6.0
 """Logit below which a triplet is forgotten: its part in any sum is too small to matter."""
 
-HOPELESS: Final = -7.0
-"""Logit below which an edge is left out of the rounds that follow the first `FULL_ROUNDS`."""
-
 FULL_ROUNDS: Final = 2
 """Rounds of all edges: after one alone tracks are lost, or fall into pieces."""
 
-LARGEST: Final = 12.0
-"""Bound of logits in exponents, so that their sums are finite in FP32."""
-
 
 class LineGraph(NamedTuple):
-    """Line graph that the rounds work on: N spacepoints, E edges, T triplets.
+    """Line graph that the rounds work on, from E edges to their context: E edges, N spacepoints, T triplets.
 
     Attributes:
-        links: [2,T] first and second edge of each triplet.
-        backward: [2,T] second and first.
-        triplet: [T] logits: are both of one track?
-        inner, outer: [E] the spacepoints of each edge.
-        nodes: [N], of which only the length counts.
+        links: [2,2T+2E] from where a message is read in [E,3] beliefs, to where it is summed in [2E+2N] totals: for
+            each triplet one to its first and one to its second edge, for each edge one to each of its spacepoints.
+        weight: [2T+2E] logits: for a triplet, are both of one track? 0 for an edge and its spacepoint.
+        context: [E,4] the totals that an edge is told of.
+        totals: [2E+2N], of which only the length counts.
     """
 
     links: Tensor
-    backward: Tensor
-    triplet: Tensor
-    inner: Tensor
-    outer: Tensor
-    nodes: Tensor
+    weight: Tensor
+    context: Tensor
+    totals: Tensor
 
 
 class Evidence(NamedTuple):
@@ -80,7 +74,7 @@ class Evidence(NamedTuple):
 
 
 class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyped
-    """Message passing: log(1 + Σ exp(triplet + belief)) over the triplets of an edge on one side, its continuations.
+    """Message passing: log(1 + Σ exp(weight + belief)) over all that links to an entry: its continuations on one side, say.
 
     Source: the sum-product rule of belief propagation, Pearl, AAAI 1982, for "at least one".
     """
@@ -88,12 +82,12 @@ class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyp
     def __init__(self) -> None:
         super().__init__(aggr="sum", node_dim=0)
 
-    def forward(self, links: Tensor, triplet: Tensor, belief: Tensor) -> Tensor:
-        """[2,T] from and to, [T] logits, [E] logits -> [E]."""
-        return torch.log1p(self.propagate(links, belief=belief, triplet=triplet))
+    def forward(self, links: Tensor, weight: Tensor, belief: Tensor, totals: Tensor) -> Tensor:
+        """[2,L] from and to, [L] logits, [B] logits, [M] of which only the length counts -> [M]."""
+        return torch.log1p(self.propagate(links, belief=(belief, None), weight=weight, size=(None, totals.size(0))))
 
-    def message(self, belief_j: Tensor, triplet: Tensor) -> Tensor:
-        return torch.exp(triplet + belief_j)
+    def message(self, belief_j: Tensor, weight: Tensor) -> Tensor:
+        return (weight + belief_j).exp_()
 
 
 class Round(nn.Module):
@@ -106,16 +100,8 @@ class Round(nn.Module):
         self.update = mlp([size + NUM_CONTEXT, size, size], final_activation=False)
 
     def forward(self, beliefs: Tensor, graph: LineGraph) -> Tensor:
-        """[3,E] -> [4,E]: the edges' logits, outward and inward beliefs to their context."""
-        score, outwards_belief, inwards_belief = beliefs.unbind()  # [E] each
-        return torch.stack(
-            (
-                self.support(graph.backward, graph.triplet, outwards_belief),
-                self.support(graph.links, graph.triplet, inwards_belief),
-                _competition(score, graph.inner, graph.nodes),
-                _competition(score, graph.outer, graph.nodes),
-            )
-        )
+        """[E,3] the edges' logits, outward and inward beliefs -> [E,4] their context."""
+        return self.support(graph.links, graph.weight, beliefs.flatten(), graph.totals).take(graph.context)
 
 
 class TripletNetwork(nn.Module):
@@ -161,30 +147,33 @@ class TripletNetwork(nn.Module):
 
         With such a bound, hopeless edges keep the score that they have after `FULL_ROUNDS`.
         """
-        rows, nodes = self.block_rows, node_table(features)
+        rows = self.block_rows
         encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
         rounds = cast("list[Round]", list(self.rounds))
         heads = [*(_weights(one.beliefs) for one in rounds), _weights(self.score)]
         states, found, rank, ends, helices = encode_edges(
-            nodes, edge_index, encoder, _weights(self.rank), heads[0], rows
+            features, edge_index, encoder, _weights(self.rank), heads[0], rows
         )
         first, second, triplet = score_triplets(
-            nodes, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
+            features, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
         )
-        graph = _line_graph(first, second, triplet, ends, nodes[:, 0])
-        early, scores, likely = [rank], rank, None
+        triplets = first, second, triplet
+        if least == -math.inf:  # those that are unlikely have a score, but no part in anything
+            likely = torch.nonzero(triplet > UNLIKELY).squeeze(1)
+            triplets = first[likely], second[likely], triplet[likely].clamp(max=tables.LARGEST)
+        graph = LineGraph(*line_graph(triplets, ends, features))
+        early, scores = [rank], rank
         for i, (one, head) in enumerate(zip(rounds, heads[1:], strict=True)):
-            beliefs = found.clamp(-LARGEST, LARGEST)  # [3,E]
-            early.append(beliefs[0])
+            beliefs = found.clamp(-tables.LARGEST, tables.LARGEST)  # [E,3]
+            early.append(beliefs[:, 0])
             if i == FULL_ROUNDS and least > -math.inf:
-                scores = found[0]
-                likely = torch.nonzero(scores > HOPELESS).squeeze(1)
-                states, beliefs = states.index_select(0, likely), beliefs.index_select(1, likely)
-                graph = _subgraph(graph, likely)
+                scores = found[:, 0]
+                states, beliefs, parts = leave_out(scores, states, beliefs, triplets, ends, features, tuple(graph))
+                graph = LineGraph(*parts)
             states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
-        found = found.squeeze(0)
-        if likely is not None:
-            found = scores.index_copy(0, likely, found)
+        found = found.squeeze(1)
+        if scores is not rank:
+            found = put_back(scores, found)
         return Evidence(found, early, first, second, triplet)
 
 
@@ -192,38 +181,74 @@ def _weights(network: nn.Module) -> list[Tensor]:
     return [*network.parameters()]
 
 
-def _line_graph(first: Tensor, second: Tensor, triplet: Tensor, ends: Tensor, nodes: Tensor) -> LineGraph:
-    likely = torch.nonzero(triplet > UNLIKELY).squeeze(1)
-    links = torch.stack((first.index_select(0, likely), second.index_select(0, likely)))  # [2,T']
-    triplet = triplet.index_select(0, likely).clamp(max=LARGEST)
-    return LineGraph(links, links.flip(0), triplet, ends[0], ends[1], nodes)
+@loops_survive_tracing
+def line_graph(
+    triplets: tuple[Tensor, Tensor, Tensor], ends: Tensor, features: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The parts of a `LineGraph`.
+
+    Args:
+        triplets: [T] first edges, second edges and logits, of `score_triplets`.
+        ends: [2,E] spacepoints of each edge.
+        features: [N,3], of which only the length counts.
+    """
+    first, second, triplet = triplets
+    num_edges, num_nodes = ends.size(1), features.size(0)
+    both = torch.arange(2 * num_edges, device=ends.device)
+    context = torch.cat((both, ends[0] + 2 * num_edges, ends[1] + (2 * num_edges + num_nodes)))  # [4E]
+    edges, competition = 3 * both[:num_edges], context[2 * num_edges :]
+    sources = [3 * second + 1, 3 * first + 2, edges, edges]
+    links = torch.cat(sources + [first, second + num_edges, competition]).view(2, -1)
+    weight = torch.cat((triplet, triplet, triplet.new_zeros(2 * num_edges)))
+    totals = triplet.new_empty(2 * (num_edges + num_nodes))
+    return links, weight, context.view(4, -1).t(), totals
 
 
-def _subgraph(graph: LineGraph, kept: Tensor) -> LineGraph:
-    """[E'] of the edges -> the line graph of these alone."""
-    number = torch.cumsum(torch.ones_like(kept), 0) - 1  # not arange: a trace would write its device down
-    place = torch.full_like(graph.inner, -1).index_copy(0, kept, number)
-    links = place.index_select(0, graph.links.flatten()).view_as(graph.links)  # [2,T']
-    both = torch.nonzero(links.amin(0) >= 0).squeeze(1)
-    links = links.index_select(1, both)
-    triplet, inner, outer = graph.triplet.index_select(0, both), graph.inner[kept], graph.outer[kept]
-    return LineGraph(links, links.flip(0), triplet, inner, outer, graph.nodes)
+@loops_survive_tracing
+def leave_out(  # noqa: PLR0917 - no keywords in a trace
+    scores: Tensor,
+    states: Tensor,
+    beliefs: Tensor,
+    triplets: tuple[Tensor, Tensor, Tensor],
+    ends: Tensor,
+    features: Tensor,
+    graph: tuple[Tensor, Tensor, Tensor, Tensor],
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """States and beliefs of the edges with scores above `HOPELESS` alone, and the parts of their `LineGraph`.
+
+    A GPU would wait for their number: where all edges are few enough there, all stay, and hopeless ones say nothing.
+    """
+    if all_at_once(features, ends.size(1)):
+        links, weight, context, totals = graph
+        silent = torch.where(scores > tables.HOPELESS, 0.0, -math.inf)
+        return states, beliefs, (links, weight + silent.take(links[0] // 3), context, totals)
+    likely = torch.nonzero(scores > tables.HOPELESS).squeeze(1)
+    place = torch.full_like(ends[0], -1)
+    place[likely] = torch.arange(likely.size(0), device=likely.device)
+    first, second = place.index_select(0, triplets[0]), place.index_select(0, triplets[1])
+    both = torch.nonzero(torch.minimum(first, second) >= 0).squeeze(1)
+    left = first.index_select(0, both), second.index_select(0, both), triplets[2].index_select(0, both)
+    graph = line_graph(left, ends.index_select(1, likely), features)
+    return states.index_select(0, likely), beliefs.index_select(0, likely), graph
 
 
-def _competition(score: Tensor, end: Tensor, nodes: Tensor) -> Tensor:
-    """[E] log(1 + Σ exp(score)) over the edges that have the same spacepoint at this end, the edge itself included."""
-    total = torch.zeros_like(nodes).index_add(0, end, torch.exp(score))  # [N]
-    return torch.log1p(total).index_select(0, end)
+@loops_survive_tracing
+def put_back(scores: Tensor, found: Tensor) -> Tensor:
+    """[E] scores, but for those above `HOPELESS`, which are `found` among them or of them alone."""
+    likely = scores > tables.HOPELESS
+    if found.size(0) < scores.size(0):
+        return scores.masked_scatter(likely, found)
+    return torch.where(likely, found, scores)
 
 
 @loops_survive_tracing
 def encode_edges(  # noqa: PLR0917 - no keywords in a trace
-    nodes: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], head: list[Tensor], rows: int
+    features: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], head: list[Tensor], rows: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """States of the edges before the first round, and what the triplets are made of.
 
     Args:
-        nodes: [N,8] table of nodes.
+        features: [N,3].
         edge_index: [2,E].
         encoder: parameters of a perceptron on the edges, [E,16] -> [E,size].
         rank: those of a linear layer on their states, [E,size] -> [E,1].
@@ -231,33 +256,41 @@ def encode_edges(  # noqa: PLR0917 - no keywords in a trace
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [E,size+C] states with a context of zeros, [K,E] of `head`, [E] ranks, [2,E] ends outwards, [E,9] segments.
+        [E,size+C] states with a context of zeros, [E,K] of `head`, [E] ranks, [2,E] ends outwards, [E,9] segments.
     """
+    nodes = node_table(features)
     rows = block_rows(nodes, rows)
-    num_edges, size, width = edge_index.size(1), encoder[-1].size(0), head[0].size(1)
     distance = nodes[:, tables.DISTANCE].contiguous()
+    if edge_index.size(1) <= rows:
+        return encode_block(nodes, distance, edge_index, encoder, rank, head)
+    num_edges = edge_index.size(1)
     ends = torch.empty_like(edge_index)
-    states = nodes.new_empty((num_edges, width))
-    found = nodes.new_empty((head[-1].size(0), num_edges))
+    states = nodes.new_empty((num_edges, head[0].size(1)))
+    found = nodes.new_empty((num_edges, head[-1].size(0)))
     ranks = nodes.new_empty(num_edges)
     helices = nodes.new_empty((num_edges, tables.NUM_SEGMENT_COLUMNS))
     for begin in range(0, num_edges, rows):
-        end = min(begin + rows, num_edges)
-        both = outwards(distance, edge_index[:, begin:end])
-        inner, outer = columns_at(nodes, both[0]), columns_at(nodes, both[1])
-        state = perceptron(edge_features(inner, outer).t(), encoder)
-        joined = constant_pad_nd(state, [0, width - size])
-        ends[:, begin:end] = both
-        helices[begin:end] = segments(inner, outer).t()
-        states[begin:end] = joined
-        found[:, begin:end] = perceptron(joined, head).t()
-        ranks[begin:end] = perceptron(state, rank).squeeze(1)
+        block = slice(begin, begin + rows)
+        states[block], found[block], ranks[block], ends[:, block], helices[block] = encode_block(
+            nodes, distance, edge_index[:, block], encoder, rank, head
+        )
     return states, found, ranks, ends, helices
+
+
+def encode_block(  # noqa: PLR0917 - no keywords in a trace
+    nodes: Tensor, distance: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], head: list[Tensor]
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """`encode_edges` of one block."""
+    ends = outwards(distance, edge_index)
+    inner, outer = ends_at(nodes, ends)
+    state = perceptron(edge_features(inner, outer).t(), encoder)
+    states = constant_pad_nd(state, [0, head[0].size(1) - state.size(1)])
+    return states, perceptron(states, head), perceptron(state, rank).squeeze(1), ends, segments(inner, outer).t()
 
 
 @loops_survive_tracing
 def score_triplets(  # noqa: PLR0917 - no keywords in a trace
-    nodes: Tensor,
+    features: Tensor,
     ends: Tensor,
     helices: Tensor,
     rank: Tensor,
@@ -269,7 +302,7 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
     """Triplets, and how likely both of their edges are of one track.
 
     Args:
-        nodes: [N,8], of which only the length counts.
+        features: [N,3], of which only the length counts.
         ends: [2,E] of `encode_edges`.
         helices: [E,9] table of segments.
         rank: [E], by which the continuations of an edge are chosen.
@@ -279,10 +312,18 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [T] first edges, [T] second edges, [T] logits.
+        [T] first edges, [T] second edges, [T] logits, at most `tables.LARGEST` where there is a least one. On a GPU there may
+        be triplets with a logit of −∞ among them, which are none.
     """
-    rows = max(1, block_rows(nodes, rows) // most)
-    edges, start, leaving = by_inner_node(ends[0], nodes[:, 0], rank)
+    if least > -math.inf and all_at_once(features, ends.size(1)):
+        first, second, real = padded_continuations(ends, rank, most)
+        triplet = triplet_logits(
+            helices.t().unsqueeze(2), columns_at(helices, second).view(tables.NUM_SEGMENT_COLUMNS, -1, most), weights
+        )
+        likely = real & (triplet > least)
+        return first, second, torch.where(likely, triplet.clamp(max=tables.LARGEST), -math.inf)
+    rows = max(1, block_rows(features, rows) // most)
+    edges, start, leaving = by_inner_node(ends[0], features[:, 0], rank)
     in_order = helices.index_select(0, edges)
     firsts: list[Tensor] = []
     seconds: list[Tensor] = []
@@ -290,13 +331,18 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
     for begin in range(0, max(1, ends.size(1)), rows):
         first, place = continuations(ends[1, begin : begin + rows], start, leaving, most)
         first += begin
-        between = triplet_features(columns_at(helices, first), columns_at(in_order, place))
-        hidden = torch.mm(weights[0], between).add_(weights[1].unsqueeze(1)).relu_()  # [hidden,T]
-        logit = torch.mm(weights[2], hidden).squeeze(0) + weights[3]
+        logit = triplet_logits(columns_at(helices, first), columns_at(in_order, place), weights)
         if least > -math.inf:
             likely = torch.nonzero(logit > least).squeeze(1)
-            first, place, logit = first[likely], place[likely], logit[likely]
+            first, place, logit = first[likely], place[likely], logit[likely].clamp(max=tables.LARGEST)
         firsts.append(first)
         seconds.append(edges.index_select(0, place))
         logits.append(logit)
-    return torch.cat(firsts), torch.cat(seconds), torch.cat(logits)
+    return joined(firsts), joined(seconds), joined(logits)
+
+
+def triplet_logits(first: Tensor, second: Tensor, weights: list[Tensor]) -> Tensor:
+    """[9,T], [9,T] columns of segments, or any shapes that broadcast -> [T]."""
+    between = triplet_features(first, second).flatten(1)
+    hidden = torch.mm(weights[0], between).add_(weights[1].unsqueeze(1)).relu_()  # [hidden,T]
+    return torch.mm(weights[2], hidden).squeeze(0) + weights[3]

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from exatrkx.networks.storage import load_network
+from exatrkx.networks.tables import HOPELESS
 from exatrkx.networks.torchscript import probe
-from exatrkx.networks.triplet_network import FULL_ROUNDS, HOPELESS, Support, TripletNetwork
+from exatrkx.networks.triplet_network import FULL_ROUNDS, Support, TripletNetwork
 from exatrkx.training.events import load_training_events
 from exatrkx.training.tasks import TripletTask
 from exatrkx.working_point import WEIGHTS_DIR

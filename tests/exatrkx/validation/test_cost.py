@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from exatrkx.events.event import FloatArray, IntArray
 from exatrkx.networks.mlp import EdgeFilter
 from exatrkx.networks.storage import load_network
-from exatrkx.networks.tables import LARGEST_CURVATURE, SMALLEST_R
-from exatrkx.networks.triplet_network import FULL_ROUNDS, HOPELESS, TripletNetwork
+from exatrkx.networks.tables import HOPELESS, LARGEST_CURVATURE, SMALLEST_R
+from exatrkx.networks.triplet_network import FULL_ROUNDS, TripletNetwork
 from exatrkx.validation.cost import count_macs, network_cost
 from exatrkx.working_point import WEIGHTS_DIR
 
