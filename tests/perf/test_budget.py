@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from exatrkx.networks.storage import load_network
+from exatrkx.networks.tables import gpu_forms
 from exatrkx.networks.torchscript import probe
 from exatrkx.validation.cost import count_macs
 from exatrkx.working_point import WEIGHTS_DIR
-from exatrkx_perf import machine_limits
+from exatrkx_perf import EVENTS, machine_limits
 from exatrkx_perf.budget import Budget, count_budget
+from exatrkx_perf.stage_inputs import from_events, graphs_of
 
 ROWS, INNER, HIDDEN = 10, 3, 5
 BYTES = 4
@@ -82,6 +84,39 @@ def test_the_committed_networks_ask_for_the_macs_of_their_layers(kind: str) -> N
     assert found.flops == 2 * count_macs(network, *inputs) > 0
     assert found.flops == sum(2 * m * k * n * number for (m, k, n), number in found.products.items())
     assert 0 < found.median_write <= found.moved
+
+
+@pytest.fixture(scope="module")
+def small_event() -> dict[str, tuple[Tensor, ...]]:
+    """What each network is given in an event of 1,473 spacepoints."""
+    (event,) = from_events([EVENTS], [1_473], WEIGHTS_DIR)
+    graphs = graphs_of(event, WEIGHTS_DIR, threads=1, seed=1)
+    features = torch.from_numpy(event.features)
+    edges = {"filter": graphs.neighbours.edge_index, "gnn": graphs.filtered.edge_index}
+    return {"embed": (features,)} | {kind: (features, torch.from_numpy(graph)) for kind, graph in edges.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "operators", "megabytes"), [("embed", 19, 15.0), ("filter", 43, 18.0), ("gnn", 228, 115.0)]
+)
+def test_what_a_small_event_asks_of_a_gpu(
+    kind: str, operators: int, megabytes: float, small_event: dict[str, tuple[Tensor, ...]]
+) -> None:
+    with gpu_forms():
+        found = count_budget(load_network(WEIGHTS_DIR / f"{kind}.safetensors"), *small_event[kind])
+    assert found.operators <= operators
+    assert found.waits == 0
+    assert found.moved <= 1e6 * megabytes
+
+
+@pytest.mark.parametrize(("kind", "operators", "waits"), [("embed", 19, 0), ("filter", 43, 0), ("gnn", 330, 4)])
+def test_what_a_large_event_asks_of_a_gpu(kind: str, operators: int, waits: int) -> None:
+    """With more edges than are computed with room for all continuations, and fewer than layer norms are taken apart for."""
+    with gpu_forms():
+        inputs = probe(9_000, 60_000)[: 1 if kind == "embed" else 2]
+        found = count_budget(load_network(WEIGHTS_DIR / f"{kind}.safetensors"), *inputs)
+    assert found.operators <= operators
+    assert found.waits <= waits
 
 
 def test_fewer_blocks_are_fewer_operators_for_the_same_flops() -> None:

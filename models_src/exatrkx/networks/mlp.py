@@ -188,6 +188,6 @@ def update_states(
             after.append(block)
         else:
             block[:, size:] = around
-            block[:, :size] += perceptron(block, update)
+            block[:, :size].add_(perceptron(block, update))
         found.append(perceptron(block, head))
     return joined(after) if torch.is_grad_enabled() else states, joined(found)

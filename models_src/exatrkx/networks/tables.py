@@ -10,15 +10,17 @@ globals it does not know.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor  # at run time too: TorchScript evaluates the annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -107,14 +109,23 @@ def loops_survive_tracing(function: Callable[P, T]) -> Callable[P, T]:
 
 
 def on_gpu(like: Tensor) -> bool:
-    """Whether to compute as a GPU does it best, where each operator takes some microseconds to start."""
+    """Whether to compute as suits a GPU: each operator takes some microseconds to start there, each wait some more."""
     if not torch.jit.is_scripting():
-        return like.is_cuda or gpu_forms_everywhere
+        return like.is_cuda or _gpu_forms.get()
     return like.is_cuda
 
 
-gpu_forms_everywhere = False
-"""Set by whoever counts or tests those forms where there is no GPU, in eager mode."""
+_gpu_forms: Final = ContextVar("gpu_forms", default=False)
+
+
+@contextlib.contextmanager
+def gpu_forms() -> Iterator[None]:
+    """Let eager networks compute on a CPU as they do on a GPU, to count its operators and compare its answers."""
+    token = _gpu_forms.set(True)
+    try:
+        yield
+    finally:
+        _gpu_forms.reset(token)
 
 
 def block_rows(like: Tensor, rows: int) -> int:

@@ -9,7 +9,7 @@ import torch
 
 from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
 from exatrkx.networks.storage import Network, load_network
-from exatrkx.networks.tables import block_rows, columns_at, perceptron, perceptron_of_many_rows
+from exatrkx.networks.tables import block_rows, columns_at, gpu_forms, perceptron, perceptron_of_many_rows
 from exatrkx.networks.torchscript import inference, probe, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.working_point import WEIGHTS_DIR
@@ -49,6 +49,19 @@ def test_the_committed_networks_answer_the_same_in_blocks_of_any_size(kind: str,
         expected = network(*inputs)
         network.block_rows = rows
         torch.testing.assert_close(network(*inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [(0, 0), (1, 0), (2, 1), (50, 300), (700, 5_000), (9_000, 60_000)])
+def test_the_committed_networks_answer_the_same_in_the_forms_of_a_gpu(kind: str, size: tuple[int, int]) -> None:
+    """Those of few edges, of many, and of more than are computed with room for all continuations."""
+    network, inputs = load_network(WEIGHTS_DIR / f"{kind}.safetensors"), inputs_of(kind, *size)
+    with torch.inference_mode():
+        expected = network(*inputs)
+        with gpu_forms():
+            found = network(*inputs)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert size[0] < 700 or not torch.equal(found, expected), "they are other operators"
 
 
 @pytest.mark.parametrize("traced", [False, True])
