@@ -111,7 +111,7 @@ def test_what_a_small_event_asks_of_a_gpu(
 
 @pytest.mark.parametrize(("kind", "operators", "waits"), [("embed", 19, 0), ("filter", 43, 0), ("gnn", 330, 4)])
 def test_what_a_large_event_asks_of_a_gpu(kind: str, operators: int, waits: int) -> None:
-    """With more edges than are computed with room for all continuations, and fewer than layer norms are taken apart for."""
+    """With more edges than there is room for all continuations of, and fewer than layer norms are taken apart for."""
     with gpu_forms():
         inputs = probe(9_000, 60_000)[: 1 if kind == "embed" else 2]
         found = count_budget(load_network(WEIGHTS_DIR / f"{kind}.safetensors"), *inputs)

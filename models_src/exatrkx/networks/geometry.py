@@ -43,7 +43,7 @@ def node_table(features: Tensor, columns: int = tables.NUM_NODE_COLUMNS) -> Tens
 
 
 def on_circle(radius: Tensor, phi: Tensor) -> list[Tensor]:
-    """x and y of points at this radius and azimuth."""
+    """Coordinates x and y of points at this radius and azimuth."""
     if on_gpu(radius):
         point = torch.polar(radius, phi)
         return [torch.real(point), torch.imag(point)]
@@ -138,7 +138,7 @@ def triplet_features(first: Tensor, second: Tensor) -> Tensor:
 
     Shapes that broadcast do, too: [9,E,1] for one inner segment and [9,E,most] for those that go on from it.
     """
-    found = second.new_empty([tables.NUM_TRIPLET_FEATURES] + list(second[0].size()))
+    found = second.new_empty([tables.NUM_TRIPLET_FEATURES] + list(second[0].size()))  # noqa: RUF005 - TorchScript unpacks none
     ax, ay = first[tables.DIRECTION_X], first[tables.DIRECTION_Y]
     bx, by = second[tables.DIRECTION_X], second[tables.DIRECTION_Y]
     a, b = first[tables.CHORD], second[tables.CHORD]
@@ -195,7 +195,7 @@ def continuations(outer: Tensor, begin: Tensor, leaving: Tensor, most: int) -> t
 
 
 def all_at_once(features: Tensor, num_edges: int) -> bool:
-    """Whether a GPU computes as many continuations for each edge as there may be: for few, their number is not waited for."""
+    """Whether there is room for all continuations that edges may have, on a GPU, which then need not say how many."""
     return on_gpu(features) and num_edges <= 50_000  # noqa: PLR2004 - TorchScript knows no name
 
 

@@ -15,7 +15,16 @@ from torch import Tensor, nn  # Tensor at run time too: TorchScript evaluates th
 
 from exatrkx.networks import tables
 from exatrkx.networks.geometry import edge_features, inside_window, node_table, on_circle, outwards
-from exatrkx.networks.tables import block_rows, ends_at, joined, loops_survive_tracing, on_gpu, perceptron
+from exatrkx.networks.tables import (
+    Perceptron,
+    block_rows,
+    ends_at,
+    joined,
+    loops_survive_tracing,
+    on_gpu,
+    perceptron,
+    perceptron_weights,
+)
 
 
 def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
@@ -39,7 +48,7 @@ def mlp(sizes: list[int], *, final_activation: bool) -> nn.Sequential:
 class EdgeInput(nn.Module):
     """The first layer of an edge network: W₁ node(inner) + W₂ node(outer) + W₃ edge + b, then LayerNorm and ReLU.
 
-    One linear layer on the concatenation of the three; `weights` are those of `exatrkx.networks.tables.perceptron`.
+    One linear layer on the concatenation of the three; `weights` are those of `exatrkx.networks.tables.Perceptron`.
     """
 
     def __init__(self, node_size: int, edge_size: int, hidden: int) -> None:
@@ -56,7 +65,7 @@ class EdgeInput(nn.Module):
 
     def forward(self, inner: Tensor, outer: Tensor, edge: Tensor) -> Tensor:
         """[E,node_size], [E,node_size], [E,edge_size] -> [E,hidden]."""
-        return perceptron(torch.cat((inner, outer, edge), dim=1), self.weights())
+        return perceptron(torch.cat((inner, outer, edge), dim=1), (self.weights(), []))
 
 
 CIRCLE_SCALE: Final = 10.0
@@ -98,18 +107,19 @@ class Embedding(nn.Module):
         self.mlp = mlp([tables.NUM_NODE_FEATURES, *[hidden] * (layers - 1), outputs], final_activation=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        return _points(features, list(self.mlp.parameters()), self.circles, CIRCLE_SCALE, self.block_rows)
+        return _points(features, perceptron_weights(self.mlp.parameters()), self.circles, CIRCLE_SCALE, self.block_rows)
 
 
 @loops_survive_tracing
-def _points(features: Tensor, weights: list[Tensor], circles: int, scale: float, rows: int) -> Tensor:
+def _points(features: Tensor, weights: Perceptron, circles: int, scale: float, rows: int) -> Tensor:
     rows = block_rows(features, rows)
     found: list[Tensor] = []
     for begin in range(0, max(1, features.size(0)), rows):
         block = features[begin : begin + rows]
         place = perceptron(node_table(block, tables.NUM_NODE_FEATURES), weights)  # [B, dimension - circles]
         turning = on_circle(place[:, :circles] * scale, block[:, 1:2] * math.pi)
-        found.append(torch.cat(turning + [place[:, circles:]], dim=1))
+        turning.append(place[:, circles:])
+        found.append(torch.cat(turning, dim=1))
     return joined(found)
 
 
@@ -134,12 +144,12 @@ class EdgeFilter(nn.Module):
         self.mlp = mlp([*[hidden] * (layers - 1), 1], final_activation=False)
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
-        weights = [*self.input.weights(), *self.mlp.parameters()]
+        weights = perceptron_weights([*self.input.weights(), *self.mlp.parameters()])
         return _edge_scores(features, edge_index, weights, self.block_rows)
 
 
 @loops_survive_tracing
-def _edge_scores(features: Tensor, edge_index: Tensor, weights: list[Tensor], rows: int) -> Tensor:
+def _edge_scores(features: Tensor, edge_index: Tensor, weights: Perceptron, rows: int) -> Tensor:
     nodes = node_table(features, tables.X)
     rows = block_rows(nodes, rows)
     distance, r = nodes[:, tables.DISTANCE].contiguous(), nodes[:, tables.R].contiguous()
@@ -162,7 +172,7 @@ def _edge_scores(features: Tensor, edge_index: Tensor, weights: list[Tensor], ro
 
 @loops_survive_tracing
 def update_states(
-    states: Tensor, context: Tensor, update: list[Tensor], head: list[Tensor], rows: int
+    states: Tensor, context: Tensor, update: Perceptron, head: Perceptron, rows: int
 ) -> tuple[Tensor, Tensor]:
     """The step after a round: the states in their new context, and what is read from them.
 
@@ -177,7 +187,7 @@ def update_states(
         [E,size+C] states and their context, [E,K] of `head`.
     """
     rows = block_rows(states, rows)
-    size = update[-1].size(0)
+    size = update[0][-1].size(0)
     found: list[Tensor] = []
     after: list[Tensor] = []
     for begin in range(0, max(1, states.size(0)), rows):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor  # at run time too: TorchScript evaluates the annotations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -164,13 +164,31 @@ def joined(blocks: list[Tensor]) -> Tensor:
     return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
-def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
-    """[B,n] -> [B,m] of a multilayer perceptron, given by the parameters of `exatrkx.networks.mlp.mlp` in their order.
+Perceptron = tuple[list[Tensor], list[Tensor]]
+"""Parameters of `exatrkx.networks.mlp.mlp` in their order; and the same `taken_apart`, or none: not yet."""
 
-    Each four are the weight and the bias of a linear layer, and those of the LayerNorm after it, which ReLU follows.
+
+def perceptron_weights(parameters: Iterable[Tensor]) -> Perceptron:
+    """What `perceptron` is given; in a trace what depends on the parameters alone is a constant."""
+    weights, state = list(parameters), torch._C._get_tracing_state()
+    if state is None:
+        return weights, []
+    torch._C._set_tracing_state(None)  # type: ignore[arg-type]  # torch's
+    try:
+        return weights, [one.detach() for one in taken_apart(weights)]
+    finally:
+        torch._C._set_tracing_state(state)
+
+
+def perceptron(x: Tensor, parameters: Perceptron) -> Tensor:
+    """[B,n] -> [B,m] of a multilayer perceptron.
+
+    Each four of its parameters are the weight and the bias of a linear layer, and those of the LayerNorm after it,
+    which ReLU follows.
     """
+    weights, apart = parameters
     if on_gpu(x) and x.size(0) >= 131_072 and not torch.is_grad_enabled():  # noqa: PLR2004 - TorchScript knows no name
-        return perceptron_of_many_rows(x, weights)
+        return perceptron_of_many_rows(x, apart if len(apart) > 0 else taken_apart(weights))
     for i in range(0, len(weights), 4):
         x = torch.addmm(weights[i + 1], x, weights[i].t())
         if i + 2 < len(weights):
@@ -178,30 +196,49 @@ def perceptron(x: Tensor, weights: list[Tensor]) -> Tensor:
     return x
 
 
-def perceptron_of_many_rows(x: Tensor, weights: list[Tensor]) -> Tensor:
-    """`perceptron` without gradients, and with LayerNorm taken apart: [B,n] -> [B,m], equal but for rounding.
+def taken_apart(weights: list[Tensor]) -> list[Tensor]:
+    """The parameters of a perceptron for `perceptron_of_many_rows`.
 
-    On a GPU `torch.layer_norm` starts a block of threads for each row, which takes longer than a row of 64 columns.
-    All that does not depend on the row is done to the parameters instead: the mean is taken out of the linear layer
-    before, and gain and bias become part of the one after: ReLU(gain · x + bias) = gain · max(x, −bias / gain) + bias
-    where gain > 0, and a negative gain turns its column's sign.
+    All that does not depend on the row is done to the parameters: the mean is taken out of the linear layer before, and
+    gain and bias become part of the one after: ReLU(gain · x + bias) = gain · max(x, −bias / gain) + bias where
+    gain > 0, and a negative gain turns its column's sign.
+
+    Returns:
+        Weight, bias and least output of each layer with LayerNorm; then weight and bias of the last one, or, where that
+        has LayerNorm too, its gain and bias.
     """
-    gain, shift = x.new_empty(0), x.new_empty(0)  # of the columns of x, still to be done
+    gain, shift = weights[0].new_empty(0), weights[0].new_empty(0)  # of the columns of x, still to be done
+    found: list[Tensor] = []
     for i in range(0, len(weights), 4):
         weight, bias = weights[i], weights[i + 1]
         if i > 0:
             bias = torch.addmv(bias, weight, shift)
             weight = weight * gain
         if i + 2 >= len(weights):
-            return torch.addmm(bias, x, weight.t())
+            found += [weight, bias]
+            return found
         sign = torch.where(weights[i + 2] < 0, -1.0, 1.0)
         weight = (weight - weight.mean(0)) * sign.unsqueeze(1)
-        x = torch.addmm((bias - bias.mean()) * sign, x, weight.t())
-        norm = torch.linalg.vector_norm(x, 2, [1], True)
-        x.mul_((norm.square() / x.size(1) + 1e-5).rsqrt())  # eps of torch.layer_norm
+        bias = (bias - bias.mean()) * sign
         beta, gain = weights[i + 3], weights[i + 2].abs()
         split = gain > 1e-20  # noqa: PLR2004 - else the column is ReLU(bias) in every row
-        torch.maximum(x, torch.where(split, -beta / gain, 0.0), out=x)
+        found += [weight, bias, torch.where(split, -beta / gain, 0.0)]
         gain = torch.where(split, gain, 0.0)
         shift = torch.where(split, beta, beta.relu())
-    return torch.addcmul(shift, x, gain)
+    found += [gain, shift]
+    return found
+
+
+def perceptron_of_many_rows(x: Tensor, apart: list[Tensor]) -> Tensor:
+    """`perceptron` of parameters `taken_apart`, without gradients: [B,n] -> [B,m], equal but for rounding.
+
+    On a GPU `torch.layer_norm` starts a block of threads for each row, which takes longer than a row of 64 columns.
+    """
+    for i in range(0, len(apart) - 2, 3):
+        x = torch.addmm(apart[i + 1], x, apart[i].t())
+        norm = torch.linalg.vector_norm(x, 2, [1], True)
+        x.mul_((norm.square_() / x.size(1)).add_(1e-5).rsqrt_())  # eps of torch.layer_norm
+        torch.maximum(x, apart[i + 2], out=x)
+    if apart[-2].dim() == 1:
+        return torch.addcmul(apart[-1], x, apart[-2])
+    return torch.addmm(apart[-1], x, apart[-2].t())

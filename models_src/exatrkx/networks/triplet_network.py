@@ -27,7 +27,16 @@ from exatrkx.networks.geometry import (
     triplet_features,
 )
 from exatrkx.networks.mlp import EdgeInput, mlp, update_states
-from exatrkx.networks.tables import block_rows, columns_at, ends_at, joined, loops_survive_tracing, perceptron
+from exatrkx.networks.tables import (
+    Perceptron,
+    block_rows,
+    columns_at,
+    ends_at,
+    joined,
+    loops_survive_tracing,
+    perceptron,
+    perceptron_weights,
+)
 
 NUM_CONTEXT: Final = 4
 """What a round tells an edge: support outwards and inwards, and competition at its inner and outer spacepoint."""
@@ -74,7 +83,7 @@ class Evidence(NamedTuple):
 
 
 class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyped
-    """Message passing: log(1 + Σ exp(weight + belief)) over all that links to an entry: its continuations on one side, say.
+    """Message passing: log(1 + Σ exp(weight + belief)) over what links to an entry: its continuations on one side, say.
 
     Source: the sum-product rule of belief propagation, Pearl, AAAI 1982, for "at least one".
     """
@@ -148,14 +157,14 @@ class TripletNetwork(nn.Module):
         With such a bound, hopeless edges keep the score that they have after `FULL_ROUNDS`.
         """
         rows = self.block_rows
-        encoder = [*self.edge_input.weights(), *self.edge_encoder.parameters()]
+        encoder = perceptron_weights([*self.edge_input.weights(), *self.edge_encoder.parameters()])
         rounds = cast("list[Round]", list(self.rounds))
         heads = [*(_weights(one.beliefs) for one in rounds), _weights(self.score)]
         states, found, rank, ends, helices = encode_edges(
             features, edge_index, encoder, _weights(self.rank), heads[0], rows
         )
         first, second, triplet = score_triplets(
-            features, ends, helices, rank.detach(), _weights(self.triplet), self.most, least, rows
+            features, ends, helices, rank.detach(), list(self.triplet.parameters()), self.most, least, rows
         )
         triplets = first, second, triplet
         if least == -math.inf:  # those that are unlikely have a score, but no part in anything
@@ -177,8 +186,8 @@ class TripletNetwork(nn.Module):
         return Evidence(found, early, first, second, triplet)
 
 
-def _weights(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters()]
+def _weights(network: nn.Module) -> Perceptron:
+    return perceptron_weights(network.parameters())
 
 
 @loops_survive_tracing
@@ -197,11 +206,10 @@ def line_graph(
     both = torch.arange(2 * num_edges, device=ends.device)
     context = torch.cat((both, ends[0] + 2 * num_edges, ends[1] + (2 * num_edges + num_nodes)))  # [4E]
     edges, competition = 3 * both[:num_edges], context[2 * num_edges :]
-    sources = [3 * second + 1, 3 * first + 2, edges, edges]
-    links = torch.cat(sources + [first, second + num_edges, competition]).view(2, -1)
+    links = [3 * second + 1, 3 * first + 2, edges, edges, first, second + num_edges, competition]
     weight = torch.cat((triplet, triplet, triplet.new_zeros(2 * num_edges)))
     totals = triplet.new_empty(2 * (num_edges + num_nodes))
-    return links, weight, context.view(4, -1).t(), totals
+    return torch.cat(links).view(2, -1), weight, context.view(4, -1).t(), totals
 
 
 @loops_survive_tracing
@@ -243,7 +251,7 @@ def put_back(scores: Tensor, found: Tensor) -> Tensor:
 
 @loops_survive_tracing
 def encode_edges(  # noqa: PLR0917 - no keywords in a trace
-    features: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], head: list[Tensor], rows: int
+    features: Tensor, edge_index: Tensor, encoder: Perceptron, rank: Perceptron, head: Perceptron, rows: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """States of the edges before the first round, and what the triplets are made of.
 
@@ -265,8 +273,8 @@ def encode_edges(  # noqa: PLR0917 - no keywords in a trace
         return encode_block(nodes, distance, edge_index, encoder, rank, head)
     num_edges = edge_index.size(1)
     ends = torch.empty_like(edge_index)
-    states = nodes.new_empty((num_edges, head[0].size(1)))
-    found = nodes.new_empty((num_edges, head[-1].size(0)))
+    states = nodes.new_empty((num_edges, head[0][0].size(1)))
+    found = nodes.new_empty((num_edges, head[0][-1].size(0)))
     ranks = nodes.new_empty(num_edges)
     helices = nodes.new_empty((num_edges, tables.NUM_SEGMENT_COLUMNS))
     for begin in range(0, num_edges, rows):
@@ -278,13 +286,13 @@ def encode_edges(  # noqa: PLR0917 - no keywords in a trace
 
 
 def encode_block(  # noqa: PLR0917 - no keywords in a trace
-    nodes: Tensor, distance: Tensor, edge_index: Tensor, encoder: list[Tensor], rank: list[Tensor], head: list[Tensor]
+    nodes: Tensor, distance: Tensor, edge_index: Tensor, encoder: Perceptron, rank: Perceptron, head: Perceptron
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """`encode_edges` of one block."""
     ends = outwards(distance, edge_index)
     inner, outer = ends_at(nodes, ends)
     state = perceptron(edge_features(inner, outer).t(), encoder)
-    states = constant_pad_nd(state, [0, head[0].size(1) - state.size(1)])
+    states = constant_pad_nd(state, [0, head[0][0].size(1) - state.size(1)])
     return states, perceptron(states, head), perceptron(state, rank).squeeze(1), ends, segments(inner, outer).t()
 
 
@@ -312,8 +320,8 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [T] first edges, [T] second edges, [T] logits, at most `tables.LARGEST` where there is a least one. On a GPU there may
-        be triplets with a logit of −∞ among them, which are none.
+        [T] first edges, [T] second edges, [T] logits, at most `tables.LARGEST` where there is a least one. On a
+        GPU there may be triplets with a logit of −∞ among them, which are none.
     """
     if least > -math.inf and all_at_once(features, ends.size(1)):
         first, second, real = padded_continuations(ends, rank, most)

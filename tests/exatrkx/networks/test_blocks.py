@@ -9,7 +9,15 @@ import torch
 
 from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
 from exatrkx.networks.storage import Network, load_network
-from exatrkx.networks.tables import block_rows, columns_at, gpu_forms, perceptron, perceptron_of_many_rows
+from exatrkx.networks.tables import (
+    block_rows,
+    columns_at,
+    gpu_forms,
+    perceptron,
+    perceptron_of_many_rows,
+    perceptron_weights,
+    taken_apart,
+)
 from exatrkx.networks.torchscript import inference, probe, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.working_point import WEIGHTS_DIR
@@ -97,7 +105,7 @@ def test_a_perceptron_is_its_modules_one_after_the_other() -> None:
     for final_activation in (False, True):
         network = mlp([5, 8, 8, 3], final_activation=final_activation)
         x = torch.randn(9, 5)
-        torch.testing.assert_close(perceptron(x, list(network.parameters())), network(x))
+        torch.testing.assert_close(perceptron(x, perceptron_weights(network.parameters())), network(x))
 
 
 def test_training_is_in_one_block_and_inference_in_many() -> None:
@@ -147,12 +155,14 @@ def parameters(sizes: list[int], *, final_activation: bool) -> list[Tensor]:
 @pytest.mark.parametrize("layers", [1, 2, 4])
 def test_layer_norm_taken_apart(layers: int, final_activation: bool, scripted: bool) -> None:
     weights = parameters([9, *[24] * layers, 5], final_activation=final_activation)
-    function = torch.jit.script(perceptron_of_many_rows) if scripted else perceptron_of_many_rows
+    function, apart = perceptron_of_many_rows, taken_apart
+    if scripted:
+        function, apart = torch.jit.script(function), torch.jit.script(apart)
     for rows in (0, 1, 300):
         x = 5.0 * torch.randn(9, rows).t()
         with torch.inference_mode():
-            exact = perceptron(x.double(), [weight.double() for weight in weights])
-            torch.testing.assert_close(function(x, weights).double(), exact, rtol=2e-5, atol=2e-5)
+            exact = perceptron(x.double(), ([weight.double() for weight in weights], []))
+            torch.testing.assert_close(function(x, apart(weights)).double(), exact, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -163,7 +173,10 @@ def test_the_committed_networks_answer_the_same_with_layer_norm_taken_apart(
     with torch.inference_mode():
         expected = network(*inputs)
         for module in ("mlp", "triplet_network"):
-            monkeypatch.setattr(f"exatrkx.networks.{module}.perceptron", perceptron_of_many_rows)
+            monkeypatch.setattr(
+                f"exatrkx.networks.{module}.perceptron",
+                lambda x, pair: perceptron_of_many_rows(x, taken_apart(pair[0])),
+            )
         torch.testing.assert_close(network(*inputs), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -173,8 +186,8 @@ def test_the_committed_networks_answer_the_same_with_layer_norm_taken_apart(
 def test_layer_norm_on_a_gpu(rows: int) -> None:
     weights, x = parameters([16, 64, 64, 1], final_activation=False), torch.randn(16, rows).t()
     with torch.inference_mode():
-        exact = perceptron(x.double(), [weight.double() for weight in weights])
-        found = perceptron(x.cuda(), [weight.cuda() for weight in weights])
+        exact = perceptron(x.double(), ([weight.double() for weight in weights], []))
+        found = perceptron(x.cuda(), ([weight.cuda() for weight in weights], []))
         torch.testing.assert_close(found.cpu().double(), exact, rtol=5e-5, atol=5e-5)
 
 

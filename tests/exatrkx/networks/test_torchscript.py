@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from exatrkx.errors import ContractError
+from exatrkx.networks import geometry, mlp, tables
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.proof import prove
+from exatrkx.networks.storage import load_network
 from exatrkx.networks.torchscript import inference, probe, served_form, to_bytes, trace
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.networks.user_network import load_user_network
+from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +71,40 @@ def test_a_difference_to_the_eager_network_is_found() -> None:
 def test_no_device_is_written_into_the_traces() -> None:
     for kind, network in (("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork())):
         assert "torch.device(" not in trace(kind, network).code
+
+
+def on_any_device(_like: Tensor) -> bool:
+    return True
+
+
+def differences_as_on_a_gpu(kind: str) -> list[float]:
+    """Between a trace that computes everywhere as on a GPU and the eager network on a CPU, but for one output of 1,000.
+
+    One edge that is hopeless on one side alone has another score; in a process of its own, whose modules it changes.
+    """
+    sizes = [(0, 0), (1, 0), (2, 1), (700, 5_000), (9_000, 60_000), (135_000, 135_000)]
+    inputs = [probe(*size)[: 1 if kind == "embed" else 2] for size in sizes]
+    network = load_network(WEIGHTS_DIR / f"{kind}.safetensors")
+    with inference():
+        expected = [network(*one) for one in inputs]
+    for module in (geometry, mlp, tables):
+        module.on_gpu = on_any_device
+    traced = trace(kind, network)
+    with inference():
+        found = [traced(*one) for one in inputs]
+    assert [one.shape for one in found] == [one.shape for one in expected]
+    pairs = ((one - other).abs().flatten() for one, other in zip(found, expected, strict=True))
+    return [torch.quantile(apart, 0.999).item() for apart in pairs if apart.numel()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["embed", "filter", "gnn"])
+def test_the_traces_compute_as_on_a_gpu(kind: str) -> None:
+    """With room for all continuations, without, and with layer norms taken apart."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        found = pool.submit(differences_as_on_a_gpu, kind).result()
+    assert len(found) >= 4
+    assert 0.0 < max(found) < 1e-4
 
 
 @pytest.mark.parametrize(

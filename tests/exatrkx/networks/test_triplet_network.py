@@ -37,7 +37,7 @@ def test_support_is_the_logarithm_of_a_sum_over_triplets() -> None:
         )
         for edge in range(3)
     ]
-    torch.testing.assert_close(Support()(links, triplet, belief), torch.tensor(expected))
+    torch.testing.assert_close(Support()(links, triplet, belief, torch.empty(3)), torch.tensor(expected))
 
 
 @pytest.mark.parametrize("size", [(0, 0), (2, 1), (50, 300)])
