@@ -212,6 +212,39 @@ def test_a_long_chain_on_host_threads(launch_on_host: Launch) -> None:
     assert not labels_on_host(launch_on_host, edge_index, np.ones(2999, np.float32), 3000, cut=0.5, min_hits=3000).any()
 
 
+class CountedArrays:
+    """NumPy, and how many operators and kernels were started, each of which takes a GPU's driver some microseconds."""
+
+    def __init__(self, launch: Launch) -> None:
+        self.started = 0
+        self.launch_kernel = launch
+
+    def __getattr__(self, name: str) -> Any:
+        self.started += name in ("zeros", "cumsum")  # memory alone starts nothing
+        return getattr(np, name)
+
+    def launch(self, *arguments: Any) -> None:
+        self.started += 1
+        self.launch_kernel(*arguments)
+
+
+def test_how_much_the_stages_start(launch_on_host: Launch) -> None:
+    embedding, radius = EMBEDDINGS["tracks"]
+    counted = CountedArrays(launch_on_host)
+    cuda.edges_on_grid(counted, counted.launch, embedding, radius=radius, max_neighbors=4, max_edges=NO_CAP)
+    assert counted.started <= 13
+    counted = CountedArrays(launch_on_host)
+    edge_index, scores = random_graph(500, 3000)
+    cuda.selected_edges(counted, counted.launch, edge_index, scores, np.float32(0.0))
+    assert counted.started <= 3
+    edge_index, scores, num_nodes = groups([5] * 50, 2.0, 1)
+    graph = np.ascontiguousarray(edge_index), scores, num_nodes, np.float32(0.0)
+    for clusters_on_host, most in ((None, 7), (OnHost(0.5), 13)):
+        counted = CountedArrays(launch_on_host)
+        KernelTrackBuilding(counted, counted.launch, *graph).labels(3, clusters_on_host)
+        assert counted.started <= most
+
+
 class OnHost:
     """Decides what the kernels leave, and counts it."""
 
