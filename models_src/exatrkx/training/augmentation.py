@@ -63,8 +63,9 @@ def _with_faults(event: TrainingEvent, generator: torch.Generator, faults: Fault
     if chance >= faults.share or not len(event):
         return event
     own = torch.Generator(event.features.device).manual_seed(seed)
-    missed = torch.rand(len(event), generator=own, device=event.features.device) < lost * faults.lost
-    event = _with_noise(without(event, missed), round(noise * faults.noise * len(event)), own)
+    if faults.lost > 0.0:
+        event = without(event, torch.rand(len(event), generator=own, device=event.features.device) < lost * faults.lost)
+    event = _with_noise(event, round(noise * faults.noise * len(event)), own)
     features = _smeared(event.features, smearing * faults.smearing * MM, own)
     return replace(event, features=_shifted(features, shift * faults.shift * MM, 2.0 * math.pi * angle))
 

@@ -168,7 +168,8 @@ class _Progress:
         order = torch.randperm(len(train), generator=generator).tolist()
         usable = len(order) // schedule.batch * schedule.batch
         network.train()
-        total, steps = 0.0, 0
+        total: Tensor | float = 0.0
+        steps = 0
         for first in tqdm(range(0, usable, schedule.batch), desc=self.title(epoch + 1), leave=False, mininterval=5.0):
             if schedule.minutes is not None and self.time_used >= 1.0:
                 break
