@@ -34,7 +34,8 @@ def positions(event: TrainingEvent) -> torch.Tensor:
 def lengths(event: TrainingEvent) -> torch.Tensor:
     """[T] distances in mm between the ends of the true edges."""
     row, col = positions(event)[event.true_edges]
-    return (row - col).square().sum(dim=1).sqrt()
+    distances: torch.Tensor = torch.linalg.vector_norm(row - col, dim=1)
+    return distances
 
 
 def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(event: TrainingEvent) -> None:
