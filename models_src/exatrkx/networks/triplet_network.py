@@ -52,10 +52,11 @@ class LineGraph(NamedTuple):
     """Line graph that the rounds work on, from E edges to their context: E edges, N spacepoints, T triplets.
 
     Attributes:
-        links: [2,2T+2E] from where a message is read in [E,3] beliefs, to where it is summed in [2E+2N] totals: for
-            each triplet one to its first and one to its second edge, for each edge one to each of its spacepoints.
-        weight: [2T+2E] logits: for a triplet, are both of one track? 0 for an edge and its spacepoint.
-        context: [E,4] the totals that an edge is told of.
+        links: [2,2T+2E] INT32, half the memory of INT64: from where a message is read in [E,3] beliefs, to where it is
+            summed in [2E+2N] totals: for each triplet one to its first and one to its second edge, for each edge one
+            to each of its spacepoints.
+        weight: [2T+2E] logits: for a triplet, are both of one track? 0 for an edge that competes at its spacepoint.
+        context: [4E] INT32 the totals that an edge is told of.
         totals: [2E+2N], of which only the length counts.
     """
 
@@ -96,7 +97,10 @@ class Support(MessagePassing):  # type: ignore[misc]  # torch_geometric is untyp
         return torch.log1p(self.propagate(links, belief=(belief, None), weight=weight, size=(None, totals.size(0))))
 
     def message(self, belief_j: Tensor, weight: Tensor) -> Tensor:
-        return (weight + belief_j).exp_()
+        return belief_j.add_(weight).exp_()
+
+    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: int) -> Tensor:
+        return inputs.new_zeros(dim_size).index_add_(0, index, inputs)  # the library's own takes INT64 alone
 
 
 class Round(nn.Module):
@@ -110,7 +114,8 @@ class Round(nn.Module):
 
     def forward(self, beliefs: Tensor, graph: LineGraph) -> Tensor:
         """[E,3] the edges' logits, outward and inward beliefs -> [E,4] their context."""
-        return self.support(graph.links, graph.weight, beliefs.flatten(), graph.totals).take(graph.context)
+        totals = self.support(graph.links, graph.weight, beliefs.flatten(), graph.totals)
+        return totals.index_select(0, graph.context).view(-1, NUM_CONTEXT)
 
 
 class TripletNetwork(nn.Module):
@@ -170,15 +175,16 @@ class TripletNetwork(nn.Module):
         if least == -math.inf:  # those that are unlikely have a score, but no part in anything
             likely = torch.nonzero(triplet > UNLIKELY).squeeze(1)
             triplets = first[likely], second[likely], triplet[likely].clamp(max=tables.LARGEST)
-        graph = LineGraph(*line_graph(triplets, ends, features))
+        graph = LineGraph(*line_graph(triplets, torch.zeros_like(rank), ends, features))
         early, scores = [rank], rank
         for i, (one, head) in enumerate(zip(rounds, heads[1:], strict=True)):
             beliefs = found.clamp(-tables.LARGEST, tables.LARGEST)  # [E,3]
             early.append(beliefs[:, 0])
             if i == FULL_ROUNDS and least > -math.inf:
                 scores = found[:, 0]
-                states, beliefs, parts = leave_out(scores, states, beliefs, triplets, ends, features, tuple(graph))
-                graph = LineGraph(*parts)
+                del graph  # there need not be memory for two
+                states, beliefs, triplets, own, ends = leave_out(scores, states, beliefs, triplets, ends, features)
+                graph = LineGraph(*line_graph(triplets, own, ends, features))
             states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
         found = found.squeeze(1)
         if scores is not rank:
@@ -192,24 +198,25 @@ def _weights(network: nn.Module) -> Perceptron:
 
 @loops_survive_tracing
 def line_graph(
-    triplets: tuple[Tensor, Tensor, Tensor], ends: Tensor, features: Tensor
+    triplets: tuple[Tensor, Tensor, Tensor], own: Tensor, ends: Tensor, features: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The parts of a `LineGraph`.
 
     Args:
         triplets: [T] first edges, second edges and logits, of `score_triplets`.
+        own: [E] logits: has the edge a part in the competition at its spacepoints?
         ends: [2,E] spacepoints of each edge.
         features: [N,3], of which only the length counts.
     """
     first, second, triplet = triplets
     num_edges, num_nodes = ends.size(1), features.size(0)
-    both = torch.arange(2 * num_edges, device=ends.device)
+    both, ends = torch.arange(2 * num_edges, dtype=torch.int32, device=ends.device), ends.to(torch.int32)
     context = torch.cat((both, ends[0] + 2 * num_edges, ends[1] + (2 * num_edges + num_nodes)))  # [4E]
     edges, competition = 3 * both[:num_edges], context[2 * num_edges :]
-    links = [3 * second + 1, 3 * first + 2, edges, edges, first, second + num_edges, competition]
-    weight = torch.cat((triplet, triplet, triplet.new_zeros(2 * num_edges)))
+    links = [(3 * second).add_(1), (3 * first).add_(2), edges, edges, first, second + num_edges, competition]
+    weight = torch.cat((triplet, triplet, own, own))
     totals = triplet.new_empty(2 * (num_edges + num_nodes))
-    return torch.cat(links).view(2, -1), weight, context.view(4, -1).t(), totals
+    return torch.cat(links).view(2, -1), weight, context.view(4, -1).t().reshape(-1), totals
 
 
 @loops_survive_tracing
@@ -220,24 +227,24 @@ def leave_out(  # noqa: PLR0917 - no keywords in a trace
     triplets: tuple[Tensor, Tensor, Tensor],
     ends: Tensor,
     features: Tensor,
-    graph: tuple[Tensor, Tensor, Tensor, Tensor],
-) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """States and beliefs of the edges with scores above `HOPELESS` alone, and the parts of their `LineGraph`.
+) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
+    """States, beliefs, triplets, own logits (of `line_graph`) and ends of edges with scores above `HOPELESS` alone.
 
     A GPU would wait for their number: where all edges are few enough there, all stay, and hopeless ones say nothing.
     """
+    first, second, triplet = triplets
     if all_at_once(features, ends.size(1)):
-        links, weight, context, totals = graph
-        silent = torch.where(scores > tables.HOPELESS, 0.0, -math.inf)
-        return states, beliefs, (links, weight + silent.take(links[0] // 3), context, totals)
+        own = torch.where(scores > tables.HOPELESS, 0.0, -math.inf)
+        triplet = triplet + own.index_select(0, first) + own.index_select(0, second)
+        return states, beliefs, (first, second, triplet), own, ends
     likely = torch.nonzero(scores > tables.HOPELESS).squeeze(1)
-    place = torch.full_like(ends[0], -1)
-    place[likely] = torch.arange(likely.size(0), device=likely.device)
-    first, second = place.index_select(0, triplets[0]), place.index_select(0, triplets[1])
+    place = torch.full_like(scores, -1, dtype=torch.int32)
+    place[likely] = torch.arange(likely.size(0), dtype=torch.int32, device=likely.device)
+    first, second = place.index_select(0, first), place.index_select(0, second)
     both = torch.nonzero(torch.minimum(first, second) >= 0).squeeze(1)
-    left = first.index_select(0, both), second.index_select(0, both), triplets[2].index_select(0, both)
-    graph = line_graph(left, ends.index_select(1, likely), features)
-    return states.index_select(0, likely), beliefs.index_select(0, likely), graph
+    left = first.index_select(0, both), second.index_select(0, both), triplet.index_select(0, both)
+    beliefs = beliefs.index_select(0, likely)
+    return states.index_select(0, likely), beliefs, left, torch.zeros_like(beliefs[:, 0]), ends.index_select(1, likely)
 
 
 @loops_survive_tracing
@@ -320,8 +327,8 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [T] first edges, [T] second edges, [T] logits, at most `tables.LARGEST` where there is a least one. On a
-        GPU there may be triplets with a logit of −∞ among them, which are none.
+        [T] first edges and [T] second edges, INT32, and [T] logits, at most `tables.LARGEST` where there is a least
+        one. On a GPU there may be triplets with a logit of −∞ among them, which are none.
     """
     if least > -math.inf and all_at_once(features, ends.size(1)):
         first, second, real = padded_continuations(ends, rank, most)
@@ -329,6 +336,7 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
             helices.t().unsqueeze(2), columns_at(helices, second).view(tables.NUM_SEGMENT_COLUMNS, -1, most), weights
         )
         likely = real & (triplet > least)
+        first, second = first.to(torch.int32), second.to(torch.int32)
         return first, second, torch.where(likely, triplet.clamp(max=tables.LARGEST), -math.inf)
     rows = max(1, block_rows(features, rows) // most)
     edges, start, leaving = by_inner_node(ends[0], features[:, 0], rank)
@@ -343,8 +351,8 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
         if least > -math.inf:
             likely = torch.nonzero(logit > least).squeeze(1)
             first, place, logit = first[likely], place[likely], logit[likely].clamp(max=tables.LARGEST)
-        firsts.append(first)
-        seconds.append(edges.index_select(0, place))
+        firsts.append(first.to(torch.int32))
+        seconds.append(edges.index_select(0, place).to(torch.int32))
         logits.append(logit)
     return joined(firsts), joined(seconds), joined(logits)
 

@@ -182,6 +182,21 @@ def test_the_committed_networks_answer_the_same_with_layer_norm_taken_apart(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("kind", KINDS)
+def test_traces_on_a_gpu(kind: str) -> None:
+    """With room for all continuations, without, and with layer norms taken apart, but for one output of 1,000."""
+    network = load_network(WEIGHTS_DIR / f"{kind}.safetensors")
+    traced = trace(kind, network).to("cuda")
+    for size in ((0, 0), (1, 0), (2, 1), (700, 5_000), (9_000, 60_000), (135_000, 135_000)):
+        inputs = inputs_of(kind, *size)
+        with inference():
+            found, expected = traced(*(one.cuda() for one in inputs)).cpu(), network(*inputs)
+        assert found.shape == expected.shape
+        assert not found.numel() or torch.quantile((found - expected).abs().flatten(), 0.999) < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("rows", [131_071, 131_072, 400_000])
 def test_layer_norm_on_a_gpu(rows: int) -> None:
     weights, x = parameters([16, 64, 64, 1], final_activation=False), torch.randn(16, rows).t()
