@@ -97,7 +97,7 @@ def small_event() -> dict[str, tuple[Tensor, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "operators", "megabytes"), [("embed", 19, 15.0), ("filter", 43, 18.0), ("gnn", 228, 115.0)]
+    ("kind", "operators", "megabytes"), [("embed", 19, 15.0), ("filter", 43, 18.0), ("gnn", 248, 110.0)]
 )
 def test_what_a_small_event_asks_of_a_gpu(
     kind: str, operators: int, megabytes: float, small_event: dict[str, tuple[Tensor, ...]]
@@ -109,7 +109,7 @@ def test_what_a_small_event_asks_of_a_gpu(
     assert found.moved <= 1e6 * megabytes
 
 
-@pytest.mark.parametrize(("kind", "operators", "waits"), [("embed", 19, 0), ("filter", 43, 0), ("gnn", 330, 4)])
+@pytest.mark.parametrize(("kind", "operators", "waits"), [("embed", 19, 0), ("filter", 43, 0), ("gnn", 360, 4)])
 def test_what_a_large_event_asks_of_a_gpu(kind: str, operators: int, waits: int) -> None:
     """With more edges than there is room for all continuations of, and fewer than layer norms are taken apart for."""
     with gpu_forms():
