@@ -32,6 +32,7 @@ SUFFIX: Final = ".partial"
 FORMAT: Final = {"format": "exatrkx-partial", "version": 1}
 _LENGTH_BYTES: Final = 8
 _LONGEST_HEADER: Final = 1 << 16
+_MOST_TOLD: Final = 3
 
 
 class Journal:
@@ -156,5 +157,8 @@ def _difference(found: bytes, wanted: bytes) -> str:
     except (TypeError, ValueError):
         return "is no journal of a run"
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-    differences = (f"{name} {there.get(name)}, not {here.get(name)}" for name in names)
-    return f"is of another run: {', '.join(differences)}"
+    differences = [
+        f"{name} {there.get(name, 'unknown')!s:.16}, not {here.get(name, 'unknown')!s:.16}" for name in names
+    ]
+    more = [f"and {len(names) - _MOST_TOLD} more"] if len(names) > _MOST_TOLD else []
+    return f"is of another run: {', '.join([*differences[:_MOST_TOLD], *more])}"

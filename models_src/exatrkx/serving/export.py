@@ -162,8 +162,10 @@ def served_networks(
     return scripts, proofs
 
 
-def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, repository: Path) -> list[Path]:
-    """Write the networks and the working point into a model repository, all or nothing.
+def write_networks(
+    networks: Mapping[str, ScriptModule], weights: Mapping[str, str], point: WorkingPoint, repository: Path
+) -> list[Path]:
+    """Write the networks, their weights' digests and the working point into a model repository, all or nothing.
 
     Returns:
         The configurations that have another working point now.
@@ -175,12 +177,13 @@ def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, re
     from exatrkx.networks.served import with_digest  # noqa: PLC0415 - as above
     from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415
 
-    configs = edited_configs(repository, point)
+    others = list(edited_configs(repository, point))
+    configs = edited_configs(repository, point, weights)
     files = {
         repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, network)) for kind, network in networks.items()
     }
     write_files({**files, **configs})
-    return list(configs)
+    return others
 
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:
@@ -215,6 +218,7 @@ def trace(options: argparse.Namespace) -> None:
     """
     import torch  # noqa: PLC0415 - as above
 
+    from exatrkx.networks.storage import hash_weights  # noqa: PLC0415 - as above
     from exatrkx.serving.trial import try_chain  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
@@ -224,15 +228,17 @@ def trace(options: argparse.Namespace) -> None:
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
         networks = load_networks(options)
         point = load_working_point(options, networks[EMBED.name])
+        weights = {kind: hash_weights(network) for kind, network in networks.items()}
         own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
         scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own})
         trial, warning = try_chain(scripts, point)
-        configs = write_networks(scripts, point, repository)
+        configs = write_networks(scripts, weights, point, repository)
     for kind, proof in proofs.items():
         difference = "TorchScript as it came, not compared with an eager network"
         if proof.largest_difference is not None:
             difference = f"largest difference to the eager network {proof.largest_difference:.1e}"
-        print(f"{kind:8} {target / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, {difference}")
+        path = target / kind / "1" / "model.pt"
+        print(f"{kind:8} {path}: weights {weights[kind]:.16}, contract kept on {proof.probes} graphs, {difference}")
     print(f"chain:   {trial}")
     if warning:
         print(f"{program('trace_models')}: warning: {warning}", file=sys.stderr)
