@@ -60,7 +60,7 @@ def find_tracks(options: argparse.Namespace) -> None:
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
-    with client_of(options) as client, ExitStack() as kept:
+    with client_of(options, options.fall_back) as client, ExitStack() as kept:
         client.wait_until_ready(options.wait)
         client.check_contract()
         journal = None

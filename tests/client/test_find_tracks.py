@@ -270,7 +270,7 @@ def test_a_file_without_events(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["e", "--url", "http://host", "--protocol", "grpc"], "--url: 'http://host' is an address for http"),
         (["e", "--url", "host", "--url", "[::1", "--url", "host"], "--url: not a server's address: '[::1'"),
         (["e", "--retry-for", "-1"], "--retry-for: must be at least 0, found -1"),
-        (["e", "--fall-back", "home"], "--fall-back: invalid choice: 'home'"),
+        (["e", "--fall-back", "home"], "--fall-back/--fallback: invalid choice: 'home'"),
         (["e", "--in-flight", "0"], "--in-flight: must be at least 1, found 0"),
         (["e", "--limit", "many"], "--limit: invalid number value: 'many'"),
         (["e", "--timeout", "nan"], "--timeout: must be at least 0.001, found nan"),
