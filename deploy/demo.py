@@ -32,7 +32,7 @@ def run(*command: str) -> None:
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
 
 
-def demo() -> None:
+def demo(_options: argparse.Namespace) -> None:
     """Export, serve, find and draw; where a step fails, exit with its code."""
     from exatrkx_server import ServerOptions, TritonServer  # noqa: PLC0415 - here, where what disturbs it is told
 
@@ -55,7 +55,7 @@ def main() -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="demo.py", description=(__doc__ or "").partition("\n")[0], epilog=EXIT_CODES)
     add_version(parser)
-    return run_command("demo.py", lambda: (parser.parse_args(), demo()))
+    return run_command("demo.py", lambda: demo(parser.parse_args()))
 
 
 if __name__ == "__main__":
