@@ -1,0 +1,47 @@
+"""Refusals of a served Python model: the error in place of an answer, with its code, and whose it is.
+
+Imported only inside a Triton server, as `exatrkx.serving.adapter` is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import triton_python_backend_utils as pb_utils
+
+from exatrkx.digest import signature
+from exatrkx.errors import ExatrkxError, MixedRequestsError, OverdueError, OverloadedError
+from exatrkx.serving.limits import check_deadline
+
+
+class BrokenModelError(ExatrkxError):
+    """A model does not keep the contract in what it returns: the server's fault, not the request's."""
+
+
+_CODES: Final[dict[type[Exception], int]] = {
+    OverdueError: pb_utils.TritonError.CANCELLED,
+    OverloadedError: pb_utils.TritonError.UNAVAILABLE,
+    MixedRequestsError: pb_utils.TritonError.UNAVAILABLE,
+}
+"""Triton's code, which says whose fault it is, and whether to try later; of others the request's."""
+
+
+def check_wanted(request: Any) -> None:
+    """Refuse a request that was cancelled, which takes 30 µs to ask, or whose deadline has passed.
+
+    Raises:
+        OverdueError: nobody waits for the answer any more.
+    """
+    check_deadline(request.parameters())
+    if request.is_cancelled():
+        raise OverdueError("the request was cancelled")
+
+
+def refusal(name: str, error: Exception, digest: int | None) -> Any:
+    """The response of a model that cannot answer, signed with the request's digest; a bug is in the log, too."""
+    text, code = f"{name}: {error}", _CODES.get(type(error), pb_utils.TritonError.INVALID_ARG)
+    if isinstance(error, BrokenModelError) or not isinstance(error, ExatrkxError):
+        text, code = f"{name}: {type(error).__name__}: {error}", pb_utils.TritonError.INTERNAL
+        pb_utils.Logger.log_error(text)
+    response = pb_utils.TritonError(text + signature(digest), code)
+    return pb_utils.InferenceResponse(output_tensors=[], error=response)
