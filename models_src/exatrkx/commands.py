@@ -212,7 +212,9 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least(kind: type[int] | type[float], least: float, most: float = math.inf) -> Callable[[str], float]:
-    """A reader of an option's number, not below `least` and not above `most`, for argparse."""
+    """A reader of an option's number, not below `least` and not above `most`, for argparse; an integer has 64 bits."""
+    if kind is int:
+        most = min(most, sys.maxsize)
 
     def read(text: str) -> float:
         value = kind(text)

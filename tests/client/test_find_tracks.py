@@ -272,6 +272,7 @@ def test_a_file_without_events(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["e", "--retry-for", "-1"], "--retry-for: must be at least 0, found -1"),
         (["e", "--fall-back", "home"], "--fall-back/--fallback: invalid choice: 'home'"),
         (["e", "--in-flight", "0"], "--in-flight: must be at least 1, found 0"),
+        (["e", "--limit", "9223372036854775808"], "--limit: must be at most 9.22337e+18, found 9223372036854775808"),
         (["e", "--limit", "many"], "--limit: invalid number value: 'many'"),
         (["e", "--timeout", "nan"], "--timeout: must be at least 0.001, found nan"),
         (["e", "--per", "hit"], "--per: invalid choice: 'hit'"),

@@ -18,12 +18,12 @@ class BrokenModelError(ExatrkxError):
     """A model does not keep the contract in what it returns: the server's fault, not the request's."""
 
 
-_CODES: Final[dict[type[Exception], int]] = {
-    OverdueError: pb_utils.TritonError.CANCELLED,
-    OverloadedError: pb_utils.TritonError.UNAVAILABLE,
-    MixedRequestsError: pb_utils.TritonError.UNAVAILABLE,
+_CODES: Final[dict[type[Exception], str]] = {
+    OverdueError: "CANCELLED",
+    OverloadedError: "UNAVAILABLE",
+    MixedRequestsError: "UNAVAILABLE",
 }
-"""Triton's code, which says whose fault it is, and whether to try later; of others the request's."""
+"""Name of Triton's code, which says whose fault it is, and whether to try later; of others the request's."""
 
 
 def check_wanted(request: Any) -> None:
@@ -39,9 +39,9 @@ def check_wanted(request: Any) -> None:
 
 def refusal(name: str, error: Exception, digest: int | None) -> Any:
     """The response of a model that cannot answer, signed with the request's digest; a bug is in the log, too."""
-    text, code = f"{name}: {error}", _CODES.get(type(error), pb_utils.TritonError.INVALID_ARG)
+    text, code = f"{name}: {error}", _CODES.get(type(error), "INVALID_ARG")
     if isinstance(error, BrokenModelError) or not isinstance(error, ExatrkxError):
-        text, code = f"{name}: {type(error).__name__}: {error}", pb_utils.TritonError.INTERNAL
+        text, code = f"{name}: {type(error).__name__}: {error}", "INTERNAL"
         pb_utils.Logger.log_error(text)
-    response = pb_utils.TritonError(text + signature(digest), code)
-    return pb_utils.InferenceResponse(output_tensors=[], error=response)
+    told = pb_utils.TritonError(text + signature(digest), getattr(pb_utils.TritonError, code))
+    return pb_utils.InferenceResponse(output_tensors=[], error=told)
