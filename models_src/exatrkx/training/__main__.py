@@ -38,6 +38,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--keep-filter", type=at_least(float, 0, 1), metavar="PART", help="of those above the filter's cut"
     )
+    parser.add_argument(
+        "--minutes",
+        type=at_least(float, 0.01),
+        help="for each network, in place of the recipe's number of epochs: it ends in time",
+    )
     parser.add_argument("--limit", type=at_least(int, 1), help="use this many events of each training file")
     parser.add_argument("--start", type=Path, help="folder of weights of the same sizes to start from")
     parser.add_argument("--seed", type=at_least(int, -sys.maxsize), default=1)
