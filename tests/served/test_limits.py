@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -183,31 +181,6 @@ def ask(client: TrackingClient) -> Array | Exception:
         return client.find_tracks(EVENT)
     except (DeadlineError, ServerUnavailableError) as error:
         return error
-
-
-def waiting(server: TritonServer, model: str) -> int:
-    """Requests in the model's queue, as the server's metrics say."""
-    metrics = urllib.request.urlopen(server.metrics_url, timeout=60).read().decode()
-    found = re.search(rf'^nv_inference_pending_request_count{{model="{model}".*}} (\d+)', metrics, re.MULTILINE)
-    assert found is not None
-    return int(found[1])
-
-
-def test_cancelled_requests_are_not_computed(server: TritonServer, call: Caller) -> None:
-    """Those that wait when their cancellation comes; an ensemble hands it on to its later steps alone."""
-    model, inputs = "exatrkx_custom", [tritonclient.grpc.InferInput("FEATURES", list(EVENT.shape), "FP32")]
-    inputs[0].set_data_from_numpy(EVENT)
-    before = cpu_seconds(server)
-    call(model, {"FEATURES": EVENT})
-    event_s, before = cpu_seconds(server) - before, cpu_seconds(server)
-    with tritonclient.grpc.InferenceServerClient(server.grpc_url) as client:
-        calls = [client.async_infer(model, inputs, callback=lambda **_: None) for _ in range(30)]
-        while waiting(server, model) < len(calls) * 2 / 3:
-            assert cpu_seconds(server) - before < len(calls) / 3 * event_s, "they do not wait"
-        for one in calls:
-            one.cancel()
-    call(model, {"FEATURES": EVENT})
-    assert (cpu_seconds(server) - before) / event_s < len(calls) / 2
 
 
 @pytest.mark.parametrize("protocol", get_args(Protocol))

@@ -20,8 +20,9 @@ from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorS
 from exatrkx.digest import features_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
+from exatrkx.serving.limits import check_deadline
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
-from exatrkx.serving.refusals import BrokenModelError, check_wanted, refusal
+from exatrkx.serving.refusals import BrokenModelError, refusal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -190,7 +191,7 @@ class Step(ABC):
     def _answer(self, request: Any) -> Any:
         digest = None
         try:
-            check_wanted(request)
+            check_deadline(request.parameters())
             if self.spec.name in ENTRANCES:
                 self.queue.admit()
             given = {tensor.name(): tensor for tensor in request.inputs()}

@@ -11,7 +11,6 @@ import triton_python_backend_utils as pb_utils
 
 from exatrkx.digest import signature
 from exatrkx.errors import ExatrkxError, MixedRequestsError, OverdueError, OverloadedError
-from exatrkx.serving.limits import check_deadline
 
 
 class BrokenModelError(ExatrkxError):
@@ -24,17 +23,6 @@ _CODES: Final[dict[type[Exception], str]] = {
     MixedRequestsError: "UNAVAILABLE",
 }
 """Name of Triton's code, which says whose fault it is, and whether to try later; of others the request's."""
-
-
-def check_wanted(request: Any) -> None:
-    """Refuse a request that was cancelled, which takes 30 µs to ask, or whose deadline has passed.
-
-    Raises:
-        OverdueError: nobody waits for the answer any more.
-    """
-    check_deadline(request.parameters())
-    if request.is_cancelled():
-        raise OverdueError("the request was cancelled")
 
 
 def refusal(name: str, error: Exception, digest: int | None) -> Any:
