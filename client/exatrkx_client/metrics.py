@@ -7,6 +7,7 @@ kept where Prometheus finds them.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from bisect import bisect_left
@@ -21,6 +22,7 @@ from exatrkx.reporting.prometheus import Family, exposition
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from exatrkx.reporting.prometheus import Sample
     from exatrkx_client.answer import TrackResult
 
 BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -67,27 +69,25 @@ class ClientMetrics:
 
     def text(self) -> str:
         """Prometheus's text format."""
-        ours, ends = self._labels, [f"{end:g}" for end in BUCKETS_S] + ["+Inf"]
         with self._lock:
-            failures = [({**ours, "error": name}, count) for name, count in self._failures.items()]
-            below = {who: list(accumulate(counts)) for who, counts in self._buckets.items()}
-            labelled = {who: {**ours, "answered_by": who} for who in below}
-            seconds = {
-                "_bucket": [
-                    ({**labelled[who], "le": end}, count)
-                    for who, counts in below.items()
-                    for end, count in zip(ends, counts, strict=True)
-                ],
-                "_sum": [(labelled[who], total) for who, total in self._seconds.items()],
-                "_count": [(labelled[who], counts[-1]) for who, counts in below.items()],
-            }
-            return exposition(
-                [
-                    Family("exatrkx_client_event_seconds", "histogram", "Last attempt at an answered event.", seconds),
-                    Family("exatrkx_client_retries_total", "counter", "Requests sent again.", [(ours, self._retries)]),
-                    Family("exatrkx_client_failures_total", "counter", "Events without an answer.", failures),
+            seconds: dict[str, list[Sample]] = {"_bucket": [], "_sum": [], "_count": []}
+            for who, counts in self._buckets.items():
+                labels, below = {**self._labels, "answered_by": who}, list(accumulate(counts))
+                ends = zip((*BUCKETS_S, math.inf), below, strict=True)
+                seconds["_bucket"] += [
+                    ({**labels, "le": f"{end:g}" if end < math.inf else "+Inf"}, count) for end, count in ends
                 ]
-            )
+                seconds["_sum"].append((labels, self._seconds[who]))
+                seconds["_count"].append((labels, below[-1]))
+            retries = {"": [(self._labels, self._retries)]}
+            failures = {"": [({**self._labels, "error": name}, count) for name, count in self._failures.items()]}
+        return exposition(
+            [
+                Family("exatrkx_client_event_seconds", "histogram", "Last attempt at an answered event.", seconds),
+                Family("exatrkx_client_retries_total", "counter", "Requests sent again.", retries),
+                Family("exatrkx_client_failures_total", "counter", "Events without an answer.", failures),
+            ]
+        )
 
     def write(self) -> None:
         """Write the file, whole. Where it cannot be, that is said, and the run goes on: its tracks matter more."""

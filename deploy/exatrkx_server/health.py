@@ -17,6 +17,8 @@ from exatrkx_server.options import address_family
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from exatrkx.reporting.prometheus import Sample
+
 _SILENT_S: Final = 60.0
 _CLIENT_TIMEOUT_S: Final = 5.0
 
@@ -75,22 +77,24 @@ class Health:
         """Prometheus's text format."""
         with self._lock:
             failures, seconds = dict(self._failures), dict(self._seconds)
-        sums = [({"model": name}, total) for name, (_, total) in seconds.items()]
-        counts = [({"model": name}, count) for name, (count, _) in seconds.items()]
-        kinds = [({"reason": kind}, failures.get(kind, 0)) for kind in get_args(Kind)]
+        probes: dict[str, list[Sample]] = {
+            "_sum": [({"model": name}, total) for name, (_, total) in seconds.items()],
+            "_count": [({"model": name}, count) for name, (count, _) in seconds.items()],
+        }
+        kinds = {"": [({"reason": kind}, failures.get(kind, 0)) for kind in get_args(Kind)]}
         families = [
-            Family("exatrkx_ready", "gauge", "1 if every pipeline answers, and rightly.", [({}, int(self.ready))]),
-            Family("exatrkx_restarts_total", "counter", "Starts of the server after the first.", [({}, self.restarts)]),
+            Family("exatrkx_ready", "gauge", "1 if every pipeline answers, and rightly.", _one(int(self.ready))),
+            Family("exatrkx_restarts_total", "counter", "Starts of the server after the first.", _one(self.restarts)),
             Family("exatrkx_failures_total", "counter", "Times the service became not ready.", kinds),
-            Family(
-                "exatrkx_probe_seconds",
-                "summary",
-                "Time to a probe's right answer.",
-                {"_sum": sums, "_count": counts},
-            ),
+            Family("exatrkx_probe_seconds", "summary", "Time to a probe's right answer.", probes),
         ]
-        families += [Family(name, "gauge", text, [({}, value())]) for name, (text, value) in self.gauges.items()]
+        families += [Family(name, "gauge", text, _one(value())) for name, (text, value) in self.gauges.items()]
         return exposition(families)
+
+
+def _one(value: int) -> dict[str, list[Sample]]:
+    """The sample of a metric without labels."""
+    return {"": [({}, value)]}
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     Sample = tuple[Mapping[str, str], float]
 
@@ -22,18 +22,17 @@ class Family:
         name: without the suffixes of summaries and histograms.
         kind: what the number is.
         text: what it says, in one line.
-        samples: labels and value of each; of summaries and histograms by suffix (`_sum`, `_count`, `_bucket`).
+        samples: labels and value of each, by the suffix of the name (`_sum`, `_count`, `_bucket`), which may be empty.
     """
 
     name: str
     kind: Literal["counter", "gauge", "summary", "histogram"]
     text: str
-    samples: Iterable[Sample] | Mapping[str, Iterable[Sample]]
+    samples: Mapping[str, Sequence[Sample]]
 
     def __str__(self) -> str:
-        by_suffix = self.samples if isinstance(self.samples, dict) else {"": self.samples}
         lines = [f"# HELP {self.name} {self.text}", f"# TYPE {self.name} {self.kind}"]
-        for suffix, samples in by_suffix.items():
+        for suffix, samples in self.samples.items():
             lines += [f"{self.name}{suffix}{_labels(labels)} {_number(value)}" for labels, value in samples]
         return "\n".join(lines) + "\n"
 
