@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from exatrkx.reporting.prometheus import Family, exposition
+
+if TYPE_CHECKING:
+    from exatrkx.reporting.prometheus import Sample
 
 
 def test_families_labels_and_numbers() -> None:
-    samples = {"_sum": [({"model": "a"}, 0.25)], "_count": [({"model": "a"}, 3)]}
+    samples: dict[str, list[Sample]] = {"_sum": [({"model": "a"}, 0.25)], "_count": [({"model": "a"}, 3)]}
     text = exposition([Family("ready", "gauge", "Well.", {"": [({}, 1)]}), Family("s", "summary", "Times.", samples)])
     assert text == (
         "# HELP ready Well.\n# TYPE ready gauge\nready 1\n"
