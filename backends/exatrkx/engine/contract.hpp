@@ -17,8 +17,6 @@ struct TensorSpec {
   std::vector<std::int64_t> dims;
   bool optional = false;  // then an undefined tensor stands for one that is not given
 
-  // Features, which are checked and digested, and single numbers: the host reads them, whatever the device.
-  [[nodiscard]] bool for_host() const { return dims.back() == 3 || dims == std::vector<std::int64_t>{1}; }
   // "FP32 [-1,3]"
   [[nodiscard]] std::string form() const;
   [[nodiscard]] bool accepts(at::ScalarType found_type, at::IntArrayRef found_dims) const;

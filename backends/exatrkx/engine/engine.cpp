@@ -31,8 +31,8 @@ Tracks Engine::find_tracks(const at::Tensor& features, void (*admit)(const at::T
   const DeviceStreamGuard own_stream(stream_);
   const NetworkScope as_written;
   check_form(features, features_spec());
-  check_finite(features, features_spec().name);  // where they are: the host need not wait for a GPU
   const at::Tensor hits = features.to(stream_.device());  // [N,3]
+  check_finite(hits, features_spec().name);
 
   const at::Tensor embedding = networks_->embed({hits});  // [N,D]
   check_embedding(embedding, hits.size(0));

@@ -58,7 +58,7 @@ void Instance::warm_up(const WarmUp& sample) {
       continue;
     }
     if (dims == sample.dims.end()) return;
-    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(device_of(spec, *runner_))));
+    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->stream().device())));
   }
   try {
     static_cast<void>(runner_->run(tensors, 0));
@@ -108,7 +108,7 @@ void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& ti
   if (runner_->inputs().size() == 1 && runner_->inputs()[0].dims.back() == 3) queue_.admit();  // where events arrive
   const Request input(request);
   std::vector<at::Tensor> tensors;
-  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, device_of(spec, *runner_)));
+  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
   times.compute_start = now_ns();
   if (const auto of_features = runner_->features_digest(tensors)) digest = request_digest(*of_features, input.id());
   for (std::size_t i = 0; i < tensors.size(); ++i) check_spacepoints(tensors[i].sizes(), runner_->inputs()[i]);

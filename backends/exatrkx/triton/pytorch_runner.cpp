@@ -4,7 +4,6 @@
 
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 #include "../engine/digest.hpp"
 #include "../engine/errors.hpp"
@@ -51,13 +50,11 @@ class NetworkRunner final : public Runner {
   }
 
   Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t /*digest*/) override {
-    const at::Tensor& features = tensors[0];  // on the host
+    const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
     const NetworkScope scope(optimized_);
-    std::vector<c10::IValue> inputs{tensors.begin(), tensors.end()};
-    inputs[0] = features.to(stream_.device());
-    const at::Tensor output = network_(std::move(inputs));
+    const at::Tensor output = network_({tensors.begin(), tensors.end()});
     return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))},
             {"OUTPUT__1", tensor_of(exatrkx::features_digest(features))}};
   }

@@ -27,17 +27,12 @@ class Runner {
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const noexcept = 0;
   // The digest of the FEATURES that one request's tensors are of; none where they do not say: edges may be another's.
   [[nodiscard]] virtual std::optional<std::int64_t> features_digest(const std::vector<at::Tensor>& tensors) const = 0;
-  // One request's tensors in the order of `inputs`, of these forms, each on the device that `device_of` says; and the
-  // digest of the request, where there is one.
+  // One request's tensors in the order of `inputs`, of these forms, and on the stream's device; and the digest of the
+  // request, where there is one.
   //
   // Throws ContractError and GraphTooLargeError: the request is at fault; MixedRequestsError; and anything else.
   [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t digest) = 0;
 };
-
-// Where a runner has this input.
-[[nodiscard]] inline c10::Device device_of(const TensorSpec& input, const Runner& runner) {
-  return input.for_host() ? c10::Device(c10::kCPU) : runner.stream().device();
-}
 
 // The backend's name in config.pbtxt, and its runner; each library defines its own.
 extern const char* const kBackend;
