@@ -5,7 +5,7 @@ The model configurations, the adapters, the client and the tests are all derived
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,17 +20,17 @@ NUMPY_TYPES: Final[dict[str, np.dtype[Any]]] = {"FP32": np.dtype(np.float32), "I
 class TensorSpec:
     """Tensor specification: its name, its Triton data type and its shape, with `VARIABLE` where any size goes.
 
-    A model answers without an `optional` input, too.
+    A model answers without an `optional` input, too. `numpy_type` is that of the data type.
     """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
     optional: bool = False
+    numpy_type: np.dtype[Any] = field(init=False, repr=False, compare=False)
 
-    @property
-    def numpy_type(self) -> np.dtype[Any]:
-        return NUMPY_TYPES[self.datatype]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "numpy_type", NUMPY_TYPES[self.datatype])
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape may be sent as this tensor."""
@@ -78,8 +78,9 @@ _NETWORK_DIGEST: Final = TensorSpec("OUTPUT__1", "INT64", (1,))
 
 # What a whole pipeline takes and gives, whichever way it is served.
 _PIPELINE_INPUTS: Final = (TensorSpec("FEATURES", "FP32", _FEATURES),)
+_LABELS: Final = TensorSpec("LABELS", "INT64", _PER_ROW)
 _PIPELINE_OUTPUTS: Final = (
-    TensorSpec("LABELS", "INT64", _PER_ROW),
+    _LABELS,
     TensorSpec("EDGE_INDEX", "INT64", _EDGES),
     TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
     REQUEST_DIGEST,
@@ -120,9 +121,7 @@ WCC: Final = ModelSpec(
         FEATURES_DIGEST,
         _EARLIER_DIGEST,
     ),
-    # The edges and their scores pass through: Triton's ensemble leaves out a step none of whose outputs a request asks
-    # for, even where a later step needs them, so an output of the whole can only come out of its last step.
-    outputs=_PIPELINE_OUTPUTS,
+    outputs=(_LABELS, REQUEST_DIGEST),
 )
 ENSEMBLE: Final = ModelSpec("exatrkx_ensemble", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
 CUSTOM: Final = ModelSpec("exatrkx_custom", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
