@@ -78,9 +78,8 @@ _NETWORK_DIGEST: Final = TensorSpec("OUTPUT__1", "INT64", (1,))
 
 # What a whole pipeline takes and gives, whichever way it is served.
 _PIPELINE_INPUTS: Final = (TensorSpec("FEATURES", "FP32", _FEATURES),)
-_LABELS: Final = TensorSpec("LABELS", "INT64", _PER_ROW)
 _PIPELINE_OUTPUTS: Final = (
-    _LABELS,
+    TensorSpec("LABELS", "INT64", _PER_ROW),
     TensorSpec("EDGE_INDEX", "INT64", _EDGES),
     TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
     REQUEST_DIGEST,
@@ -121,7 +120,9 @@ WCC: Final = ModelSpec(
         FEATURES_DIGEST,
         _EARLIER_DIGEST,
     ),
-    outputs=(_LABELS, REQUEST_DIGEST),
+    # The edges and their scores pass through: Triton's ensemble leaves out a step none of whose outputs a request asks
+    # for, even where a later step needs them, so an output of the whole can only come out of its last step.
+    outputs=_PIPELINE_OUTPUTS,
 )
 ENSEMBLE: Final = ModelSpec("exatrkx_ensemble", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)
 CUSTOM: Final = ModelSpec("exatrkx_custom", _PIPELINE_INPUTS, _PIPELINE_OUTPUTS)

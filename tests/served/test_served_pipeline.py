@@ -109,6 +109,8 @@ def test_wcc(call: Caller, number: int) -> None:
     answer = call("wcc", {"EDGE_INDEX": edges, "EDGE_SCORES": logits, "NUM_NODES": count})
     expected = label_components(edges, logits, number, cut=WORKING_POINT.gnn_cut, min_hits=WORKING_POINT.min_hits)
     np.testing.assert_array_equal(answer["LABELS"], expected)
+    np.testing.assert_array_equal(answer["EDGE_INDEX"], edges)
+    np.testing.assert_array_equal(answer["EDGE_SCORES"], logits)
 
 
 @pytest.mark.parametrize("model", PIPELINES)

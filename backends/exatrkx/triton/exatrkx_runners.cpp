@@ -54,7 +54,9 @@ Outputs wcc(const Tensors& tensors, const WorkingPoint& cuts, int /*threads*/) {
   const std::int64_t count = tensors[2].item<std::int64_t>();
   check_num_nodes(count, kNumNodesSpec.name);
   const at::Tensor scores = one_score_each(tensors[1], edge_index.size(1));
-  return {{"LABELS", label_tracks(edge_index, scores, count, cuts)}};
+  return {{"LABELS", label_tracks(edge_index, scores, count, cuts)},
+          {stages::kEdgeIndex, edge_index},
+          {stages::kEdgeScores, scores}};
 }
 
 // By the model's name.

@@ -21,5 +21,6 @@ class TritonPythonModel(Step):
         self.run({name: self.from_numpy(np.array(value, types[name])) for name, value in sample.items()})
 
     def run(self, tensors: Arrays) -> Arrays:
-        graph = tensors["EDGE_INDEX"], tensors["EDGE_SCORES"], int(tensors["NUM_NODES"][0])
-        return {"LABELS": label_tracks(*graph, self.cuts)}
+        edge_index, scores = tensors["EDGE_INDEX"], tensors["EDGE_SCORES"]
+        labels = label_tracks(edge_index, scores, int(tensors["NUM_NODES"][0]), self.cuts)
+        return {"LABELS": labels, "EDGE_INDEX": edge_index, "EDGE_SCORES": scores}
