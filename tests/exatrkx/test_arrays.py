@@ -14,13 +14,8 @@ def test_the_c_library_takes_the_settings() -> None:
     assert all(value.isdecimal() for value in MALLOC_ENVIRONMENT.values())
 
 
-@pytest.mark.parametrize(
-    "size",
-    [
-        4_000_000,
-        200_000_000,
-    ],  # over glibc's own threshold for mapping; over the largest, and over what it keeps in reserve
-)
+# Over glibc's own threshold for mapping; over the largest that it takes, and over what it keeps in reserve.
+@pytest.mark.parametrize("size", [4_000_000, 200_000_000])
 def test_memory_that_was_freed_is_not_asked_for_again(size: int) -> None:
     retain_freed_memory()
 
