@@ -18,7 +18,7 @@ def on_gpu(array: Array) -> bool:
 # Each layer of a network writes a few megabytes that the next one frees. With glibc's defaults such blocks are mapped
 # and unmapped each time, and the kernel clears their pages again: on two CPU cores the filter took 24 ms for 17,000
 # edges, and 6 ms with the settings below. Blocks above the largest threshold, as are the edges of an event at µ = 200,
-# are mapped all the same unless mapping is turned off: the neighbours' process took 240 ms with it, and 180 without.
+# are mapped all the same unless mapping is turned off: the neighbours' process took 218 ms with it, and 200 without.
 # From <malloc.h>: the parameters' numbers, and the largest threshold that glibc takes on 64 bits.
 _M_TRIM_THRESHOLD: Final = -1
 _M_TOP_PAD: Final = -2
