@@ -15,7 +15,7 @@ import torch
 
 from exatrkx import checks
 from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
-from exatrkx.digest import features_digest
+from exatrkx.digest import added, features_digest, payload_digest
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.serving.adapter import Arrays, Step
@@ -51,14 +51,15 @@ class TritonPythonModel(Step):
 
     def run(self, tensors: Arrays) -> Arrays:
         features, *edges = (tensors[spec.name] for spec in self.spec.inputs)
-        digest = np.array([features_digest(features)])
+        digest = added(features_digest(features), *map(payload_digest, edges))
         checks.check_finite(features, self.spec.inputs[0].name)
         if edges:
             checks.check_edge_index(edges[0], len(features), self.spec.inputs[1].name)
         with inference(optimized=self.optimized):
             output = self.network(*(self._to_torch(array) for array in (features, *edges)))
         scores = self._one_row_each(self._from_torch(output), features, *edges)
-        return dict(zip((spec.name for spec in self.spec.outputs), (scores, digest), strict=True))
+        digest = added(digest, payload_digest(scores))
+        return dict(zip((spec.name for spec in self.spec.outputs), (scores, np.array([digest])), strict=True))
 
     def _one_row_each(self, output: Any, features: Any, edge_index: Any = None) -> Any:
         """The network's output, [E,1] made [E]; refused unless it has a row for each spacepoint or edge."""

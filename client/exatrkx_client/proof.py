@@ -1,11 +1,12 @@
-"""Proof that an answer belongs to the request that was sent: request id, and digest of FEATURES.
+"""Proof that an answer belongs to the request that was sent: request id, and digest of FEATURES and labels.
 
 Triton's server and each of its Python processes talk through a queue, and a process that was paused for more than a
 second leaves a reply in it that nobody waits for any more: from then on each request gets the reply to the one before
 it. So nothing is believed because it came back.
 
 Answers: the request id is a new one for each attempt, and must be the answer's; REQUEST_DIGEST (`exatrkx.digest`),
-which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent. Of a served
+which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent, with that of the
+labels as they came added to it. Of a served
 model without that output only the request id is checked.
 
 Refusals: this project's models sign theirs with the request's digest, or with "unknown" where what they complain of
@@ -21,11 +22,13 @@ from dataclasses import replace
 from typing import Final
 
 from exatrkx.contract import ENSEMBLE, REQUEST_DIGEST
-from exatrkx.digest import features_digest, request_digest, signature, signed
+from exatrkx.digest import added, features_digest, payload_digest, request_digest, signature, signed
 from exatrkx_client.errors import RequestRejectedError, ServerError, UnprovenError
 from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
 
 _FEATURES: Final = ENSEMBLE.input("FEATURES").name
+
+_LABELS: Final = ENSEMBLE.outputs[0].name
 
 _NOT_OFFERED: Final = f"unexpected inference output '{REQUEST_DIGEST.name}'"
 """Triton's words, before any model sees the request."""
@@ -97,7 +100,9 @@ class _Proven:
 
     def _proven(self, reply: Reply) -> Reply:
         digest = reply.tensors.pop(REQUEST_DIGEST.name, None)
-        if reply.request_id != self._id or (self._asked and (digest is None or digest.tolist() != [self._digest])):
+        labels = reply.tensors.get(_LABELS)
+        expected = self._digest if labels is None else added(self._digest, payload_digest(labels))
+        if reply.request_id != self._id or (self._asked and (digest is None or digest.tolist() != [expected])):
             raise UnprovenError(f"{self._request.model}: the answer is not to this request, but to another")
         return reply
 

@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from exatrkx.digest import features_digest, request_digest, signature, signed
+from exatrkx.digest import added, features_digest, payload_digest, request_digest, signature, signed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     Features = npt.NDArray[np.float32]
+    Payload = npt.NDArray[np.float32 | np.int64]
 
 MODULUS = 1 << 64
 EVENTS = st.integers(0, 60).flatmap(lambda number: arrays(np.float32, (number, 3), elements=st.floats(width=32)))
@@ -68,6 +69,34 @@ def test_many_events_of_equal_size_have_digests_of_their_own() -> None:
             swapped[[one, other]] = features[[other, one]]
             digests.add(features_digest(swapped))
     assert len(digests) == 1 + 100 * 99 // 2
+
+
+@given(
+    arrays(np.int64, st.tuples(st.just(2), st.integers(0, 200)))
+    | arrays(np.float32, st.integers(0, 200), elements=st.floats(width=32))
+)
+def test_a_payloads_is_what_it_is_defined_to_be(payload: Payload) -> None:
+    words = payload.ravel().view(np.int32 if payload.dtype == np.float32 else np.int64).tolist()
+    assert payload_digest(payload) == signed_64(sum((1 + entry % 64) * word for entry, word in enumerate(words)))
+
+
+def test_a_payload_that_is_in_part_anothers_has_another() -> None:
+    """From the first entry on, and from the last: what a reader finds who reads while it is written over."""
+    rng = np.random.default_rng(5)
+    one, other = np.sort(rng.integers(0, 40, (2, 2, 150)))
+    digests = (payload_digest(one), payload_digest(other))
+    assert digests[0] != digests[1]
+    for changed in range(1, 301):
+        for new, old in ((one, other), (other, one)):
+            mixed = np.concatenate([new.ravel()[:changed], old.ravel()[changed:]])
+            if not (np.array_equal(mixed, one.ravel()) or np.array_equal(mixed, other.ravel())):
+                assert payload_digest(mixed) not in digests
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-(1 << 63), (1 << 63) - 1))
+def test_what_was_added_is_taken_off(digest: int, payload: int) -> None:
+    assert added(added(digest, payload), -payload) == digest
+    assert added(digest, payload) == signed_64(digest + payload)
 
 
 def test_a_request_without_an_id_has_its_features_digest() -> None:

@@ -10,7 +10,7 @@ from serving import Caller
 from tiny_networks import clumps
 
 from exatrkx.contract import CUSTOM, ENSEMBLE
-from exatrkx.digest import features_digest, request_digest, signature, signed
+from exatrkx.digest import added, features_digest, payload_digest, request_digest, signature, signed
 from exatrkx_client import ClientError, RequestRejectedError, ServerUnavailableError, TrackingClient
 from exatrkx_client.transport import InferenceRequest
 
@@ -37,12 +37,23 @@ def digest(features: Array, request_id: str = ID) -> int:
     return request_digest(features_digest(features), request_id)
 
 
-def given(features: Array, earlier: Array | None = None, request_id: str = ID) -> dict[str, Array]:
-    """Digests as a stage gets them: of the features by a network, and of the request by an earlier stage."""
+def given(
+    features: Array,
+    earlier: Array | None = None,
+    request_id: str = ID,
+    edges: Array = EDGES,
+    scores: Array = SCORES,
+    scored_edges: Array | None = None,
+) -> dict[str, Array]:
+    """Digests as a stage gets them: of the features by a network, and of the request by an earlier stage.
+
+    Each with those of what comes with it: the network's scores and the edges that it scored, and the stage's edges.
+    """
     earlier = features if earlier is None else earlier
+    scored = payload_digest(edges if scored_edges is None else scored_edges)
     return {
-        "FEATURES_DIGEST": np.array([features_digest(features)]),
-        "REQUEST_DIGEST": np.array([digest(earlier, request_id)]),
+        "FEATURES_DIGEST": np.array([added(features_digest(features), scored, payload_digest(scores))]),
+        "REQUEST_DIGEST": np.array([added(digest(earlier, request_id), payload_digest(edges))]),
     }
 
 
@@ -51,15 +62,18 @@ def given(features: Array, earlier: Array | None = None, request_id: str = ID) -
 @pytest.mark.parametrize("request_id", ["", ID])
 def test_a_pipeline_gives_that_of_the_request(each_call: Caller, model: str, number: int, request_id: str) -> None:
     found = ask(each_call, model, {"FEATURES": EVENT[:number]}, request_id)
-    assert found["REQUEST_DIGEST"].tolist() == [digest(EVENT[:number], request_id)]
+    expected = added(digest(EVENT[:number], request_id), payload_digest(found["LABELS"]))
+    assert found["REQUEST_DIGEST"].tolist() == [expected]
     assert found["REQUEST_DIGEST"].dtype == np.int64
     assert len(found["LABELS"]) == number
 
 
 @pytest.mark.parametrize("model", ["embed", "filter", "gnn"])
-def test_a_network_gives_that_of_its_features(each_call: Caller, model: str) -> None:
+def test_a_network_gives_that_of_its_features_and_edges_and_output(each_call: Caller, model: str) -> None:
     edges = {} if model == "embed" else {"INPUT__1": EDGES}
-    assert ask(each_call, model, {"INPUT__0": EVENT, **edges})["OUTPUT__1"].tolist() == [features_digest(EVENT)]
+    found = ask(each_call, model, {"INPUT__0": EVENT, **edges})
+    payloads = [payload_digest(array) for array in (*edges.values(), found["OUTPUT__0"])]
+    assert found["OUTPUT__1"].tolist() == [added(features_digest(EVENT), *payloads)]
 
 
 def stage_inputs() -> dict[str, dict[str, Array]]:
@@ -71,11 +85,12 @@ def stage_inputs() -> dict[str, dict[str, Array]]:
 def test_a_stage_passes_it_on_and_answers_without_it_too(each_call: Caller, model: str) -> None:
     digests = given(EVENT)
     if model == "frnn":
-        del digests["REQUEST_DIGEST"]
+        digests = {"FEATURES_DIGEST": np.array([added(features_digest(EVENT), payload_digest(EVENT))])}
     bare = ask(each_call, model, stage_inputs()[model])
     found = ask(each_call, model, {**stage_inputs()[model], **digests})
-    assert found.pop("REQUEST_DIGEST").tolist() == [digest(EVENT)]
-    assert bare.pop("REQUEST_DIGEST").tolist() == [request_digest(0, ID)]
+    payload = payload_digest(found[{"frnn": "EDGE_INDEX", "applyfilter": "FILTERED_EDGE_INDEX", "wcc": "LABELS"}[model]])
+    assert found.pop("REQUEST_DIGEST").tolist() == [added(digest(EVENT), payload)]
+    assert bare.pop("REQUEST_DIGEST").tolist() == [added(request_digest(0, ID), payload)]
     assert {name: array.tolist() for name, array in found.items()} == {
         name: array.tolist() for name, array in bare.items()
     }
@@ -88,6 +103,10 @@ def test_a_stage_passes_it_on_and_answers_without_it_too(each_call: Caller, mode
         pytest.param(given(EVENT, earlier=-EVENT), id="of two events"),
         pytest.param(given(EVENT, request_id="another"), id="of two requests"),
         pytest.param({"REQUEST_DIGEST": given(EVENT)["REQUEST_DIGEST"]}, id="one of them missing"),
+        pytest.param(given(EVENT, edges=EDGES[:, ::-1]), id="edges of another reply"),
+        pytest.param(given(EVENT, edges=EDGES[:, [0, 1, 1]]), id="edges a part of which is another's"),
+        pytest.param(given(EVENT, scores=SCORES[::-1] * 2), id="scores of another reply"),
+        pytest.param(given(EVENT, scored_edges=EDGES[::-1]), id="scores of other edges"),
     ],
 )
 def test_a_stage_with_tensors_of_two_requests_says_so(each_call: Caller, model: str, digests: dict[str, Array]) -> None:

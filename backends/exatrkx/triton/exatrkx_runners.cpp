@@ -3,6 +3,7 @@
 // repository.
 #include <ATen/ops/full.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -91,18 +92,28 @@ class StageRunner final : public Runner {
   const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return stage_.inputs; }
 
-  std::optional<std::int64_t> features_digest(const Tensors& tensors) const override {
+  std::optional<std::int64_t> digest_of(const Tensors& tensors, std::string_view request_id) const override {
+    std::int64_t of_edges = 0, of_all = 0;
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      const TensorSpec& spec = stage_.inputs[i];
+      if (std::ranges::find(spec.dims, kVariable) == spec.dims.end()) continue;
+      const std::int64_t one = payload_digest(tensors[i]);
+      if (std::string_view(spec.name) == stages::kEdgeIndex) of_edges = one;
+      of_all = added(of_all, one);
+    }
     const at::Tensor given = tensor_called(kFeaturesDigestSpec.name, tensors);
-    return given.defined() ? given.item<std::int64_t>() : 0;
+    const std::int64_t of_features = given.defined() ? without(given.item<std::int64_t>(), of_all) : 0;
+    const std::int64_t digest = request_digest(of_features, request_id);
+    const at::Tensor earlier = tensor_called(kRequestDigestSpec.name, tensors);
+    if (earlier.defined() && without(earlier.item<std::int64_t>(), of_edges) != digest) {
+      throw MixedRequestsError("edges and scores are of different requests");
+    }
+    return digest;
   }
 
   Outputs run(const Tensors& tensors, std::int64_t digest) override {
-    const at::Tensor earlier = tensor_called(kRequestDigestSpec.name, tensors);
-    if (earlier.defined() && earlier.item<std::int64_t>() != digest) {
-      throw MixedRequestsError("edges and scores are of different requests");
-    }
     Outputs outputs = stage_.run(tensors, cuts_, threads_);
-    outputs.emplace_back(kRequestDigestSpec.name, tensor_of(digest));
+    outputs.emplace_back(kRequestDigestSpec.name, tensor_of(added(digest, payload_digest(outputs[0].second))));
     return outputs;
   }
 
@@ -136,16 +147,17 @@ class PipelineRunner final : public Runner {
   const DeviceStream& stream() const noexcept override { return engine_.stream(); }
   const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
 
-  std::optional<std::int64_t> features_digest(const Tensors& tensors) const override {
-    return exatrkx::features_digest(tensors[0]);
+  std::optional<std::int64_t> digest_of(const Tensors& tensors, std::string_view request_id) const override {
+    return request_digest(features_digest(tensors[0]), request_id);
   }
 
   Outputs run(const Tensors& tensors, std::int64_t digest) override {
     Tracks tracks = engine_.find_tracks(tensors[0], check_gnn_memory);
+    const at::Tensor proof = tensor_of(added(digest, payload_digest(tracks.labels)));
     return {{"LABELS", std::move(tracks.labels)},
             {"EDGE_INDEX", std::move(tracks.edge_index)},
             {"EDGE_SCORES", std::move(tracks.edge_scores)},
-            {kRequestDigestSpec.name, tensor_of(digest)}};
+            {kRequestDigestSpec.name, proof}};
   }
 
  private:

@@ -110,7 +110,7 @@ void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& ti
   std::vector<at::Tensor> tensors;
   for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
   times.compute_start = now_ns();
-  if (const auto of_features = runner_->features_digest(tensors)) digest = request_digest(*of_features, input.id());
+  digest = runner_->digest_of(tensors, input.id());
   for (std::size_t i = 0; i < tensors.size(); ++i) check_spacepoints(tensors[i].sizes(), runner_->inputs()[i]);
   std::optional<ComputeSlot> slot;  // a GPU has queues of its own
   if (runner_->stream().device().is_cpu()) {

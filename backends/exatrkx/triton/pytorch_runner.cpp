@@ -45,18 +45,22 @@ class NetworkRunner final : public Runner {
   const DeviceStream& stream() const noexcept override { return stream_; }
   const std::vector<TensorSpec>& inputs() const noexcept override { return form_.inputs; }
 
-  std::optional<std::int64_t> features_digest(const std::vector<at::Tensor>& tensors) const override {
-    return of_edges() ? std::nullopt : std::optional(exatrkx::features_digest(tensors[0]));
+  std::optional<std::int64_t> digest_of(const std::vector<at::Tensor>& tensors,
+                                        std::string_view request_id) const override {
+    if (of_edges()) return std::nullopt;
+    return request_digest(features_digest(tensors[0]), request_id);
   }
 
   Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t /*digest*/) override {
     const at::Tensor& features = tensors[0];
     check_finite(features, form_.inputs[0].name);
     if (of_edges()) check_edge_index(tensors[1], features.size(0), form_.inputs[1].name);
+    std::int64_t digest = features_digest(features);
+    if (of_edges()) digest = added(digest, payload_digest(tensors[1]));
     const NetworkScope scope(optimized_);
-    const at::Tensor output = network_({tensors.begin(), tensors.end()});
-    return {{form_.output.name, one_row_each(output, of_edges() ? tensors[1].size(1) : features.size(0))},
-            {"OUTPUT__1", tensor_of(exatrkx::features_digest(features))}};
+    const at::Tensor output =
+        one_row_each(network_({tensors.begin(), tensors.end()}), of_edges() ? tensors[1].size(1) : features.size(0));
+    return {{form_.output.name, output}, {"OUTPUT__1", tensor_of(added(digest, payload_digest(output)))}};
   }
 
  private:

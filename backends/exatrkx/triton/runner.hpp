@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,12 +26,15 @@ class Runner {
   // The device, and the stream on it that this works in.
   [[nodiscard]] virtual const DeviceStream& stream() const noexcept = 0;
   [[nodiscard]] virtual const std::vector<TensorSpec>& inputs() const noexcept = 0;
-  // The digest of the FEATURES that one request's tensors are of; none where they do not say: edges may be another's.
-  [[nodiscard]] virtual std::optional<std::int64_t> features_digest(const std::vector<at::Tensor>& tensors) const = 0;
+  // The digest of the request with this id that the tensors are of; none where they do not say: edges may be another's.
+  //
+  // Throws MixedRequestsError: they are of more than one.
+  [[nodiscard]] virtual std::optional<std::int64_t> digest_of(const std::vector<at::Tensor>& tensors,
+                                                              std::string_view request_id) const = 0;
   // One request's tensors in the order of `inputs`, of these forms, and on the stream's device; and the digest of the
   // request, where there is one.
   //
-  // Throws ContractError and GraphTooLargeError: the request is at fault; MixedRequestsError; and anything else.
+  // Throws ContractError and GraphTooLargeError: the request is at fault; and anything else.
   [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t digest) = 0;
 };
 

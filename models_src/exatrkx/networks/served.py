@@ -1,5 +1,7 @@
 """TorchScript network as it is served: the network, and beside its output the digest of the features that it was given.
 
+Added to that digest are those of its edges and of its output, see `exatrkx.digest`.
+
 Plain TorchScript, which Triton's LibTorch backend runs. This project's own backends and the pipeline in one process
 take the bare network out of it; where they need a digest, they work it out by themselves, in less time.
 """
@@ -11,7 +13,7 @@ import io
 import torch
 from torch import Tensor, nn
 
-from exatrkx.digest import BITS_FACTOR, HALF, POSITION_FACTOR
+from exatrkx.digest import BITS_FACTOR, HALF, PERIOD, POSITION_FACTOR
 from exatrkx.networks.torchscript import EDGE_NETWORKS, to_bytes
 
 
@@ -26,18 +28,33 @@ def features_digest(
     return (words >> half).mul_(words).sum().reshape(1)
 
 
+def payload_digest(payload: Tensor, period: int = PERIOD) -> Tensor:
+    """`exatrkx.digest.payload_digest` as INT64 [1]."""
+    words = payload.contiguous().reshape(-1)
+    if payload.dtype == torch.float32:
+        words = torch.view_copy(words, dtype=torch.int32)
+    whole = words.numel() - words.numel() % period
+    columns = words[:whole].reshape(-1, period).sum(0)
+    columns[: words.numel() - whole] += words[whole:]
+    return columns.mul_(torch.arange(1, period + 1, device=payload.device)).sum().reshape(1)
+
+
 class _ServedEmbedding(nn.Module):
     def __init__(self, bare_network: nn.Module) -> None:
         super().__init__()
         self.bare_network = bare_network
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        return self.bare_network(features), features_digest(features)
+        digest = features_digest(features)
+        embedding = self.bare_network(features)
+        return embedding, digest + payload_digest(embedding)
 
 
 class _ServedEdgeNetwork(_ServedEmbedding):
     def forward(self, features: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        return self.bare_network(features, edge_index), features_digest(features)
+        digest = features_digest(features) + payload_digest(edge_index)
+        scores = self.bare_network(features, edge_index)
+        return scores, digest + payload_digest(scores)
 
 
 def with_digest(kind: str, network: torch.jit.ScriptModule) -> torch.jit.ScriptModule:

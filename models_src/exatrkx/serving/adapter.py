@@ -16,8 +16,8 @@ import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_spacepoints, check_tensor, max_spacepoints
-from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorSpec
-from exatrkx.digest import features_digest, request_digest
+from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, VARIABLE, WCC, ModelSpec, TensorSpec
+from exatrkx.digest import added, features_digest, payload_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
 from exatrkx.serving.limits import check_deadline
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 """The version that the wheel's Python backend was built for; it misreads the sizes of a later version's arrays."""
+
+_EDGES: Final = WCC.inputs[0].name
 
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
@@ -65,6 +67,7 @@ class Step(ABC):
     queue: Queue
     _max_spacepoints: int
     _matrices: list[TensorSpec]
+    _payloads: list[TensorSpec]
     _is_given_digest: bool
     _gives_digest: bool
 
@@ -74,6 +77,7 @@ class Step(ABC):
         self.name = args["model_name"]
         self._max_spacepoints = max_spacepoints()
         self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
+        self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims]
         self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
         self._gives_digest = REQUEST_DIGEST in self.spec.outputs
         self.device = Device.given_by(args)
@@ -164,7 +168,9 @@ class Step(ABC):
 
     def _outputs(self, tensors: Arrays, digest: int | None) -> Arrays:
         outputs = self.run(tensors)
-        outputs |= {REQUEST_DIGEST.name: np.array([digest])} if self._gives_digest else {}
+        if self._gives_digest and digest is not None:
+            covered = added(digest, payload_digest(outputs[self.spec.outputs[0].name]))
+            outputs[REQUEST_DIGEST.name] = np.array([covered])
         for spec in self.spec.outputs:
             try:
                 check_tensor(outputs[spec.name], spec)
@@ -178,15 +184,17 @@ class Step(ABC):
         Raises:
             MixedRequestsError: they are of more than one.
         """
+        covered = {}
         if self._is_given_digest:
+            covered = {spec.name: payload_digest(tensors[spec.name]) for spec in self._payloads}
             given = tensors.get(FEATURES_DIGEST.name)
-            of_features = 0 if given is None else int(given[0])
+            of_features = 0 if given is None else added(int(given[0]), *(-digest for digest in covered.values()))
         elif len(self.spec.inputs) == 1:
             of_features = features_digest(tensors[self.spec.inputs[0].name])
         else:
             return None
         digest, earlier = request_digest(of_features, request_id), tensors.get(REQUEST_DIGEST.name)
-        if earlier is not None and int(earlier[0]) != digest:
+        if earlier is not None and added(int(earlier[0]), -covered[_EDGES]) != digest:
             raise MixedRequestsError("edges and scores are of different requests")
         return digest
 

@@ -1,4 +1,4 @@
-"""Networks as they are served: TorchScript with the digest of its features as a second output."""
+"""Networks as they are served: TorchScript with the digest of its features, edges and output as a second output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny_networks import TinyEdges, TinyEmbedding
 
-from exatrkx.digest import features_digest
+from exatrkx.digest import added, features_digest, payload_digest
 from exatrkx.networks.proof import PROBES
 from exatrkx.networks.served import with_digest
 from exatrkx.networks.torchscript import inference, load_torchscript, probe, to_bytes, trace
@@ -31,7 +31,9 @@ def test_a_served_network_gives_its_output_and_the_digest(kind: str, tmp_path: P
             expected = bare(*inputs)
             assert torch.equal(output, expected)
             assert torch.equal(from_file(*inputs), expected)
-        assert (digest.dtype, digest.tolist()) == (torch.int64, [features_digest(inputs[0].numpy())])
+        payloads = [payload_digest(tensor.numpy()) for tensor in (*inputs[1:], output)]
+        assert digest.dtype == torch.int64
+        assert digest.tolist() == [added(features_digest(inputs[0].numpy()), *payloads)]
 
 
 def test_a_bare_file_is_read_as_it_is(tmp_path: Path) -> None:
