@@ -5,9 +5,8 @@ second leaves a reply in it that nobody waits for any more: from then on each re
 it. So nothing is believed because it came back.
 
 Answers: the request id is a new one for each attempt, and must be the answer's; REQUEST_DIGEST (`exatrkx.digest`),
-which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent, with that of the
-labels as they came added to it. Of a served
-model without that output only the request id is checked.
+which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent, with that of
+the labels as they came added to it. Of a served model without that output only the request id is checked.
 
 Refusals: this project's models sign theirs with the request's digest, or with "unknown" where what they complain of
 came from another stage. One with this request's signature is believed; another's, and one out of an ensemble without

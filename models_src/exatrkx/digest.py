@@ -7,9 +7,9 @@ all matter. It is no defence against somebody who searches for two events with o
 The digest of a request is that of its FEATURES, mixed with its request id: an answer to an earlier attempt at the
 same event is not an answer to this one.
 
-Either travels beside a tensor that was worked out for the request, its payload, and with the payload's digest added to
-it. Who gets both takes the digest of the payload off again, as it came: where one of them is of another request, or half
-of it, what is left is no digest of anything. A network adds its edges' digest, too, so that it says which it scored.
+Either travels beside a tensor that was worked out for the request, its payload, and has the payload's digest added.
+Who gets both takes that off again, of the payload as it came: where one of them is of another request, or half of it,
+what is left is no digest of anything. A network adds its edges' digest, too, so that it says which it scored.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ HALF: Final = 32
 
 PERIOD: Final = 64
 """Entries of a payload that count differently."""
+
+_POWERS: Final = np.cumprod(np.full(PERIOD, BITS_FACTOR))
 
 _AT_ONCE: Final = 1 << 16
 """Entries, so that little memory is needed beside them, and that a cache holds."""
@@ -61,8 +63,9 @@ def features_digest(features: Array) -> int:
 def payload_digest(payload: Array) -> int:
     """Digest of a tensor FP32 or INT64 of any shape, NumPy or CuPy, as a signed 64-bit integer.
 
-    With w the bits of entry i, as INT32 or INT64: the sum of (1 + i modulo PERIOD)·w, modulo 2⁶⁴. It takes as long as to
-    read the tensor, and tells it from another request's, and from one of which a part is another's.
+    With w the bits of entry i, as INT32 or INT64: the sum of w times the (1 + i modulo PERIOD)-th power of BITS_FACTOR,
+    modulo 2⁶⁴. It takes as long as to read the tensor, and tells it from another request's, and from one a part of
+    which is another's.
     """
     numpy_or_cupy = sys.modules[type(payload).__module__.partition(".")[0]]
     entries = numpy_or_cupy.ascontiguousarray(payload).reshape(-1)
@@ -70,7 +73,7 @@ def payload_digest(payload: Array) -> int:
     whole = words.size - words.size % PERIOD
     columns = words[:whole].reshape(-1, PERIOD).sum(axis=0, dtype=np.int64)
     columns[: words.size - whole] += words[whole:]
-    return int(columns @ numpy_or_cupy.arange(1, PERIOD + 1, dtype=np.int64))
+    return int(columns @ numpy_or_cupy.asarray(_POWERS))
 
 
 def added(digest: int, *payloads: int) -> int:

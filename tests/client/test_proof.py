@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pytest
 
-from exatrkx.digest import features_digest, request_digest, signature
+from exatrkx.digest import added, features_digest, payload_digest, request_digest, signature
 from exatrkx_client import RequestRejectedError, ServerError, ServerUnavailableError
 from exatrkx_client.errors import ClientError, UnprovenError
 from exatrkx_client.proof import ProvingTransport
@@ -16,10 +16,12 @@ from exatrkx_client.transport import InferenceRequest, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy.typing as npt
+
     Script = Callable[[InferenceRequest], Reply]
 
 FEATURES: Final = np.arange(12, dtype=np.float32).reshape(4, 3)
-LABELS: Final = np.zeros(4, dtype=np.int64)
+LABELS: Final = np.array([0, 1, 1, 0])
 REQUEST: Final = InferenceRequest("exatrkx_ensemble", {"FEATURES": FEATURES}, ("LABELS",), 1.0)
 
 
@@ -27,11 +29,17 @@ def digest_of(request: InferenceRequest) -> int:
     return request_digest(features_digest(request.inputs["FEATURES"]), request.request_id)
 
 
-def answer(request: InferenceRequest, digest: int | None = None, request_id: str | None = None) -> Reply:
-    """A served pipeline's answer; with another's digest or id, if they are given."""
-    tensors: dict[str, Any] = {"LABELS": LABELS}
+def answer(
+    request: InferenceRequest,
+    digest: int | None = None,
+    request_id: str | None = None,
+    labels: npt.NDArray[np.int64] = LABELS,
+) -> Reply:
+    """A served pipeline's answer; with another's digest, id or labels, if they are given."""
+    tensors: dict[str, Any] = {"LABELS": labels}
     if "REQUEST_DIGEST" in request.outputs:
-        tensors["REQUEST_DIGEST"] = np.array([digest_of(request) if digest is None else digest])
+        of_request = digest_of(request) if digest is None else digest
+        tensors["REQUEST_DIGEST"] = np.array([added(of_request, payload_digest(LABELS))])
     return Reply(tensors, 0.1, request.request_id if request_id is None else request_id)
 
 
@@ -102,6 +110,10 @@ def test_each_attempt_has_an_id_of_its_own() -> None:
             id="of another event",
         ),
         pytest.param(lambda request: answer(request, request_id="another"), id="with another id"),
+        pytest.param(lambda request: answer(request, labels=1 - LABELS), id="with its digest and another's labels"),
+        pytest.param(
+            lambda request: answer(request, labels=np.array([0, 1, 0, 1])), id="with half of another's labels"
+        ),
         pytest.param(lambda request: Reply({"LABELS": LABELS}, 0.1, request.request_id), id="without a digest"),
     ],
 )

@@ -41,6 +41,7 @@ def given(
     features: Array,
     earlier: Array | None = None,
     request_id: str = ID,
+    *,
     edges: Array = EDGES,
     scores: Array = SCORES,
     scored_edges: Array | None = None,
@@ -88,7 +89,9 @@ def test_a_stage_passes_it_on_and_answers_without_it_too(each_call: Caller, mode
         digests = {"FEATURES_DIGEST": np.array([added(features_digest(EVENT), payload_digest(EVENT))])}
     bare = ask(each_call, model, stage_inputs()[model])
     found = ask(each_call, model, {**stage_inputs()[model], **digests})
-    payload = payload_digest(found[{"frnn": "EDGE_INDEX", "applyfilter": "FILTERED_EDGE_INDEX", "wcc": "LABELS"}[model]])
+    payload = payload_digest(
+        found[{"frnn": "EDGE_INDEX", "applyfilter": "FILTERED_EDGE_INDEX", "wcc": "LABELS"}[model]]
+    )
     assert found.pop("REQUEST_DIGEST").tolist() == [added(digest(EVENT), payload)]
     assert bare.pop("REQUEST_DIGEST").tolist() == [added(request_digest(0, ID), payload)]
     assert {name: array.tolist() for name, array in found.items()} == {

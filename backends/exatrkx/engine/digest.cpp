@@ -1,6 +1,5 @@
 #include "digest.hpp"
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 
 #include <array>
@@ -24,8 +23,8 @@ std::int64_t digest_of(const Word* words, std::size_t size) {
     for (std::size_t i = 0; i < kPeriod; ++i) columns[i] += static_cast<std::uint64_t>(std::int64_t{words[first + i]});
   }
   for (std::size_t i = whole; i < size; ++i) columns[i - whole] += static_cast<std::uint64_t>(std::int64_t{words[i]});
-  std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < kPeriod; ++i) sum += (i + 1) * columns[i];
+  std::uint64_t sum = 0, power = 1;
+  for (const std::uint64_t column : columns) sum += (power *= kBitsFactor) * column;
   return static_cast<std::int64_t>(sum);
 }
 
@@ -36,7 +35,8 @@ std::int64_t digest_on_gpu(const at::Tensor& words) {
   const std::int64_t whole = words.numel() - rest;
   at::Tensor columns = words.slice(0, 0, whole).reshape({-1, kColumns}).sum(0, false, at::kLong);
   columns.slice(0, 0, rest).add_(words.slice(0, whole));
-  return columns.mul_(at::arange(1, kColumns + 1, columns.options())).sum().item<std::int64_t>();
+  const at::Tensor powers = at::full({kColumns}, static_cast<std::int64_t>(kBitsFactor), columns.options()).cumprod(0);
+  return columns.mul_(powers).sum().item<std::int64_t>();
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ def features_digest(
     return (words >> half).mul_(words).sum().reshape(1)
 
 
-def payload_digest(payload: Tensor, period: int = PERIOD) -> Tensor:
+def payload_digest(payload: Tensor, period: int = PERIOD, factor: int = BITS_FACTOR) -> Tensor:
     """`exatrkx.digest.payload_digest` as INT64 [1]."""
     words = payload.contiguous().reshape(-1)
     if payload.dtype == torch.float32:
@@ -36,7 +36,8 @@ def payload_digest(payload: Tensor, period: int = PERIOD) -> Tensor:
     whole = words.numel() - words.numel() % period
     columns = words[:whole].reshape(-1, period).sum(0)
     columns[: words.numel() - whole] += words[whole:]
-    return columns.mul_(torch.arange(1, period + 1, device=payload.device)).sum().reshape(1)
+    powers = torch.full([period], factor, dtype=torch.int64, device=payload.device).cumprod(0)
+    return columns.mul_(powers).sum().reshape(1)
 
 
 class _ServedEmbedding(nn.Module):
