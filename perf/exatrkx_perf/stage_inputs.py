@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +15,6 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx.networks.storage import load_network
-from exatrkx.networks.tables import gpu_forms
 from exatrkx.networks.torchscript import trace
 from exatrkx.pipeline import Pipeline
 from exatrkx.stages.edges import fixed_radius_edges, select_edges
@@ -139,7 +137,7 @@ def graphs_of(event: Input, weights: Path, threads: int, seed: int) -> EventGrap
 
 
 class NetworkCall(NamedTuple):
-    """Which network to run, and how: by blocks of edges, or with all of them in one and in the forms of a GPU."""
+    """Which network to run, and how: by blocks of edges, or with all of them in one."""
 
     weights: Path
     stage: str
@@ -151,7 +149,7 @@ def run(call: NetworkCall, features: FloatArray, edge_index: IntArray | None) ->
     """What the network of a stage makes of an event: [N,D] points or [E] logits."""
     network = loaded(call)
     tensors = [torch.from_numpy(array) for array in (features, edge_index) if array is not None]
-    with torch.inference_mode(), gpu_forms() if call.one_block else nullcontext():
+    with torch.inference_mode():
         answer: FloatArray = network(*tensors).numpy()
     return answer
 

@@ -110,7 +110,7 @@ def loops_survive_tracing(function: Callable[P, T]) -> Callable[P, T]:
 
 def on_gpu(like: Tensor) -> bool:
     """Whether to compute as suits a GPU: each operator takes some microseconds to start there, each wait some more."""
-    if not torch.jit.is_scripting():
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
         return like.is_cuda or _gpu_forms.get()
     return like.is_cuda
 
@@ -170,14 +170,15 @@ Perceptron = tuple[list[Tensor], list[Tensor]]
 
 def perceptron_weights(parameters: Iterable[Tensor]) -> Perceptron:
     """What `perceptron` is given; in a trace what depends on the parameters alone is a constant."""
-    weights, state = list(parameters), torch._C._get_tracing_state()
+    weights = list(parameters)
+    state: object = torch._C._get_tracing_state()
     if state is None:
         return weights, []
-    torch._C._set_tracing_state(None)  # type: ignore[arg-type]  # torch's
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # torch does not list it
     try:
         return weights, [one.detach() for one in taken_apart(weights)]
     finally:
-        torch._C._set_tracing_state(state)
+        torch._C._set_tracing_state(state)  # type: ignore[attr-defined]
 
 
 def perceptron(x: Tensor, parameters: Perceptron) -> Tensor:

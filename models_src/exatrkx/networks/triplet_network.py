@@ -114,7 +114,7 @@ class Round(nn.Module):
 
     def forward(self, beliefs: Tensor, graph: LineGraph) -> Tensor:
         """[E,3] the edges' logits, outward and inward beliefs -> [E,4] their context."""
-        totals = self.support(graph.links, graph.weight, beliefs.flatten(), graph.totals)
+        totals: Tensor = self.support(graph.links, graph.weight, beliefs.flatten(), graph.totals)
         return totals.index_select(0, graph.context).view(-1, NUM_CONTEXT)
 
 

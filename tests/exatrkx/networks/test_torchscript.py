@@ -88,7 +88,7 @@ def differences_as_on_a_gpu(kind: str) -> list[float]:
     with inference():
         expected = [network(*one) for one in inputs]
     for module in (geometry, mlp, tables):
-        module.on_gpu = on_any_device
+        module.on_gpu = on_any_device  # type: ignore[attr-defined]
     traced = trace(kind, network)
     with inference():
         found = [traced(*one) for one in inputs]
