@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from importlib import metadata
 
+from exatrkx.simulation.profile import PROFILES, DetectorProfile
 from exatrkx.simulation.settings import BEAM_SPOT, PROCESSES, SimulationSettings
 
 
@@ -30,6 +31,22 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
         help="standard deviation of the vertices along the beam",
     )
     parser.add_argument("--first-event", type=number, default=0, metavar="K", help="number of the first event")
+    _add_faults(parser)
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "faults of the detector", "each instead of the profile's, in which it is 0 if ideal"
+    )
+    group.add_argument("--detector", choices=PROFILES, default="ideal", help="profile of faults")
+    for one in fields(DetectorProfile):
+        # No default here, so that the profile's stays.
+        common = {"dest": one.name, "default": argparse.SUPPRESS, "help": one.metadata["help"]}
+        option = f"--{one.name.replace('_', '-')}"
+        if "unit" in one.metadata:
+            group.add_argument(option, type=float, metavar=one.metadata["unit"], **common)
+        else:
+            group.add_argument(option, action=argparse.BooleanOptionalAction, **common)
 
 
 def add_resume(parser: argparse.ArgumentParser, output: str) -> None:
@@ -50,8 +67,13 @@ def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str
     """Parsed options with `settings`, a `SimulationSettings`; exits with the reason where they make no sense."""
     options = parser.parse_args(arguments)
     try:
+        given = {one.name: getattr(options, one.name) for one in fields(DetectorProfile) if one.name in options}
         options.settings = SimulationSettings(
-            process=options.process, pileup=options.pileup, seed=options.seed, beam_spot_z=options.beam_spot_z
+            process=options.process,
+            pileup=options.pileup,
+            seed=options.seed,
+            beam_spot_z=options.beam_spot_z,
+            detector=replace(PROFILES[options.detector], **given),
         )
     except ValueError as error:
         parser.error(str(error))

@@ -16,6 +16,9 @@ UIntArray = npt.NDArray[np.uint64]
 KEPT_MIN_PT: Final = 0.5
 """A charged particle of the generator with more pT than this, in GeV, is kept even when it left no spacepoint."""
 
+NOISE: Final = 0
+"""Packed barcode of what is no particle."""
+
 
 def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spacepoints: Any) -> Event:
     """The event that these containers of ACTS describe.
@@ -90,7 +93,10 @@ def _table(barcodes: UIntArray, particles: list[Any]) -> Particles:
 
 
 def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray, UIntArray, IntArray]:
-    """[H] spacepoint, particle's barcode, and place along the particle, of each hit that a spacepoint was made of."""
+    """[H] spacepoint, particle's barcode, and place along the particle, of each hit that a spacepoint was made of.
+
+    Noise hits, which have the barcode 0, are no particle's.
+    """
     barcodes = np.asarray([_packed(hit.particleId) for hit in hits], dtype=np.uint64)
     places = np.asarray([hit.index for hit in hits], dtype=np.int64)
     pairs = [
@@ -99,4 +105,5 @@ def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray
         for hit in measurement_hits.valuesFor(measurement)
     ]
     spacepoint, hit = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
-    return spacepoint, barcodes[hit], places[hit]
+    made = barcodes[hit] != NOISE
+    return spacepoint[made], barcodes[hit[made]], places[hit[made]]

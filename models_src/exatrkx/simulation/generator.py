@@ -72,10 +72,14 @@ class Generator:
         if self._soft is not None:
             collisions += [self._soft] * int(random.poisson(self._settings.pileup))
         for collision, pythia in enumerate(collisions, start=1):
-            vertex = random.normal(scale=self._beam_spot).tolist()
+            vertex = self._on_beam_line(*random.normal(scale=self._beam_spot).tolist())
             if not any(pythia.next() for _ in range(MAX_ATTEMPTS)):
                 raise SimulationError(f"event {number}: Pythia failed {MAX_ATTEMPTS} times in a row")
             yield from _followed(pythia.event, collision, vertex)
+
+    def _on_beam_line(self, x: float, y: float, z: float) -> tuple[float, float, float]:
+        beam = self._settings.detector
+        return x + beam.beam_x + beam.beam_tilt_x * z, y + beam.beam_y + beam.beam_tilt_y * z, z
 
 
 def _pythia(process: tuple[str, ...]) -> Any:
@@ -88,7 +92,7 @@ def _pythia(process: tuple[str, ...]) -> Any:
     return pythia
 
 
-def _followed(record: Any, collision: int, vertex: list[float]) -> Iterator[GeneratedParticle]:
+def _followed(record: Any, collision: int, vertex: tuple[float, float, float]) -> Iterator[GeneratedParticle]:
     """The charged particles and photons that the cuts above keep: of others Fatras makes no hits."""
     dx, dy, dz = vertex
     number = 0

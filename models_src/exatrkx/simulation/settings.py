@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from exatrkx.simulation.profile import IDEAL, DetectorProfile
+
 PROCESSES: Final = {
     "ttbar": ("Top:gg2ttbar = on", "Top:qqbar2ttbar = on"),
     "zmumu": ("WeakSingleBoson:ffbar2gmZ = on", "PhaseSpace:mHatMin = 60.", "23:onMode = off", "23:onIfAny = 13"),
@@ -37,6 +39,7 @@ class SimulationSettings:
         seed: of everything random, not negative.
         beam_spot_z: standard deviation in mm of the vertices along the beam. Networks that learn from wider spread
             vertices than there will be know the rare ones too.
+        detector: its faults and those of the beam's place.
 
     Raises:
         ValueError: one of them is not as it must be.
@@ -46,6 +49,7 @@ class SimulationSettings:
     pileup: float = 0.0
     seed: int = 1
     beam_spot_z: float = BEAM_SPOT[2]
+    detector: DetectorProfile = IDEAL
 
     def __post_init__(self) -> None:
         if self.process not in PROCESSES:
@@ -63,6 +67,7 @@ class SimulationSettings:
 # Streams depend on the seed and on what they are for, and on nothing that was drawn before.
 _GENERATOR: Final = 0
 _DETECTOR: Final = 1
+_FAULTS: Final = 2
 
 
 def event_stream(seed: int, number: int) -> np.random.Generator:
@@ -73,3 +78,8 @@ def event_stream(seed: int, number: int) -> np.random.Generator:
 def detector_seed(seed: int) -> int:
     """64 bits from which ACTS derives a stream for each event and each of its algorithms."""
     return int(np.random.SeedSequence(seed, spawn_key=(_DETECTOR,)).generate_state(1, np.uint64)[0])
+
+
+def fault_stream(seed: int, *number: int) -> np.random.Generator:
+    """The random numbers of the detector's faults: those of all events, or those of event `number`."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_FAULTS, *number)))
