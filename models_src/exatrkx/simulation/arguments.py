@@ -21,7 +21,11 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that say which events."""
     parser.add_argument("--events", type=number, default=10, metavar="N", help="how many")
     parser.add_argument("--pileup", type=float, default=0.0, metavar="MU", help="mean number of pile-up collisions")
-    parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter")
+    parser.add_argument("--process", choices=PROCESSES, default="ttbar", help="the hard scatter, or a gun")
+    parser.add_argument("--pt-hat-min", type=float, default=100.0, metavar="GEV", help="of dijet: least pT of a parton")
+    parser.add_argument("--particles", type=number, default=1, metavar="N", help="of a gun: how many, or pairs")
+    parser.add_argument("--pt", type=float, default=10.0, metavar="GEV", help="of a gun: their transverse momentum")
+    parser.add_argument("--max-radius", type=float, default=300.0, metavar="MM", help="of displaced: of its vertices")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the same seed gives the same events")
     parser.add_argument(
         "--beam-spot-z",
@@ -68,13 +72,9 @@ def parse_with_settings(parser: argparse.ArgumentParser, arguments: Sequence[str
     options = parser.parse_args(arguments)
     try:
         given = {one.name: getattr(options, one.name) for one in fields(DetectorProfile) if one.name in options}
-        options.settings = SimulationSettings(
-            process=options.process,
-            pileup=options.pileup,
-            seed=options.seed,
-            beam_spot_z=options.beam_spot_z,
-            detector=replace(PROFILES[options.detector], **given),
-        )
+        detector = replace(PROFILES[options.detector], **given)
+        others = {one.name: getattr(options, one.name) for one in fields(SimulationSettings) if one.name != "detector"}
+        options.settings = SimulationSettings(detector=detector, **others)
     except ValueError as error:
         parser.error(str(error))
     return options

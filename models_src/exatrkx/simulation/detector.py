@@ -156,6 +156,7 @@ def _digitization(geometry: Any, random: Any, hits: str, cells: Modules | None) 
         digitizationConfigs=_digitization_configs(cells),
         # Hits of one module that could not be told apart become one measurement: closer than 1 σ, or touching clusters.
         doMerge=True,
+        mergeCommonCorner=cells is not None,
         surfaceByIdentifier=geometry.geoIdSurfaceMap(),
         randomNumbers=random,
         inputSimHits=hits,
