@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Final
 
@@ -9,15 +10,13 @@ import acts.examples as ex
 import numpy as np
 import numpy.typing as npt
 
+from exatrkx.events.barcode import NOISE, pack_barcodes
 from exatrkx.events.event import Event, IntArray, Particles, Truth, order_within
 
 UIntArray = npt.NDArray[np.uint64]
 
 KEPT_MIN_PT: Final = 0.5
 """A charged particle of the generator with more pT than this, in GeV, is kept even when it left no spacepoint."""
-
-NOISE: Final = 0
-"""Packed barcode of what is no particle."""
 
 
 def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spacepoints: Any) -> Event:
@@ -30,7 +29,7 @@ def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spa
         measurement_hits: `MeasurementSimHitsMap`, from indices of measurements to indices of hits.
         spacepoints: `SpacePointContainer`, each of one measurement.
     """
-    barcodes = np.asarray([_packed(particle.particleId) for particle in particles], dtype=np.uint64)
+    barcodes = _packed(particle.particleId for particle in particles)
     table = _table(barcodes, list(particles))
     spacepoint, barcode, place = _links(hits, measurement_hits, spacepoints)
     particle = np.searchsorted(barcodes, barcode)  # ACTS keeps its particles sorted by barcode
@@ -60,16 +59,9 @@ def measurement_indices(spacepoints: Any) -> list[int]:
     return [ex.IndexSourceLink.fromSourceLink(next(s.sourceLinks)).index() for s in spacepoints]
 
 
-def _packed(barcode: Any) -> int:
-    """The five numbers of a barcode in 64 bits: 12, 12, 16, 8 and 16 of them, which sort as ACTS sorts barcodes."""
-    packed: int = (
-        barcode.vertexPrimary << 52
-        | barcode.vertexSecondary << 40
-        | barcode.particle << 24
-        | barcode.generation << 16
-        | barcode.subParticle
-    )
-    return packed
+def _packed(barcodes: Iterable[Any]) -> UIntArray:
+    numbers = [(b.vertexPrimary, b.vertexSecondary, b.particle, b.generation, b.subParticle) for b in barcodes]
+    return pack_barcodes(np.asarray(numbers, dtype=np.uint64).reshape(-1, 5))
 
 
 def _table(barcodes: UIntArray, particles: list[Any]) -> Particles:
@@ -97,7 +89,7 @@ def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray
 
     Noise hits, which have the barcode 0, are no particle's.
     """
-    barcodes = np.asarray([_packed(hit.particleId) for hit in hits], dtype=np.uint64)
+    barcodes = _packed(hit.particleId for hit in hits)
     places = np.asarray([hit.index for hit in hits], dtype=np.int64)
     pairs = [
         (spacepoint, hit)

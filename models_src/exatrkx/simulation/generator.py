@@ -89,7 +89,8 @@ class Generator:
 
     def _on_beam_line(self, x: float, y: float, z: float) -> tuple[float, float, float]:
         beam = self._settings.detector
-        return x + beam.beam_x + beam.beam_tilt_x * z, y + beam.beam_y + beam.beam_tilt_y * z, z
+        slope_x, slope_y = beam.beam_tilt_x * 1e-3, beam.beam_tilt_y * 1e-3
+        return x + beam.beam_x + slope_x * z, y + beam.beam_y + slope_y * z, z
 
 
 def _hard_scatter(settings: SimulationSettings) -> tuple[str, ...]:

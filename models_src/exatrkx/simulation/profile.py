@@ -33,7 +33,7 @@ class DetectorProfile:
         geometric_clusters: hits are digitised cell by cell, and clusters that touch become one measurement, of all of
             their particles (ACTS's geometric digitisation); else only hits within 1 σ of each other do.
         beam_x, beam_y: where the beam line crosses z = 0, in mm.
-        beam_tilt_x, beam_tilt_y: its slopes dx/dz and dy/dz.
+        beam_tilt_x, beam_tilt_y: its slopes dx/dz and dy/dz, in mrad.
 
     Raises:
         ValueError: one of them is impossible; the text names it.
@@ -51,8 +51,8 @@ class DetectorProfile:
     )
     beam_x: float = _fault(20.0, "MM", "x of the beam line at z = 0", either_sign=True)
     beam_y: float = _fault(20.0, "MM", "y of the beam line at z = 0", either_sign=True)
-    beam_tilt_x: float = _fault(0.01, "SLOPE", "dx/dz of the beam line", either_sign=True)
-    beam_tilt_y: float = _fault(0.01, "SLOPE", "dy/dz of the beam line", either_sign=True)
+    beam_tilt_x: float = _fault(10.0, "MRAD", "dx/dz of the beam line", either_sign=True)
+    beam_tilt_y: float = _fault(10.0, "MRAD", "dy/dz of the beam line", either_sign=True)
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -92,8 +92,8 @@ PROFILES: Final = {
         geometric_clusters=True,
         beam_x=0.3,
         beam_y=-0.2,
-        beam_tilt_x=5e-5,
-        beam_tilt_y=-3e-5,
+        beam_tilt_x=0.05,
+        beam_tilt_y=-0.03,
     ),
 }
 """Typical of detectors after some years: more hits lost than when new, and a beam some tenths of a mm off."""

@@ -347,7 +347,9 @@ def test_the_beam_spot_is_as_long_as_asked_for() -> None:
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError, match="the beam spot's length must be from 0 to 1000 mm, found -1"):
         SimulationSettings(beam_spot_z=-1)
-    with pytest.raises(ValueError, match="must be one of ttbar, zmumu, minbias, found 'susy'"):
+    with pytest.raises(
+        ValueError, match="must be one of ttbar, zmumu, minbias, dijet, muon, pion, electron, displaced, found 'susy'"
+    ):
         SimulationSettings(process="susy")
 
 

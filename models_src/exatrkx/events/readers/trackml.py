@@ -19,10 +19,16 @@ from exatrkx.events.readers.csv_files import (
     INTEGER,
     POSITION,
     Columns,
+    beside,
     event_number,
     read_columns,
     require_finite,
+    require_unique,
 )
+from exatrkx.events.readers.particle_table import particle_table, take_momenta
+
+PARTS: Final = ("truth", "particles")
+"""What is read beside the hits."""
 
 NOISE: Final = 0
 """The particle_id of a hit that no particle made."""
@@ -38,21 +44,23 @@ _MOMENTUM: Final = ("px", "py", "pz")
 def read_trackml(hits_file: Path) -> Event:
     """Read one event from `event…-hits.csv`, and from `-truth.csv` and `-particles.csv` beside it where they exist.
 
-    - Each hit is a spacepoint, and belongs to one particle or, with `particle_id` 0, to none.
+    - Each hit is a spacepoint, and belongs to the particle of its row of the truth; to several where it has several
+      rows, to none without a row or with `particle_id` 0.
     - The order along a particle's way is that of the distance from its vertex (from the origin, when no vertex is
       known) to the true position (`tx`, `ty`, `tz`; to the measured one, when that is not in the file). A particle
       that curls back through a layer gets that part of its way in the wrong order: the files hold no time.
     - All particles of these files come from the generator, so they are primary unless a column `primary` says
       otherwise. A column `particle_type`, which some versions have, is taken as the PDG code; it is 0 else.
-    - Without `-particles.csv` the particles are those of the truth: momentum as at the first hit, vertex NaN, charge
-      NaN, which is not 0, for what makes hits is charged.
+    - Particles that are not in `-particles.csv`, or all of them without it, are those of the truth: momentum as at the
+      first hit, vertex NaN, charge NaN, which is not 0, for what makes hits is charged. Beside listed ones they are no
+      primaries, and so in no efficiency; a candidate of their hits is no fake.
 
     Raises:
         EventFormatError: a column is missing, a value is of the wrong type, or the files do not fit together.
     """
     hits = read_columns(hits_file, required={"hit_id": INTEGER} | dict.fromkeys(POSITION, FLOAT), optional={})
     require_finite(hits_file, hits, POSITION)
-    truth_file = _beside(hits_file, "truth")
+    truth_file = beside(hits_file, "truth")
     x, y, z = (hits[name].astype(np.float32) for name in POSITION)
     return Event(
         event_id=event_number(hits_file),
@@ -72,16 +80,13 @@ def _read_truth(file: Path, hits: Columns, hits_file: Path) -> Truth:
     known_position = all(name in rows for name in _TRUE_POSITION)
     place = _stack(rows, _TRUE_POSITION) if known_position else _stack(hits, POSITION)[spacepoint]
 
-    particles_file = _beside(hits_file, "particles")
-    if particles_file is None:
-        ids, particle = np.unique(rows["particle_id"], return_inverse=True)
-        order = order_within(particle, np.linalg.norm(place, axis=1))
-        particles = _particles_of_truth(ids, rows, particle, order)
-    else:
-        particles = _read_particles(particles_file)
-        particle = _places("particle_id", rows["particle_id"], file, particles.particle_id, particles_file)
-        vertex = np.stack([particles.vx, particles.vy, particles.vz], axis=1).astype(np.float64)
-        order = order_within(particle, np.linalg.norm(place - vertex[particle], axis=1))
+    particles_file = beside(hits_file, "particles")
+    listed = None if particles_file is None else _read_particles(particles_file)
+    particles, particle = particle_table(listed, rows["particle_id"].astype(np.uint64))
+    vertex = np.nan_to_num(np.stack([particles.vx, particles.vy, particles.vz], axis=1).astype(np.float64))
+    order = order_within(particle, np.linalg.norm(place - vertex[particle], axis=1))
+    if all(name in rows for name in _MOMENTUM_AT_HIT):
+        take_momenta(particles, particle, order, _stack(rows, _MOMENTUM_AT_HIT))
     return Truth(particles=particles, spacepoint=spacepoint, particle=particle, order=order)
 
 
@@ -90,6 +95,7 @@ def _read_particles(file: Path) -> Particles:
     rows = read_columns(file, required, optional={"particle_type": INTEGER, "primary": INTEGER})
     require_finite(file, rows, (*_VERTEX, *_MOMENTUM, "q"))
     count = len(rows["particle_id"])
+    require_unique("particle_id", rows["particle_id"], file)
     return Particles(
         particle_id=rows["particle_id"].astype(np.uint64),
         pdg=rows.get("particle_type", np.zeros(count)).astype(np.int32),
@@ -99,32 +105,10 @@ def _read_particles(file: Path) -> Particles:
     )
 
 
-def _particles_of_truth(ids: AnyArray, rows: Columns, particle: IntArray, order: IntArray) -> Particles:
-    """Particles as their first hits show them, where no file describes them."""
-    unknown = np.full(len(ids), np.nan, dtype=np.float32)
-    first = np.flatnonzero(order == 0)
-    momentum = {name: unknown.copy() for name in _MOMENTUM}
-    for name, at_hit in zip(_MOMENTUM, _MOMENTUM_AT_HIT, strict=True):
-        if at_hit in rows:
-            momentum[name][particle[first]] = rows[at_hit][first]
-    return Particles(
-        particle_id=ids.astype(np.uint64),
-        pdg=np.zeros(len(ids), dtype=np.int32),
-        charge=unknown,
-        vx=unknown,
-        vy=unknown,
-        vz=unknown,
-        primary=np.ones(len(ids), dtype=np.bool_),
-        **momentum,
-    )
-
-
 def _places(name: str, wanted: AnyArray, file: Path, known: AnyArray, known_file: Path) -> IntArray:
     """Index into `known` of each of `wanted`, the columns `name` of their files."""
+    require_unique(name, known, known_file)
     values, first = np.unique(known, return_index=True)
-    if len(values) < len(known):
-        repeated = known[np.setdiff1d(np.arange(len(known)), first)[0]]
-        raise EventFormatError(f"{known_file}: {name} {repeated} is there more than once")
     lost = np.flatnonzero(~np.isin(wanted, values))
     if lost.size:
         raise EventFormatError(f"{file}: {name} {wanted[lost[0]]} is not in {known_file.name}")
@@ -134,17 +118,3 @@ def _places(name: str, wanted: AnyArray, file: Path, known: AnyArray, known_file
 
 def _stack(columns: Columns, names: tuple[str, ...]) -> npt.NDArray[np.float64]:
     return np.stack([columns[name].astype(np.float64) for name in names], axis=1)
-
-
-def companions(hits_file: Path) -> list[Path]:
-    """The files beside the one with the hits that `read_trackml` reads, too."""
-    return [file for part in ("truth", "particles") if (file := _beside(hits_file, part))]
-
-
-def _beside(hits_file: Path, part: str) -> Path | None:
-    """The file of the same event with another part of it, compressed or not; None where there is none."""
-    event, separator, _ = hits_file.name.rpartition("-hits.csv")
-    if not separator:
-        return None
-    candidates = (hits_file.with_name(f"{event}-{part}.csv{suffix}") for suffix in ("", ".gz"))
-    return next((file for file in candidates if file.exists()), None)
