@@ -40,6 +40,9 @@ SPACEPOINTS: Final = "spacepoints"
 MEASUREMENT_CONTAINER: Final = "measurements"
 """The same measurements in a container of their own, which is what indices of measurements refer to."""
 
+CLUSTERS: Final = "clusters"
+"""Name of the cells of each measurement."""
+
 PARTICLES: Final = "particles_simulated"
 PARTICLE_MEASUREMENTS: Final = "particle_measurements"
 MEASUREMENT_PARTICLES: Final = "measurement_particles"
@@ -81,7 +84,7 @@ class Detector:
             self._simulation += [FaultyHits(profile, Modules.of(geometry), seed, hits=SIMULATED_HITS, output=hits)]
         cells = Modules.of(geometry) if profile.geometric_clusters else None
         self._simulation += _digitization(geometry, random, hits, cells)
-        self._sink = _Sink(hits)
+        self._sink = _Sink(hits, cells)
         self._further = [*further(geometry, field)]
 
     def event(self, number: int, particles: Iterable[GeneratedParticle]) -> Event:
@@ -162,7 +165,7 @@ def _digitization(geometry: Any, random: Any, hits: str, cells: Modules | None) 
         inputSimHits=hits,
         outputMeasurements=MEASUREMENT_CONTAINER,
         outputMeasurementSubset=MEASUREMENTS,
-        outputClusters="clusters",
+        outputClusters=CLUSTERS,
         outputMeasurementParticlesMap=MEASUREMENT_PARTICLES,
         outputMeasurementSimHitsMap="measurement_simhits",
         outputParticleMeasurementsMap=PARTICLE_MEASUREMENTS,
@@ -212,22 +215,25 @@ class _Source(ex.IReader):  # type: ignore[misc]  # acts ships no types
 class _Sink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
     """Makes an `Event` of what is on the whiteboard at the end of the chain."""
 
-    def __init__(self, hits: str) -> None:
+    def __init__(self, hits: str, cells: Modules | None) -> None:
         super().__init__("Sink", _LEVEL)
         self._event: Event | None = None
-        self._inputs = []
+        self._inputs, self._cells = [], cells
         for key, kind in (
             (PARTICLES, ex.SimParticleContainer),
             (hits, ex.SimHitContainer),
             ("measurement_simhits", ex.MeasurementSimHitsMap),
             (SPACEPOINTS, acts.SpacePointContainer),
+            (CLUSTERS, ex.ClusterContainer),
         ):
             handle = ex.ReadDataHandle(self, kind, key)
             handle.initialize(key)
             self._inputs.append(handle)
 
     def execute(self, context: Any) -> Any:
-        self._event = collect(context.eventNumber, *(handle(context.eventStore) for handle in self._inputs))
+        *inputs, clusters = (handle(context.eventStore) for handle in self._inputs)
+        absorbed = None if self._cells is None else (self._cells, clusters)
+        self._event = collect(context.eventNumber, *inputs, absorbed=absorbed)
         return ex.ProcessCode.SUCCESS
 
     def take(self) -> Event | None:

@@ -73,6 +73,11 @@ class Modules:
         vectors: FloatArray = np.einsum("ka,kax->kx", local, self.axes[module])
         return vectors
 
+    def local(self, module: IntArray, position: FloatArray) -> FloatArray:
+        """[K,2] local positions of [K,3] global ones on these modules."""
+        along: FloatArray = np.einsum("kx,kax->ka", position - self.centre[module], self.axes[module])
+        return along
+
     def anywhere(self, module: IntArray, random: np.random.Generator) -> FloatArray:
         """[K,2] local positions on these modules, uniform over their areas."""
         low, high, length = self.half[module].T
