@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -77,15 +78,15 @@ def test_an_ideal_detector_gives_the_bundled_events_again() -> None:
 
 def test_an_ideal_profile_writes_the_bytes_that_none_writes(tmp_path: Path) -> None:
     plain, ideal = tmp_path / "plain.parquet", tmp_path / "ideal.parquet"
-    assert main([str(plain), "--events", "1", "--pileup", "1"]) == 0
-    assert main([str(ideal), "--events", "1", "--pileup", "1", "--detector", "ideal", "--noise", "0"]) == 0
+    assert main([str(plain), "--events", "1"]) == 0
+    assert main([str(ideal), "--events", "1", "--detector", "ideal", "--noise", "0"]) == 0
     assert plain.read_bytes() == ideal.read_bytes()
 
 
 def test_a_realistic_profile_gives_the_same_bytes_for_any_number_of_workers(tmp_path: Path) -> None:
     one, two = tmp_path / "one.parquet", tmp_path / "two.parquet"
-    assert main([str(one), "--events", "3", "--detector", "realistic"]) == 0
-    assert main([str(two), "--events", "3", "--detector", "realistic", "--workers", "2"]) == 0
+    assert main([str(one), "--events", "2", "--detector", "realistic"]) == 0
+    assert main([str(two), "--events", "2", "--detector", "realistic", "--workers", "2"]) == 0
     assert one.read_bytes() == two.read_bytes()
 
 
@@ -160,10 +161,10 @@ def test_the_number_of_noise_hits_goes_with_the_hits_and_they_are_nobodys() -> N
     assert sorted(truth.order.tolist()) == list(range(len(quiet)))
 
 
-@pytest.mark.parametrize("fault", ["smearing", "misalignment"])
-def test_hits_are_displaced_in_the_plane_of_their_module(modules: Modules, fault: str) -> None:
+@pytest.mark.parametrize("profile", [DetectorProfile(smearing=0.2), DetectorProfile(misalignment=0.2)])
+def test_hits_are_displaced_in_the_plane_of_their_module(modules: Modules, profile: DetectorProfile) -> None:
     module = np.random.default_rng(3).integers(len(modules), size=HITS)
-    faults = Faults(replace(IDEAL, **{fault: 0.2}), modules, seed=1)
+    faults = Faults(profile, modules, seed=1)
     (_, first, *_), (_, second, *_) = faults.event(0, module), faults.event(1, module)
     normal = np.cross(modules.axes[module, 0], modules.axes[module, 1])
     np.testing.assert_allclose(np.einsum("hx,hx->h", first, normal), 0.0, atol=1e-9)
@@ -171,7 +172,7 @@ def test_hits_are_displaced_in_the_plane_of_their_module(modules: Modules, fault
         along = np.einsum("hx,hx->h", first, modules.axes[module, axis])
         assert along.std() == pytest.approx(0.2, rel=0.03)
     # Modules stay where they are; hits are displaced each by itself.
-    assert np.array_equal(first, second) == (fault == "misalignment")
+    assert np.array_equal(first, second) == (profile.misalignment > 0)
 
 
 def test_smeared_hits_are_farther_from_the_muon() -> None:
@@ -227,19 +228,18 @@ def test_the_beam_line_is_off_the_axis_and_tilted() -> None:
         # All of a collision moves with its vertex, decays far from it too.
         assert shift == pytest.approx(shifts.setdefault(collision, shift), abs=1e-9)
         if np.hypot(x, y) < 0.1:
-            assert shift == pytest.approx((1.0 + 0.004 * z, -2.0 - 0.005 * z), abs=1e-4)
+            assert shift == pytest.approx((1.0 + 0.004 * z, -2.0 - 0.005 * z), abs=1e-3)
 
 
 def test_a_realistic_detector_loses_and_adds_what_its_profile_says() -> None:
     ideal, real = (
-        Simulation(SimulationSettings(seed=5, pileup=5, detector=PROFILES[name])).event(0)
-        for name in ("ideal", "realistic")
+        Simulation(SimulationSettings(seed=5, detector=PROFILES[name])).event(0) for name in ("ideal", "realistic")
     )
     assert ideal.truth is not None
     assert real.truth is not None
-    assert len(real.truth) / len(ideal.truth) == pytest.approx(0.97 * 0.995, abs=0.02)
+    assert len(real.truth) / len(ideal.truth) == pytest.approx(0.97 * 0.995, abs=0.03)
     noise = len(real) - len(np.unique(real.truth.spacepoint))
-    assert noise / len(real.truth) == pytest.approx(0.1, abs=0.02)
+    assert noise / len(real.truth) == pytest.approx(0.1, abs=0.03)
 
 
 @pytest.mark.parametrize(
@@ -267,5 +267,6 @@ def test_impossible_numbers_are_refused_by_name(
 def test_every_number_of_a_profile_has_bounds() -> None:
     for one in fields(DetectorProfile):
         if one.name != "geometric_clusters":
+            impossible: dict[str, Any] = {one.name: 1e6}
             with pytest.raises(ValueError, match=f"^{one.name} must be from"):
-                replace(IDEAL, **{one.name: 1e6})
+                replace(IDEAL, **impossible)
