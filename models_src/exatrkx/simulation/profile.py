@@ -62,6 +62,10 @@ class DetectorProfile:
                     f"{one.name} must be from {one.metadata['least']:g} to {one.metadata['most']:g}, found {value}"
                 )
 
+    def __str__(self) -> str:
+        changed = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default}
+        return ", ".join(f"{name} = {value}" for name, value in changed.items()) or "ideal detector"
+
     @property
     def alters_hits(self) -> bool:
         """Whether hits are lost, displaced or added."""
