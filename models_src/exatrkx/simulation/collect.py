@@ -10,8 +10,7 @@ import acts.examples as ex
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.events.barcode import NOISE, pack_barcodes
-from exatrkx.events.event import Event, IntArray, Particles, Truth, order_within
+from exatrkx.events.event import NOISE, Event, IntArray, Particles, Truth, order_within, pack_barcodes
 from exatrkx.simulation.absorbed import absorbed_hits
 from exatrkx.simulation.modules import Modules
 

@@ -4,8 +4,8 @@
 |---|---|
 | this project's Parquet | its first bytes; see `exatrkx.events.parquet` |
 | TrackML CSV: `-hits`, with `-truth` and `-particles` beside it where they are known | a column `hit_id` |
-| ACTS CSV: `-spacepoint`, with truth where `exatrkx.events.readers.acts` finds its files beside it; or any CSV with \
-positions in mm | columns `x`, `y`, `z` |
+| ACTS CSV: `-spacepoint`, with truth where the files of `readers.truth_csv` are beside it | columns `x`, `y`, `z` |
+| any CSV with positions in mm | columns `x`, `y`, `z` |
 | features, three columns (r / 1000 mm, φ / π, z / 1000 mm) | no header |
 
 CSV files may be compressed (`.csv.gz`). Lengths are mm and momenta GeV.
@@ -23,8 +23,8 @@ from exatrkx.checks import check_lengths
 from exatrkx.errors import EventFormatError
 from exatrkx.events import parquet
 from exatrkx.events.event import Event
-from exatrkx.events.readers import acts, trackml
 from exatrkx.events.readers.csv_files import beside, first_line, is_number, read_features
+from exatrkx.events.readers.truth_csv import ACTS_PARTS, TRACKML_PARTS, read_acts, read_trackml
 
 PARQUET_MAGIC: Final = b"PAR1"
 
@@ -105,7 +105,7 @@ def input_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
 
 
 def _parts(file: Path) -> tuple[str, ...]:
-    return trackml.PARTS if "-hits.csv" in file.name else acts.PARTS
+    return TRACKML_PARTS if "-hits.csv" in file.name else ACTS_PARTS
 
 
 def _fits(file: Path, event: Event, skipped: Callable[[EventFormatError], object] | None) -> bool:
@@ -128,9 +128,9 @@ def _read_file(file: Path, skipped: Callable[[EventFormatError], object] | None)
     if all(is_number(name) for name in header):
         yield read_features(file)
     elif "hit_id" in header:
-        yield trackml.read_trackml(file)
+        yield read_trackml(file)
     else:
-        yield acts.read_acts(file)
+        yield read_acts(file)
 
 
 def _count_file(file: Path) -> int:
