@@ -82,7 +82,7 @@ def await_job(environment: dict[str, str], job: str, state: str, also: Callable[
         told = output_of(environment, "scontrol", "show", "job", job)
         if f"JobState={state} " in told and also():
             return told
-        over = "JobState=FAILED" in told or time.monotonic() > deadline
+        over = any(f"JobState={end} " in told for end in ("FAILED", "TIMEOUT")) or time.monotonic() > deadline
         assert not over, told + "".join(file.read_text() for file in Path(environment["JOBS"]).glob(f"*{job}.*"))
         time.sleep(0.2)
 
@@ -94,7 +94,8 @@ def test_a_server_is_a_job_that_clients_find(environment: dict[str, str], tmp_pa
     servers, token, tracks = tmp_path / "servers.json", tmp_path / "token", tmp_path / "tracks.parquet"
     token.write_text(TOKEN)
     token.chmod(0o600)
-    size = ["--cpus-per-task=1", "--time=10", f"--chdir={tmp_path}"]
+    size = ["--cpus-per-task=1", "--time=30", f"--chdir={tmp_path}"]
+    submitted = time.monotonic()
     job = output_of(
         environment, "sbatch", "--parsable", *size, JOB, servers, "--host", "127.0.0.1", "--token-file", token
     )
@@ -112,8 +113,9 @@ def test_a_server_is_a_job_that_clients_find(environment: dict[str, str], tmp_pa
         output_of(environment, "scancel", job)
         await_job(environment, job, "CANCELLED")
     else:
-        output_of(environment, "scontrol", "update", f"JobId={job}", "TimeLimit=1")
-        assert "ExitCode=0:0" in await_job(environment, job, "COMPLETED"), "before Slurm kills it"
+        minutes = int(time.monotonic() - submitted) // 60 + 2
+        output_of(environment, "scontrol", "update", f"JobId={job}", f"TimeLimit={minutes}")
+        assert "ExitCode=0:0" in await_job(environment, job, "COMPLETED"), "by the signal before the limit"
     assert not psutil.wait_procs(family, timeout=WAIT_S)[1]
     assert not servers.exists()
     log = (tmp_path / f"tritonserver-{job}.log").read_text()
