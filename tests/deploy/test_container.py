@@ -47,7 +47,7 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[container.Buil
         pytest.skip(f"debootstrap reaches no archive: {reason}")
     # The build of torch that is here, and the certificate that pip is told to believe.
     pip = folder / "pip"
-    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", pip, f"torch=={torch}"]
+    download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(pip), f"torch=={torch}"]
     subprocess.run(download, check=True)
     arguments = {"BASE": BASE, "PIP_FIND_LINKS": "/pip"}
     if certificate := os.environ.get("PIP_CERT"):
@@ -87,7 +87,7 @@ def test_the_image_serves_as_a_user_who_may_write_nothing(buildah: container.Bui
                 "run", "--isolation", "chroot", number, "--", "find", "/opt", "-user", user.partition(":")[0]
             )
             assert not owned
-            server.parent().send_signal(signal.SIGTERM)  # type: ignore[union-attr]
+            server.parents()[0].send_signal(signal.SIGTERM)
             assert process.wait(STOP_S) == 0
             assert not psutil.wait_procs(family, timeout=STOP_S)[1]
         finally:

@@ -52,7 +52,7 @@ class Buildah:
     def build(self, context: Path, containerfile: Path, name: str, volume: str, **arguments: str) -> None:
         """An image by a Containerfile; `volume` is mounted meanwhile, `arguments` are its build arguments."""
         given = [f"--build-arg={key}={value}" for key, value in arguments.items()]
-        files = ["--file", containerfile, "--tag", name, context]
+        files: list[str | Path] = ["--file", containerfile, "--tag", name, context]
         self("build", "--isolation", "chroot", "--layers=false", "--volume", volume, *given, *files)
 
     def configuration(self, name: str) -> dict[str, Any]:
@@ -63,6 +63,6 @@ class Buildah:
 
 def debian(folder: Path) -> str:
     """Fill a folder with a minimal Debian 12, from Debian's own archive; the reason where that is out of reach."""
-    command = ["debootstrap", "--variant=minbase", "bookworm", folder]
+    command = ["debootstrap", "--variant=minbase", "bookworm", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else (done.stdout + done.stderr)[-300:]
