@@ -30,11 +30,9 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--servers",
-        action="append",
         type=Path,
-        default=[],
         metavar="FILE",
-        help="ask the servers, too, that `exatrkx serve --ports-file FILE` names there; given again for each file",
+        help="ask the servers, too, that `exatrkx serve --ports-file FILE` lists there, with or without --gpus",
     )
     add(
         "--model",
@@ -77,13 +75,13 @@ def add_fallback_argument(parser: argparse.ArgumentParser) -> None:
 def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Fill in the listed and the default address; end with a usage error where an address is none."""
     listed: list[str] = []
-    for file in options.servers:
+    if options.servers:
         try:
-            content = json.loads(file.read_bytes())
-            listed += [str(server["grpc_url"]) for server in content.get("servers", [content])]  # or a single server's
+            content = json.loads(options.servers.read_bytes())
+            listed = [str(server["grpc_url"]) for server in content.get("servers", [content])]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no list of servers"
-            parser.error(f"--servers: {file}: {reason}")
+            parser.error(f"--servers: {options.servers}: {reason}")
     options.url = getattr(options, "url", []) + listed or [DEFAULT_URL]
     try:
         Address.parse_all(options.url, options.protocol)
