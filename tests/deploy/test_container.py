@@ -54,10 +54,13 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[container.Buil
         shutil.copy(certificate, pip / "certificate.pem")
         arguments["PIP_CERT"] = "/pip/certificate.pem"
     images = container.Buildah(folder)
-    images.import_root(folder / "debian", BASE)
-    images.build(ROOT, ROOT / "deploy" / "Containerfile", IMAGE, f"{pip}:/pip:ro", **arguments)
-    yield images
-    shutil.rmtree(folder)
+    try:
+        images.import_root(folder / "debian", BASE)
+        images.build(ROOT, ROOT / "deploy" / "Containerfile", IMAGE, f"{pip}:/pip:ro", **arguments)
+        yield images
+    finally:
+        images("rm", "--all")
+        shutil.rmtree(folder)
 
 
 def test_the_image_serves_as_a_user_who_may_write_nothing(buildah: container.Buildah, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Container images with buildah, as root and without a daemon: a base of Debian, and what is built and run on it.
 
-Everything is in one folder, and nothing of the machine's own images or settings is read. Processes are in a root
-directory of their own, and have the network and the process numbers of the machine (`--isolation chroot`).
+Everything is in one folder, on overlayfs, and nothing of the machine's own images or settings is read. Processes are in
+a root directory of their own, and have the network and the process numbers of the machine (`--isolation chroot`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Buildah:
     folder: Path
 
     def command(self, *words: str | Path) -> list[str]:
-        storage = ["--storage-driver", "vfs", "--root", self.folder / "images", "--runroot", self.folder / "run"]
+        storage = ["--storage-driver", "overlay", "--root", self.folder / "images", "--runroot", self.folder / "run"]
         return [str(word) for word in ("buildah", *storage, *words)]
 
     def __call__(self, *words: str | Path) -> str:

@@ -103,7 +103,7 @@ def test_a_server_is_a_job_that_clients_find(environment: dict[str, str], tmp_pa
     server = psutil.Process(json.loads(servers.read_text())["pid"])
     family = [server, *server.parents()[:1], *server.children(recursive=True)]
 
-    find = ["exatrkx", "find", project_files().events, "--servers", servers, "--limit", str(EVENTS)]
+    find: list[str | Path] = ["exatrkx", "find", project_files().events, "--servers", servers, "--limit", str(EVENTS)]
     output_of(environment, "srun", "--ntasks=1", *find, "--token-file", token, "--output", tracks)
     pipeline = Pipeline.from_weights()
     for event, _ in zip(read_events(project_files().events), range(EVENTS), strict=False):
