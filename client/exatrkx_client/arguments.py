@@ -13,6 +13,7 @@ from exatrkx_client.address import Address, Protocol
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_client.fallback import FallbackName
+from exatrkx_client.metrics import ClientMetrics
 from exatrkx_client.retry import Retry
 
 DEFAULT_URL: Final = "127.0.0.1:8001"
@@ -63,12 +64,23 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fallback_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--fall-back`."""
+    """Add `--fall-back`; its value is for `client_of`, or for who falls back by itself."""
     parser.add_argument(
         "--fall-back",
+        "--fallback",
         choices=get_args(FallbackName),
         help="what finds the tracks when no server does: the pipeline in this process, with the networks of this "
         "package; needs exatrkx[torch]",
+    )
+
+
+def add_metrics_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--metrics`."""
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        metavar="FILE.prom",
+        help="write latencies, retries and who answered there, for Prometheus's node exporter (textfile collector)",
     )
 
 
@@ -89,14 +101,13 @@ def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Na
         parser.error(f"--url: {error}")
 
 
-def client_of(options: argparse.Namespace) -> TrackingClient:
-    """The client that the options describe.
+def client_of(options: argparse.Namespace, fallback: FallbackName | None = None) -> TrackingClient:
+    """The client that the options describe, with a fallback where one is given.
 
     Raises:
         ExatrkxError: the fallback needs what is not installed, or a file of credentials does not fit.
     """
     retry = Retry(for_s=options.retry_for, attempts=getattr(options, "attempts", None))
-    fallback = getattr(options, "fall_back", None)
     return TrackingClient(
         options.url,
         options.model,
@@ -104,5 +115,6 @@ def client_of(options: argparse.Namespace) -> TrackingClient:
         options.timeout,
         retry,
         fallback=fallback,
+        metrics=ClientMetrics(path, options.model) if (path := getattr(options, "metrics", None)) else None,
         credentials=Credentials.from_environment(options),
     )

@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
@@ -23,7 +23,13 @@ from exatrkx.events.readers import count_events, event_files, input_files, read_
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
 from exatrkx.journal import Journal
-from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
+from exatrkx_client.arguments import (
+    add_client_arguments,
+    add_fallback_argument,
+    add_metrics_argument,
+    check_client_arguments,
+    client_of,
+)
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.report import Report
 from exatrkx_client.resumable import find_resumable
@@ -53,17 +59,19 @@ def find_tracks(options: argparse.Namespace) -> None:
     output, skipped = options.output, Skipped() if options.skip_bad else None
     if output is not None:
         require_suffix(output)
-        check_outputs([output], input_files(options.events))
+    check_outputs([path for path in (output, options.metrics) if path is not None], input_files(options.events))
     files = event_files(options.events)
     total = None if options.skip_bad else count_events(files)
     events = islice(read_events(files, skipped), options.limit)
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
-    journal = Journal(output, {"model": options.model}, resume=options.resume) if output is not None else None
-    with journal if journal is not None else nullcontext(), client_of(options) as client:
+    with client_of(options, options.fall_back) as client, ExitStack() as kept:
         client.wait_until_ready(options.wait)
         client.check_contract()
+        journal = None
+        if output is not None:
+            journal = kept.enter_context(Journal(output, client.identity(), resume=options.resume))
         run(
             client,
             chain([first], events),
@@ -138,6 +146,7 @@ def parser() -> argparse.ArgumentParser:
     add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
     add_client_arguments(command)
     add_fallback_argument(command)
+    add_metrics_argument(command)
     add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
@@ -145,8 +154,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--resume",
         action="store_true",
-        help="go on where an interrupted run with the same output ended; events and --model must be the same, and who "
-        "answered is kept, but not which networks a server had",
+        help="go on where an interrupted run with the same output ended; events, --model, and the networks and cuts of "
+        "the servers must be the same",
     )
     add("--skip-bad", action="store_true", help="leave out events that cannot be read or are refused, and say which")
     add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")
