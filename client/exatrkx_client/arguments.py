@@ -33,7 +33,7 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
         "--servers",
         type=Path,
         metavar="FILE",
-        help="ask the servers, too, that `exatrkx serve --gpus … --ports-file FILE` lists there",
+        help="ask the servers, too, that `exatrkx serve --ports-file FILE` lists there, with or without --gpus",
     )
     add(
         "--model",
@@ -89,8 +89,9 @@ def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Na
     listed: list[str] = []
     if options.servers:
         try:
-            listed = [str(server["grpc_url"]) for server in json.loads(options.servers.read_bytes())["servers"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = json.loads(options.servers.read_bytes())
+            listed = [str(server["grpc_url"]) for server in content.get("servers", [content])]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no list of servers"
             parser.error(f"--servers: {options.servers}: {reason}")
     options.url = getattr(options, "url", []) + listed or [DEFAULT_URL]
