@@ -153,12 +153,12 @@ class Servers:
             None where `without` leaves none.
         """
         left = [server for server in self._servers if server not in without]
-        if len(left) > 1:  # an only one need not be asked how it is
-            if well := [server for server in left if server.is_well(model)]:
-                chosen = min(well, key=lambda server: (server.outstanding, server.chosen_at))
-                chosen.chosen_at = next(self._turns)
-                return chosen
-        return min(left, key=lambda server: server.failed_at, default=None)
+        well = [server for server in left if server.is_well(model)] if len(left) > 1 else []
+        if not well:  # an only one need not be asked how it is
+            return min(left, key=lambda server: server.failed_at, default=None)
+        chosen = min(well, key=lambda server: (server.outstanding, server.chosen_at))
+        chosen.chosen_at = next(self._turns)
+        return chosen
 
     def give_up(self, error: ClientError) -> None:
         """Leave events to a fallback for now, and say so once."""

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "export": ("exatrkx.serving.export", "networks as TorchScript in a model repository"),
     "install-server": ("exatrkx_server.install", "a Triton server for this Python environment"),
     "serve": ("exatrkx_server.serve", "a Triton server in the foreground"),
+    "balancer": ("exatrkx_server.balancer", "haproxy or Envoy in front of several servers: their configuration"),
     "events": ("exatrkx.project_files", "where the bundled events are"),
     "find": ("exatrkx_client.find_tracks", "tracks of events, found by a server"),
     "batch": ("exatrkx_batch.__main__", "tracks of many files, found by a server for many workers"),
