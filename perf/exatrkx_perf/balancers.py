@@ -25,11 +25,8 @@ from exatrkx_server.balancer import main as write_configuration
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-PROGRAMS: Final = {
-    "haproxy": ("haproxy", "-f"),
-    "envoy": ("envoy", "--log-level", "error", "--use-dynamic-base-id", "-c"),
-}
-"""How each is started; the last word is followed by the configuration."""
+PROGRAMS: Final = {"haproxy": ("-f",), "envoy": ("--log-level", "error", "--use-dynamic-base-id", "-c")}
+"""The words with which each is started; the configuration follows them."""
 
 _PATIENCE_S: Final = 60.0
 _POLL_S: Final = 0.05
