@@ -110,10 +110,8 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
                 service.wait_until_ready()
             times.append((name, struck, time.monotonic()))
         load.finish()
-        before = statistics.median(
-            rate(load.ends, second, second + 1.0)
-            for second in np.arange(began + 1.0, max(times[0][1] - 1.0, began + 2.0))
-        )
+        undisturbed = np.arange(began + 1.0, max(times[0][1] - 1.0, began + 2.0))
+        before = statistics.median(rate(load.ends, begin, begin + 1.0) for begin in undisturbed)
         told = ", ".join(
             f"{name}: {rate(load.ends, struck, over) / before:.2f} of it during {over - struck:.1f} s, "
             f"back after {seconds_until_back(load.ends, over, before):.1f} s"
