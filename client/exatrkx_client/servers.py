@@ -7,21 +7,28 @@ import math
 import os
 import random
 import time
-from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, wait
+from functools import partial
 from itertools import count
 from typing import Final
 
 from exatrkx_client.address import Address
 from exatrkx_client.credentials import Credentials
-from exatrkx_client.errors import ClientError, ServerUnavailableError
+from exatrkx_client.errors import ClientError, DeadlineError, ServerUnavailableError
 from exatrkx_client.proof import ProvingTransport
 from exatrkx_client.retry import Retry
-from exatrkx_client.transport import Connection, InferenceRequest, Reply, Transport
+from exatrkx_client.transport import Connection, InferenceRequest, Pending, Reply, Transport
 from exatrkx_client.triton_api import connect
 
 _REST: Final = Retry(for_s=math.inf, first_delay_s=1.0, max_delay_s=8.0)
 """How long a server that failed is left alone. The longest rest is what a server that is back may stay without work."""
+
+_SILENCE_S: Final = 5.0
+"""After so long without an answer a server is asked whether it is ready, and again and again."""
+
+_READY_S: Final = 2.0
+"""How long it may take to say so."""
 
 _PROBE_S: Final = 1.0
 """How long a server that failed may take to say that it is ready again."""
@@ -29,20 +36,49 @@ _PROBE_S: Final = 1.0
 _logger = logging.getLogger(__name__)
 
 
+class _WatchedRequest:
+    """A request to one of several servers, given up where that neither answers nor says that it is ready.
+
+    A busy server says so at once. One that hangs, or whose machine is suspended, would keep the request for as long as
+    an attempt may take.
+    """
+
+    def __init__(self, answer: Future[Reply], is_ready: Callable[[], bool]) -> None:
+        self._answer = answer
+        self._is_ready = is_ready
+        self.cancel = answer.cancel
+
+    def result(self) -> Reply:
+        """Wait for the answer; raises what came in its place."""
+        while not wait((self._answer,), _SILENCE_S).done:
+            trouble = self._trouble()
+            if trouble and not self._answer.done():
+                self._answer.cancel()
+                raise ServerUnavailableError(f"no answer yet, and the server does not say that it is ready: {trouble}")
+        return self._answer.result()
+
+    def _trouble(self) -> str:
+        """Why the server is not known to be there; empty where it is."""
+        try:
+            return "" if self._is_ready() else "it says that it is not"
+        except (ServerUnavailableError, DeadlineError) as error:
+            return str(error)
+
+
 class _CountingTransport:
-    """A transport whose requests are kept in a set until their answers have come."""
+    """A transport whose requests are kept in a set until their answers have come, and watched."""
 
     def __init__(self, connection: Connection, on_their_way: set[Future[Reply]]) -> None:
         self._connection = connection
         self._on_their_way = on_their_way
         self.is_ready, self.ask, self.close = connection.is_ready, connection.ask, connection.close
 
-    def submit(self, request: InferenceRequest) -> Future[Reply]:
+    def submit(self, request: InferenceRequest) -> Pending:
         """Start sending a request."""
         answer = self._connection.submit(request)
         self._on_their_way.add(answer)
         answer.add_done_callback(self._on_their_way.discard)
-        return answer
+        return _WatchedRequest(answer, partial(self.is_ready, request.model, _READY_S))
 
 
 class Server:
@@ -57,8 +93,9 @@ class Server:
         chosen_at: a number that grows with each choice of a server.
     """
 
-    def __init__(self, address: Address, credentials: Credentials) -> None:
+    def __init__(self, address: Address, credentials: Credentials, *, alone: bool = False) -> None:
         self.address = address
+        self._alone = alone
         self._credentials = credentials
         self.rests_until = self.failed_at = 0.0
         self.chosen_at = 0
@@ -86,8 +123,11 @@ class Server:
 
     def _connected(self) -> Transport:
         """A new connection, whose requests count as this process's."""
+        connection = connect(self.address, self._credentials)
+        if self._alone:  # there is no choice, and nobody else to ask
+            return ProvingTransport(connection)
         on_their_way = self._on_their_way.setdefault(os.getpid(), set())
-        return ProvingTransport(_CountingTransport(connect(self.address, self._credentials), on_their_way))
+        return ProvingTransport(_CountingTransport(connection, on_their_way))
 
     def answered(self) -> None:
         """It is well."""
@@ -132,7 +172,7 @@ class Servers:
     """
 
     def __init__(self, addresses: Sequence[Address], credentials: Credentials) -> None:
-        self._servers = [Server(address, credentials) for address in addresses]
+        self._servers = [Server(address, credentials, alone=len(addresses) == 1) for address in addresses]
         # Many processes that ask for one event each do not all begin with the same one.
         for turn, server in enumerate(random.sample(self._servers, len(self._servers))):
             server.chosen_at = turn

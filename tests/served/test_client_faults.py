@@ -17,6 +17,8 @@ import numpy as np
 import psutil
 import pytest
 from mortal_server import Mortal, url_of
+from ordered_server import MODEL as ORDERED
+from ordered_server import SLOW, OrderedRepository
 from scripted_server import FAIL, GOOD, MODEL, REJECT, order, write_scripted_repository
 from wayward_server import AWAY, write_wayward_repository
 
@@ -30,6 +32,7 @@ from exatrkx_client import (
     ServerUnavailableError,
     TrackingClient,
     TrackResult,
+    servers,
 )
 from exatrkx_client.address import Protocol
 from exatrkx_client.answer import FeatureArray
@@ -133,6 +136,31 @@ def test_a_server_is_asked_again_when_it_is_back(repository: Path, scripted: Tri
         assert [answering() for _ in range(3)] == [other] * 3
         mortal.start()
         until(lambda: answering() == mortal.url("http"))
+
+
+@both
+def test_a_server_that_stands_still_keeps_no_event(
+    repository: Path, scripted: TritonServer, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_SILENCE_S", 0.2)
+    other = url_of(scripted, protocol)
+    with Mortal(repository) as mortal, TrackingClient([mortal.url(protocol), other], MODEL) as client:
+        with mortal.paused():
+            found = [result for _, result in client.find_tracks_many([order(GOOD)] * 4)]
+            assert {result.answered_by for result in found} == {other}
+            assert sorted(result.attempts for result in found)[0::3] == [1, 2]
+        until(lambda: client.find_tracks(order(GOOD), with_edges=True).answered_by == mortal.url(protocol))
+
+
+def test_a_busy_server_keeps_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_SILENCE_S", 0.02)
+    busy = OrderedRepository(tmp_path / "models")
+    with TritonServer(busy.folder, ServerOptions(stop_timeout_s=1)) as server:
+        busy.give(SLOW)
+        urls = [url_of(server, "grpc"), url_of(server, "http")]
+        with TrackingClient(urls, ORDERED) as client:
+            results = [result for _, result in client.find_tracks_many([order(GOOD)] * 6)]
+    assert [result.attempts for result in results] == [1] * 6
 
 
 def test_all_servers_away(scripted: TritonServer) -> None:
