@@ -95,9 +95,9 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
             first.start()
 
         faults: list[tuple[str, float, Callable[[], None]]] = [
-            ("restarted", 0.1, restart),
-            ("killed", 0.25, lambda: second.kill("tritonserver")),
-            ("paused", 0.4, lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
+            ("restarted", 0.05, restart),
+            ("killed", 0.15, lambda: second.kill("tritonserver")),
+            ("paused", 0.25, lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
         ]
         times = []
         began = time.monotonic()
