@@ -32,6 +32,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
     parser.add_argument("--keep-radius", type=float, metavar="PART", help="of true edges within the radius")
     parser.add_argument("--keep-filter", type=float, metavar="PART", help="of those above the filter's cut")
+    parser.add_argument(
+        "--minutes", type=float, help="for each network, in place of the recipe's number of epochs: it ends in time"
+    )
     parser.add_argument("--limit", type=int, help="use this many events of each training file")
     parser.add_argument("--start", type=Path, help="folder of weights of the same sizes to start from")
     parser.add_argument("--seed", type=int, default=1)

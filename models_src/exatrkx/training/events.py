@@ -112,10 +112,10 @@ def sectors(event: TrainingEvent, most_spacepoints: int) -> list[TrainingEvent]:
     if count == 1:
         return [event]
     which = ((event.features[:, 1] + 1.0) * (0.5 * count)).long().clamp(0, count - 1)
-    return [_part(event, which == number) for number in range(count)]
+    return [part(event, which == number) for number in range(count)]
 
 
-def _part(event: TrainingEvent, inside: Tensor) -> TrainingEvent:
+def part(event: TrainingEvent, inside: Tensor) -> TrainingEvent:
     """The spacepoints where `inside` is true, in their order, and the edges between them."""
     index = torch.cumsum(inside, dim=0) - 1  # [N] -> place in the part
     kept = event.true_edges[:, inside[event.true_edges].all(dim=0)]
@@ -126,16 +126,3 @@ def _part(event: TrainingEvent, inside: Tensor) -> TrainingEvent:
         order=event.order[inside],
         true_edges=index[kept],
     )
-
-
-def augment(event: TrainingEvent, generator: torch.Generator) -> TrainingEvent:
-    """The event turned by a random angle about the beam, and mirrored in z and in φ, each half of the time.
-
-    The detector and the physics are symmetric under all three but for the gaps between modules.
-    """
-    turn, mirror_z, mirror_phi = torch.rand(3, generator=generator).tolist()
-    r, phi, z = event.features.unbind(dim=1)
-    phi = phi * math.copysign(1.0, mirror_phi - 0.5) + 2.0 * turn
-    phi = phi - 2.0 * torch.round(phi / 2.0)
-    z = z * math.copysign(1.0, mirror_z - 0.5)
-    return replace(event, features=torch.stack((r, phi, z), dim=1))

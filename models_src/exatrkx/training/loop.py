@@ -14,19 +14,23 @@ from tqdm import tqdm
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.files import write_files
-from exatrkx.training.events import TrainingEvent, augment
+from exatrkx.training.augmentation import augment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from torch import Tensor, nn
 
+    from exatrkx.training.events import TrainingEvent
     from exatrkx.training.recipes import Schedule
 
 
 WARM_UP: Final = 0.1
 """The part of the one-cycle schedule in which the learning rate rises."""
+
+CYCLE_BY_CLOCK: Final = 1_000_000
+"""Places of the one-cycle schedule where the clock moves it on."""
 
 LARGEST_GRADIENT: Final = 1.0
 """Norm to which the gradients of a step are clipped."""
@@ -43,8 +47,8 @@ class Task(Protocol):
     def shown(self) -> Sequence[str]:
         """The figures, of those on held-out events, that people are shown."""
 
-    def loss(self, event: TrainingEvent) -> Tensor:
-        """Scalar loss of one event."""
+    def losses(self, event: TrainingEvent, parts: int) -> Iterator[Tensor]:
+        """Scalar loss of one event; with more parts, of each in turn, which are used one after the other."""
 
     def evaluate(self, events: Sequence[TrainingEvent]) -> dict[str, float]:
         """Figures on held-out events."""
@@ -97,7 +101,7 @@ def fit(
     retain_freed_memory()
     progress = _Progress(task, len(train), schedule, identify_run(train, valid, schedule, settings))
     progress.resume(checkpoint)
-    while len(progress.history) < schedule.epochs:
+    while not progress.finished:
         started = time.monotonic()
         loss = progress.epoch(train)
         task.network.eval()
@@ -107,7 +111,7 @@ def fit(
         progress.history.append({"epoch": len(progress.history), **figures})
         progress.save(checkpoint)
         shown = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", *task.shown))
-        tqdm.write(f"epoch {len(progress.history)} of {schedule.epochs}: {shown}, {figures['seconds']:.1f} s")
+        tqdm.write(f"{progress.title(len(progress.history))}: {shown}, {figures['seconds']:.1f} s")
     task.network.eval()
     return progress.history
 
@@ -126,14 +130,34 @@ class _Progress:
         self.schedule = schedule
         self.run = run
         self.history: list[dict[str, float]] = []
+        self.started = time.monotonic()
         self.optimizer = torch.optim.AdamW(
             task.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
         )
+        steps = schedule.epochs * (num_events // schedule.batch) * schedule.parts
         self.rates = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             schedule.learning_rate,
-            total_steps=max(1, schedule.epochs * (num_events // schedule.batch)),
+            total_steps=max(1, steps) if schedule.minutes is None else CYCLE_BY_CLOCK,
             pct_start=WARM_UP,
+        )
+
+    @property
+    def finished(self) -> bool:
+        if self.schedule.minutes is None:
+            return len(self.history) >= self.schedule.epochs
+        return bool(self.history) and self.time_used >= 1.0
+
+    @property
+    def time_used(self) -> float:
+        """The part of the schedule's minutes that has gone by, in this run and in those that it goes on from."""
+        assert self.schedule.minutes is not None
+        return (time.monotonic() - self.started) / (60.0 * self.schedule.minutes)
+
+    def title(self, epoch: int) -> str:
+        minutes = self.schedule.minutes
+        return (
+            f"epoch {epoch} of {self.schedule.epochs}" if minutes is None else f"epoch {epoch} within {minutes:.4g} min"
         )
 
     def epoch(self, train: Sequence[TrainingEvent]) -> float:
@@ -144,18 +168,34 @@ class _Progress:
         order = torch.randperm(len(train), generator=generator).tolist()
         usable = len(order) // schedule.batch * schedule.batch
         network.train()
-        total = 0.0
-        title = f"epoch {epoch + 1} of {schedule.epochs}"
-        for first in tqdm(range(0, usable, schedule.batch), desc=title, leave=False, mininterval=5.0):
-            self.optimizer.zero_grad()
-            for index in order[first : first + schedule.batch]:
-                loss = self.task.loss(augment(train[index], generator)) / schedule.batch
-                loss.backward()  # type: ignore[no-untyped-call]  # torch.Tensor.backward is untyped
-                total += loss.item()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
-            self.optimizer.step()
-            self.rates.step()
-        return total / max(1, usable // schedule.batch)
+        total: Tensor | float = 0.0
+        steps = 0
+        for first in tqdm(range(0, usable, schedule.batch), desc=self.title(epoch + 1), leave=False, mininterval=5.0):
+            if schedule.minutes is not None and self.time_used >= 1.0:
+                break
+            events = [
+                augment(train[index], generator, schedule.faults) for index in order[first : first + schedule.batch]
+            ]
+            losses = [self.task.losses(event, schedule.parts) for event in events]
+            for _ in range(schedule.parts):
+                total += self._step(losses)
+                steps += 1
+        return float(total) / max(1, steps)
+
+    def _step(self, losses: Sequence[Iterator[Tensor]]) -> Tensor | float:
+        """One step of the optimiser, down the sum of the next loss of each event; returns their mean."""
+        self.optimizer.zero_grad()
+        total: Tensor | float = 0.0
+        for of_event in losses:
+            loss = next(of_event) / len(losses)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch.Tensor.backward is untyped
+            total += loss.detach()  # not its value, which a GPU would have to be waited for
+        torch.nn.utils.clip_grad_norm_(self.task.network.parameters(), LARGEST_GRADIENT)
+        self.optimizer.step()
+        if self.schedule.minutes is not None:
+            self.rates.last_epoch = min(CYCLE_BY_CLOCK - 2, int(CYCLE_BY_CLOCK * self.time_used))
+        self.rates.step()
+        return total
 
     def save(self, checkpoint: Path) -> None:
         """Write the state after an epoch, and the log; an interrupted write leaves the one before it whole."""
@@ -173,6 +213,7 @@ class _Progress:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.history = state["history"]
+        self.started -= sum(figures["seconds"] for figures in self.history)
         tqdm.write(f"going on after epoch {len(self.history)}")
 
     def _parts(self) -> dict[str, Any]:

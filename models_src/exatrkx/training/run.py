@@ -54,6 +54,7 @@ class Training:
         )
         self.recipe = _recipe(arguments)
         self.seed: int = arguments.seed
+        self.minutes: float | None = arguments.minutes
         self.start: Path | None = arguments.start
         self.overwrite: bool = arguments.overwrite
         self.device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -138,6 +139,8 @@ class Training:
         network, sizes = task.network, getattr(self.recipe, f"{kind}_sizes")
         print(f"{kind}: {sum(p.numel() for p in network.parameters()):,} weights, {len(self.train)} events")
         schedule: Schedule = replace(getattr(self.recipe, kind), seed=self.seed)
+        if self.minutes is not None:
+            schedule = replace(schedule, minutes=self.minutes)
         start = hash_tensors(network.state_dict()) if self.start else None
         settings = {"sizes": sizes, "start": start, **graph}
         run = identify_run(self.train, self.valid, schedule, settings)

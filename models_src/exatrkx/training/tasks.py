@@ -12,7 +12,7 @@ from exatrkx.training.graphs import radius_graph
 from exatrkx.working_point import logit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from torch import Tensor, nn
 
@@ -73,7 +73,12 @@ class EmbeddingTask:
     def __init__(self, network: Embedding) -> None:
         self.network = network
 
-    def loss(self, event: TrainingEvent) -> Tensor:
+    def losses(self, event: TrainingEvent, parts: int) -> Iterator[Tensor]:
+        """The event's loss, as often as it is asked for."""
+        for _ in range(parts):
+            yield self._loss(event)
+
+    def _loss(self, event: TrainingEvent) -> Tensor:
         points = self.network(event.features)
         positive = event.true_edges
         negative = radius_graph(points.detach(), NEGATIVE_RADIUS, NEGATIVE_NEIGHBOURS)
@@ -134,14 +139,15 @@ class EdgeTask:
         self.network = network
         self.graph = graph
 
-    def loss(self, event: TrainingEvent) -> Tensor:
+    def losses(self, event: TrainingEvent, parts: int) -> Iterator[Tensor]:
+        """The loss of each part of the event's edges, of every `parts`-th one, on the scale of all of them."""
         edge_index = self.graph(event.features)
         gap = event.gap(edge_index)
-        weight = edge_weight(event, edge_index, gap)
-        scores = self.network(event.features, edge_index)
-        # Per spacepoint, not per edge: a crowded event must not count less for being crowded.
-        total = binary_cross_entropy_with_logits(scores, (gap > 0).float(), weight, reduction="sum")
-        return total / max(1, len(event))
+        right, weight = (gap > 0).float(), edge_weight(event, edge_index, gap)
+        for begin in range(parts):
+            scores = self.network(event.features, edge_index[:, begin::parts].contiguous())
+            # Per spacepoint, not per edge: a crowded event must not count less for being crowded.
+            yield parts * _summed(scores, right[begin::parts], weight[begin::parts]) / max(1, len(event))
 
     @torch.no_grad()
     def evaluate(self, events: Sequence[TrainingEvent]) -> dict[str, float]:
@@ -193,8 +199,13 @@ class TripletTask(EdgeTask):
         super().__init__(network, graph)
         self.triplet_network = network
 
-    def loss(self, event: TrainingEvent) -> Tensor:
+    def losses(self, event: TrainingEvent, parts: int) -> Iterator[Tensor]:
+        """The event's loss, as often as it is asked for: its edges belong together."""
         edge_index = self.graph(event.features)
+        for _ in range(parts):
+            yield self._loss(event, edge_index)
+
+    def _loss(self, event: TrainingEvent, edge_index: Tensor) -> Tensor:
         gap = event.gap(edge_index)
         right, weight = (gap > 0).float(), edge_weight(event, edge_index, gap)
         found = self.triplet_network.evidence(event.features, edge_index)

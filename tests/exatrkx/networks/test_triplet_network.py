@@ -104,7 +104,7 @@ def test_triplets_learn_to_be_of_one_track() -> None:
     losses = []
     for _ in range(60):
         optimizer.zero_grad()
-        loss = task.loss(event)
+        (loss,) = task.losses(event, 1)
         loss.backward()  # type: ignore[no-untyped-call]  # torch.Tensor.backward is untyped
         optimizer.step()
         losses.append(loss.item())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,20 +15,22 @@ import torch
 from exatrkx.events.parquet import read_events
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import load_network
+from exatrkx.networks.storage import KINDS, load_network
 from exatrkx.pipeline import Pipeline
 from exatrkx.training.__main__ import main
 from exatrkx.training.choose import choose_filter_cut, choose_radius
-from exatrkx.training.events import TrainingEvent, augment, load_training_events, sectors
+from exatrkx.training.events import TrainingEvent, load_training_events, sectors
 from exatrkx.training.graphs import NeighbourGraph
-from exatrkx.training.loop import fit
-from exatrkx.training.recipes import Goals, Schedule
+from exatrkx.training.loop import fit, read_checkpoint
+from exatrkx.training.recipes import RECIPES, Goals, Schedule
 from exatrkx.training.tasks import EdgeTask, EmbeddingTask
 from exatrkx.validation import validate
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
 
 pytestmark = pytest.mark.slow
 
@@ -51,15 +55,6 @@ def test_a_sample_keeps_the_truth_of_its_event(samples: list[TrainingEvent]) -> 
     assert (event.edge_pt(event.true_edges) > 0).all()
     strangers = torch.stack((torch.arange(1, len(event)), torch.zeros(len(event) - 1, dtype=torch.int64)))
     assert (event.gap(strangers) == 0).float().mean() > 0.9
-
-
-def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(samples: list[TrainingEvent]) -> None:
-    event = samples[0]
-    turned = augment(event, torch.Generator().manual_seed(1))
-    assert torch.equal(turned.features[:, 0], event.features[:, 0])
-    assert torch.equal(turned.features[:, 2].abs(), event.features[:, 2].abs())
-    assert (turned.features[:, 1].abs() <= 1.0).all()
-    assert not torch.equal(turned.features, event.features)
 
 
 def test_sectors_are_the_event_cut_in_phi(samples: list[TrainingEvent]) -> None:
@@ -182,6 +177,47 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> No
     start, end = (load_network(folder / "embed.safetensors").state_dict() for folder in (WEIGHTS_DIR, tmp_path))
     for name, weight in start.items():
         assert torch.equal(weight, end[name]), name
+
+
+def test_a_training_by_the_clock_ends_in_time(samples: list[TrainingEvent], tmp_path: Path) -> None:
+    """The clock here goes on by a second whenever it is looked at."""
+    ticks = itertools.count()
+    schedule = replace(SCHEDULE, minutes=1.0, epochs=1, batch=1)
+    last_step = 0
+
+    class Watched(EmbeddingTask):
+        def losses(self, event: TrainingEvent, parts: int) -> Iterator[Tensor]:
+            nonlocal last_step
+            last_step = next(ticks)
+            return super().losses(event, parts)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("exatrkx.training.loop.time.monotonic", lambda: float(next(ticks)))
+        history = fit(Watched(new_embedding()), samples[:4], samples[4:5], schedule, tmp_path / "clock")
+        assert len(history) > 1, "as many epochs as there is time for"
+        assert 50 < last_step <= 61
+        resumed = fit(Watched(new_embedding()), samples[:4], samples[4:5], schedule, tmp_path / "clock")
+    assert resumed[: len(history)] == history
+    assert len(resumed) <= len(history) + 1, "hardly any time is left"
+    state = read_checkpoint(tmp_path / "clock")
+    (group,) = state["optimizer"]["param_groups"]
+    assert group["lr"] < 0.01 * SCHEDULE.learning_rate, "the schedule's end was reached"
+
+
+def test_parts_of_an_event_make_up_its_loss(samples: list[TrainingEvent]) -> None:
+    graph = NeighbourGraph(new_embedding(), 1.0, 100)
+    task = EdgeTask(EdgeFilter(hidden=8, layers=2), graph)
+    (whole,) = task.losses(samples[0], 1)
+    parts = list(task.losses(samples[0], 7))
+    assert len(parts) == 7
+    assert torch.stack(parts).mean().item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_recipe_names_every_size(name: str, kind: str) -> None:
+    """They are kept with the weights, which must not change with a default of the code."""
+    assert set(getattr(RECIPES[name], f"{kind}_sizes")) == set(inspect.signature(KINDS[kind]).parameters)
 
 
 def test_training_needs_events_to_learn_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

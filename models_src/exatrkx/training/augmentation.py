@@ -1,0 +1,119 @@
+"""Data augmentation: events turned and mirrored, as the detector's symmetry allows, and a real detector's faults."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import torch
+
+from exatrkx.training.events import NO_PARTICLE, part
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from exatrkx.training.events import TrainingEvent
+
+MM: Final = 1e-3
+"""In the columns' unit of length, m."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Faults of a detector, each drawn anew for each event, evenly from none to the number given here.
+
+    Attributes:
+        share: of the events that have faults, 0 … 1.
+        lost: part of the spacepoints that the detector misses; the true edge then goes to the next one of the track.
+        noise: spacepoints of no particle, as a part of all.
+        shift: of the beam line from where it is taken to be, in mm.
+        smearing: standard deviation, in mm, that the resolution along r·φ and along z is worse by.
+    """
+
+    share: float = 0.0
+    lost: float = 0.0
+    noise: float = 0.0
+    shift: float = 0.0
+    smearing: float = 0.0
+
+
+def augment(event: TrainingEvent, generator: torch.Generator, faults: Faults | None = None) -> TrainingEvent:
+    """The event turned by a random angle about the beam, and mirrored in z and in φ, each half of the time.
+
+    The detector and the physics are symmetric under all three but for the gaps between modules.
+
+    Args:
+        event: as simulated.
+        generator: on the CPU; what it gives decides everything.
+        faults: none unless given.
+    """
+    if faults is not None and faults.share > 0.0:
+        event = _with_faults(event, generator, faults)
+    turn, mirror_z, mirror_phi = torch.rand(3, generator=generator).tolist()
+    r, phi, z = event.features.unbind(dim=1)
+    phi = _wrapped(phi * math.copysign(1.0, mirror_phi - 0.5) + 2.0 * turn)
+    z = z * math.copysign(1.0, mirror_z - 0.5)
+    return replace(event, features=torch.stack((r, phi, z), dim=1))
+
+
+def _with_faults(event: TrainingEvent, generator: torch.Generator, faults: Faults) -> TrainingEvent:
+    chance, lost, noise, shift, smearing, angle = torch.rand(6, generator=generator).tolist()
+    seed = int(torch.randint(1 << 62, (1,), generator=generator))
+    if chance >= faults.share or not len(event):
+        return event
+    own = torch.Generator(event.features.device).manual_seed(seed)
+    if faults.lost > 0.0:
+        event = without(event, torch.rand(len(event), generator=own, device=event.features.device) < lost * faults.lost)
+    event = _with_noise(event, round(noise * faults.noise * len(event)), own)
+    features = _smeared(event.features, smearing * faults.smearing * MM, own)
+    return replace(event, features=_shifted(features, shift * faults.shift * MM, 2.0 * math.pi * angle))
+
+
+def without(event: TrainingEvent, missed: Tensor) -> TrainingEvent:
+    """The event without the spacepoints where `missed`, [N] BOOL, is true; its tracks go on at the next one."""
+    along = torch.argsort(event.particle * (int(event.order.max()) + 1) + event.order)
+    missed_so_far = torch.cumsum(missed[along], dim=0)
+    order = event.order.index_copy(0, along, event.order[along] - missed_so_far)
+    kept = along[~missed[along]]
+    first, second = kept[:-1], kept[1:]
+    joined = (event.particle[first] == event.particle[second]) & (event.particle[first] != NO_PARTICLE)
+    joined &= order[second] - order[first] == 1
+    ends = torch.stack((first[joined], second[joined]))
+    true_edges = torch.stack((ends.amax(dim=0), ends.amin(dim=0)))
+    return part(replace(event, order=order, true_edges=true_edges), ~missed)
+
+
+def _with_noise(event: TrainingEvent, count: int, generator: torch.Generator) -> TrainingEvent:
+    """With `count` spacepoints of no particle: r and z of one spacepoint, where modules are, and φ of another one."""
+    if not len(event):
+        return event
+    features = event.features
+    place = torch.randint(len(event), (2, count), generator=generator, device=features.device)
+    noise = features[place[0]]
+    noise[:, 1] = features[place[1], 1]
+    nobody = torch.full_like(place[0], NO_PARTICLE)
+    return replace(
+        event,
+        features=torch.cat((features, noise)),
+        particle=torch.cat((event.particle, nobody)),
+        order=torch.cat((event.order, torch.zeros_like(nobody))),
+    )
+
+
+def _smeared(features: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    r, phi, z = features.unbind(dim=1)
+    across, along = sigma * torch.randn((2, len(r)), generator=generator, device=features.device)
+    return torch.stack((r, _wrapped(phi + across / (math.pi * r.clamp(min=MM))), z + along), dim=1)
+
+
+def _shifted(features: Tensor, distance: float, angle: float) -> Tensor:
+    r, phi, z = features.unbind(dim=1)
+    x = r * torch.cos(math.pi * phi) + distance * math.cos(angle)
+    y = r * torch.sin(math.pi * phi) + distance * math.sin(angle)
+    return torch.stack((torch.hypot(x, y), torch.atan2(y, x) / math.pi, z), dim=1)
+
+
+def _wrapped(phi: Tensor) -> Tensor:
+    """[N] φ/π in [−1, 1]."""
+    return phi - 2.0 * torch.round(phi / 2.0)
