@@ -12,6 +12,7 @@ from exatrkx_client.address import Address, Protocol
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_client.fallback import FallbackName
+from exatrkx_client.metrics import ClientMetrics
 from exatrkx_client.retry import Retry
 from exatrkx_client.server_list import ServerListError, read_server_list
 
@@ -72,6 +73,16 @@ def add_fallback_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_metrics_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--metrics`."""
+    parser.add_argument(
+        "--metrics",
+        type=Path,
+        metavar="FILE.prom",
+        help="write latencies, retries and who answered there, for Prometheus's node exporter (textfile collector)",
+    )
+
+
 def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Fill in the listed and the default address; end with a usage error where an address is none."""
     listed: list[str] = []
@@ -102,5 +113,6 @@ def client_of(options: argparse.Namespace) -> TrackingClient:
         options.timeout,
         retry,
         fallback=fallback,
+        metrics=ClientMetrics(path, options.model) if (path := getattr(options, "metrics", None)) else None,
         credentials=Credentials.from_environment(options),
     )

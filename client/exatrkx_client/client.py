@@ -23,6 +23,7 @@ from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedErr
 from exatrkx_client.fallback import Fallback, FallbackName, Pipeline
 from exatrkx_client.identity import agreed, service_identity
 from exatrkx_client.in_order import in_order
+from exatrkx_client.metrics import ClientMetrics
 from exatrkx_client.request import TrackRequest
 from exatrkx_client.retry import Retry
 from exatrkx_client.servers import Server, Servers
@@ -53,6 +54,7 @@ class TrackingClient:
         fallback: what finds the tracks when no server does: "direct" for the pipeline in this process, with this
             package's networks, or an `exatrkx.pipeline.Pipeline` with those that are served. After the first event that
             falls back, servers are asked again as soon as they say that they are ready.
+        metrics: counts answers, retries and failures, and writes them to a file, at the end too.
         credentials: for servers with TLS or a token; else those of the environment, `Credentials.from_environment`.
 
     Raises:
@@ -71,6 +73,7 @@ class TrackingClient:
         retry: Retry | None = None,
         *,
         fallback: FallbackName | Pipeline | None = None,
+        metrics: ClientMetrics | None = None,
         credentials: Credentials | None = None,
     ) -> None:
         self.addresses = Address.parse_all([url] if isinstance(url, str) else url, protocol)
@@ -78,6 +81,7 @@ class TrackingClient:
         self.timeout_s = timeout_s
         self.retry = retry or Retry()
         self._fallback = Fallback(fallback) if fallback is not None else None
+        self._metrics = metrics
         self._servers = Servers(self.addresses, Credentials.from_environment() if credentials is None else credentials)
 
     @property
@@ -94,6 +98,9 @@ class TrackingClient:
     def close(self) -> None:
         """Give up requests on their way, and the connections; nothing happens the second time."""
         self._servers.close()
+        metrics, self._metrics = self._metrics, None
+        if metrics:
+            metrics.write()
 
     def is_ready(self) -> bool:
         """Whether a server answers, and server and model take requests, as Triton says.
@@ -221,7 +228,7 @@ class TrackingClient:
         names = tuple(tensor.name for tensor in wanted)
         request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)
         fallback = partial(self._fallback.find_tracks, array, with_edges=with_edges) if self._fallback else None
-        return TrackRequest(self._servers, request, self.retry, partial(_read, source), fallback)
+        return TrackRequest(self._servers, request, self.retry, partial(_read, source), fallback, metrics=self._metrics)
 
     def _ask(self, question: Question, server: Server, model: str) -> Any:
         return server.transport.ask(question, model, self.timeout_s)

@@ -23,7 +23,13 @@ from exatrkx.events.readers import count_events, event_files, input_files, read_
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
 from exatrkx.journal import Journal
-from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
+from exatrkx_client.arguments import (
+    add_client_arguments,
+    add_fallback_argument,
+    add_metrics_argument,
+    check_client_arguments,
+    client_of,
+)
 from exatrkx_client.client import TrackingClient
 from exatrkx_client.report import Report
 from exatrkx_client.resumable import find_resumable
@@ -53,7 +59,7 @@ def find_tracks(options: argparse.Namespace) -> None:
     output, skipped = options.output, Skipped() if options.skip_bad else None
     if output is not None:
         require_suffix(output)
-        check_outputs([output], input_files(options.events))
+    check_outputs([path for path in (output, options.metrics) if path is not None], input_files(options.events))
     files = event_files(options.events)
     total = None if options.skip_bad else count_events(files)
     events = islice(read_events(files, skipped), options.limit)
@@ -138,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
     add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
     add_client_arguments(command)
     add_fallback_argument(command)
+    add_metrics_argument(command)
     add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from exatrkx.errors import ExatrkxError
 from exatrkx_client.answer import TrackResult
 from exatrkx_client.errors import ClientError
+from exatrkx_client.metrics import ClientMetrics
 from exatrkx_client.retry import Retry
 from exatrkx_client.servers import Server, Servers
 from exatrkx_client.transport import InferenceRequest, Pending
@@ -32,12 +34,15 @@ class TrackRequest:
         retry: Retry,
         read: Reader,
         fallback: Callable[[], TrackResult] | None = None,
+        *,
+        metrics: ClientMetrics | None = None,
     ) -> None:
         self._servers = servers
         self._request = request
         self._retry = retry
         self._read = read
         self._fallback = fallback
+        self._metrics = metrics
         self._failures = 0
         self._first_failure = 0.0
         self._without: set[Server] = set()
@@ -51,6 +56,17 @@ class TrackRequest:
         Raises:
             ClientError: the last attempt failed, too; the text says how many there were, if more than one.
         """
+        try:
+            found = self._result()
+        except ExatrkxError as error:
+            if self._metrics:
+                self._metrics.failed(error)
+            raise
+        if self._metrics:
+            self._metrics.answered(found)
+        return found
+
+    def _result(self) -> TrackResult:
         if self._pending is not None:
             try:
                 return self._served(self._pending)

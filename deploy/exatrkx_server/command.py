@@ -76,6 +76,7 @@ def command_line(
         command.append(f"--backend-config={name},stub-timeout-seconds={int(options.start_timeout_s)}")
         command.append(f"--backend-config={name},shm-region-prefix-name={identity}-")
     command += [f"--cuda-memory-pool-byte-size={gpu}:{options.cuda_memory_pool_mb * _MIB}" for gpu in range(gpus)]
+    command += ["--metrics-config=summary_latencies=true"] * options.latency_percentiles
     command += _loading(options)
     return [*command, *options.access.arguments(), *(f"${name}" for name in secret_arguments), *options.extra_arguments]
 
@@ -97,7 +98,9 @@ def _check_extra(extra: Sequence[str], ours: Iterable[str]) -> None:
     """Refuse what would leave `serve.py` with another server than the one that it asks, and reports on."""
     for argument in extra:
         name = argument.removeprefix("--").partition("=")[0]
-        if name != argument and any(known.startswith(name) for known in (*ours, *_HIDING)):  # as getopt reads them
+        if argument.startswith("--") and any(
+            known.startswith(name) for known in (*ours, *_HIDING)
+        ):  # as getopt reads them
             raise ServerOptionError(f"{argument} cannot be given after --: readiness, addresses and log depend on it")
 
 
@@ -125,9 +128,14 @@ def default_memory_gib() -> float:
 
 def limit_environment(options: ServerOptions) -> dict[str, str]:
     """Environment variables that tell the processes of the server their limits, see `exatrkx.serving.limits`."""
-    memory = _GIB * (default_memory_gib() if options.max_memory_gib is None else options.max_memory_gib)
     return {
         MAX_SPACEPOINTS_VARIABLE: str(options.max_spacepoints),
         MAX_QUEUE_VARIABLE: str(options.max_queue),
-        MAX_MEMORY_VARIABLE: str(max(int(memory / _MIB), 1)),
+        MAX_MEMORY_VARIABLE: str(memory_limit_mib(options)),
     }
+
+
+def memory_limit_mib(options: ServerOptions) -> int:
+    """MiB that all processes of the server may take."""
+    memory = _GIB * (default_memory_gib() if options.max_memory_gib is None else options.max_memory_gib)
+    return max(int(memory / _MIB), 1)

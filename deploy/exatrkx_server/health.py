@@ -8,25 +8,39 @@ import time
 from collections import Counter
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from exatrkx.reporting.prometheus import CONTENT_TYPE, Family, exposition
 from exatrkx_server.errors import PortInUseError
 from exatrkx_server.options import address_family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from exatrkx.reporting.prometheus import Sample
 
 _SILENT_S: Final = 60.0
 _CLIENT_TIMEOUT_S: Final = 5.0
 
+Kind = Literal["dead", "hung", "wrong", "error", "ended", "descriptors", "start"]
+"""What made a service not ready: a stage's process that ended; no sign of life; another answer than before; an error;
+a server that ended; no more file descriptors; a server that did not start again."""
+
 
 class Health:
-    """What is known of a service. May be told and asked from several threads."""
+    """What is known of a service. May be told and asked from several threads.
+
+    Attributes:
+        reason: why it is not ready; empty if it is.
+        restarts: starts of the server after the first.
+        gauges: more metrics by name, each with its text and what gives its value.
+    """
 
     def __init__(self) -> None:
         self.reason = "starting"
         self.restarts = 0
-        self._failures: Counter[str] = Counter()
+        self.gauges: dict[str, tuple[str, Callable[[], int]]] = {}
+        self._failures: Counter[Kind] = Counter()
         self._seconds: dict[str, tuple[int, float]] = {}
         self._beat = time.monotonic()
         self._lock = threading.Lock()
@@ -47,7 +61,7 @@ class Health:
     def set_ready(self) -> None:
         self.reason = ""
 
-    def fail(self, kind: str, reason: str) -> None:
+    def fail(self, kind: Kind, reason: str) -> None:
         """Not ready from now on, for this reason, and of this kind."""
         self.reason = reason
         with self._lock:
@@ -63,26 +77,24 @@ class Health:
         """Prometheus's text format."""
         with self._lock:
             failures, seconds = dict(self._failures), dict(self._seconds)
-        lines = ["# HELP exatrkx_ready 1 if every pipeline answers, and rightly.", "# TYPE exatrkx_ready gauge"]
-        lines += [f"exatrkx_ready {int(self.ready)}"]
-        lines += [
-            "# HELP exatrkx_restarts_total Starts of the server after the first.",
-            "# TYPE exatrkx_restarts_total counter",
+        probes: dict[str, list[Sample]] = {
+            "_sum": [({"model": name}, total) for name, (_, total) in seconds.items()],
+            "_count": [({"model": name}, count) for name, (count, _) in seconds.items()],
+        }
+        kinds = {"": [({"reason": kind}, failures.get(kind, 0)) for kind in get_args(Kind)]}
+        families = [
+            Family("exatrkx_ready", "gauge", "1 if every pipeline answers, and rightly.", _one(int(self.ready))),
+            Family("exatrkx_restarts_total", "counter", "Starts of the server after the first.", _one(self.restarts)),
+            Family("exatrkx_failures_total", "counter", "Times the service became not ready.", kinds),
+            Family("exatrkx_probe_seconds", "summary", "Time to a probe's right answer.", probes),
         ]
-        lines += [f"exatrkx_restarts_total {self.restarts}"]
-        lines += [
-            "# HELP exatrkx_failures_total Times the service became not ready.",
-            "# TYPE exatrkx_failures_total counter",
-        ]
-        lines += [f'exatrkx_failures_total{{reason="{kind}"}} {count}' for kind, count in failures.items()]
-        lines += [
-            "# HELP exatrkx_probe_seconds Time to a probe's right answer.",
-            "# TYPE exatrkx_probe_seconds summary",
-        ]
-        for name, (count, total) in seconds.items():
-            lines += [f'exatrkx_probe_seconds_sum{{model="{name}"}} {total:.6f}']
-            lines += [f'exatrkx_probe_seconds_count{{model="{name}"}} {count}']
-        return "\n".join(lines) + "\n"
+        families += [Family(name, "gauge", text, _one(value())) for name, (text, value) in self.gauges.items()]
+        return exposition(families)
+
+
+def _one(value: int) -> dict[str, list[Sample]]:
+    """The sample of a metric without labels."""
+    return {"": [({}, value)]}
 
 
 @contextlib.contextmanager
@@ -107,7 +119,7 @@ def health_endpoint(host: str, port: int, health: Health) -> Iterator[int]:
             status = HTTPStatus.OK if good else bad
             content = f"{text.rstrip()}\n".encode()
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Type", CONTENT_TYPE)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

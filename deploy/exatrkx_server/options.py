@@ -57,6 +57,7 @@ class ServerOptions:
         max_queue: most requests that wait in the server.
         max_memory_gib: memory of all processes of the server above which no large event is begun; None for four fifths
             of the machine's, or of its container's.
+        latency_percentiles: whether the server's metrics have them, too.
         start_timeout_s: how long loading may take.
         stop_timeout_s: how long requests in flight may take after a stop was asked for.
         access: which of Triton's interfaces are open and to whom; TLS and token.
@@ -79,6 +80,7 @@ class ServerOptions:
     max_spacepoints: int = MAX_SPACEPOINTS
     max_queue: int = MAX_QUEUE
     max_memory_gib: float | None = None
+    latency_percentiles: bool = False
     start_timeout_s: float = 120.0
     stop_timeout_s: int = 10
     access: Access = field(default_factory=Access)

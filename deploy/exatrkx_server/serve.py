@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from exatrkx.commands import program, run_command
 from exatrkx.errors import OutputError
 from exatrkx.files import write_files
+from exatrkx_server.command import memory_limit_mib
 from exatrkx_server.errors import ServingError, StartCancelledError
 from exatrkx_server.fleet import Member, serve_each
 from exatrkx_server.health import Health, health_endpoint
@@ -65,6 +66,16 @@ def ready_line(server: TritonServer, health_url: str) -> str:
     )
 
 
+def gauges(server: TritonServer) -> dict[str, tuple[str, Callable[[], int]]]:
+    """What the server takes, and what it may: metrics of the health endpoint, besides its own."""
+    options = server.options
+    return {
+        "exatrkx_memory_bytes": ("Resident memory of the server's processes.", lambda: server.resident_bytes),
+        "exatrkx_max_memory_bytes": ("What they may take.", lambda: memory_limit_mib(options) << 20),
+        "exatrkx_max_queue": ("Requests that may wait in the server.", lambda: options.max_queue),
+    }
+
+
 def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *, again: bool, where: str) -> None:
     """Write the ports file, and the ready line; `again`: after a restart, which needs neither.
 
@@ -112,6 +123,7 @@ def serve(arguments: argparse.Namespace, stop: StopRequest, where: str = "") -> 
             server = cleanup.enter_context(server_from(arguments, stopping))
         except StartCancelledError:
             return  # as good a time as any other
+        health.gauges.update(gauges(server))
         health_url = server.local_url(health_port)
         for warning in server.options.access.warnings():
             tell(f"warning: {warning}")

@@ -67,6 +67,11 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grpc-port", type=_port(1), default=ports.grpc)
     parser.add_argument("--metrics-port", type=_port(1), default=ports.metrics)
     parser.add_argument("--health-port", type=_port(0), default=0, help="of /live, /ready and /metrics; 0: a free one")
+    parser.add_argument(
+        "--latency-percentiles",
+        action="store_true",
+        help="the server's metrics have percentiles of times, too; a third of a millisecond of CPU time an event",
+    )
     parser.add_argument("--free-ports", action="store_true", help="take three free ports instead")
     parser.add_argument("--ports-file", type=Path, help="write the server's addresses to this JSON file when ready")
 
@@ -194,6 +199,7 @@ def server_options(arguments: argparse.Namespace) -> ServerOptions:
         max_spacepoints=arguments.max_spacepoints,
         max_queue=arguments.max_queue,
         max_memory_gib=getattr(arguments, "max_memory", None),
+        latency_percentiles=arguments.latency_percentiles,
         start_timeout_s=arguments.start_timeout,
         access=access_of(arguments),
         extra_arguments=tuple(arguments.tritonserver_arguments),

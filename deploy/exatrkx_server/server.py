@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exatrkx.serving.admission import resident_mib
 from exatrkx.serving.limits import METRICS_URL_VARIABLE
 from exatrkx_client.address import Address
 from exatrkx_client.credentials import Credentials
@@ -107,6 +108,12 @@ class TritonServer:
         if self._process is None:
             raise ServerStartError("the server has not been started")
         return self._process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory of the server's processes; 0 where none runs."""
+        process = self._process  # another thread may be stopping it
+        return resident_mib(process.pid) << 20 if process is not None else 0
 
     def __enter__(self) -> TritonServer:
         try:

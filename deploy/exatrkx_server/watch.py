@@ -15,7 +15,7 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from exatrkx.errors import ExatrkxError
 from exatrkx_client.errors import ClientError, DeadlineError, ServerUnavailableError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from exatrkx_client.triton_api import TritonApi
+    from exatrkx_server.health import Kind
     from exatrkx_server.options import SupervisionOptions
     from exatrkx_server.server import TritonServer
 
@@ -38,10 +39,6 @@ _LONGEST_ASK_S: Final = 3600.0
 _COMPUTES: Final = 0.1  # of a core
 _CONFIRMED: Final = 2  # failures in a row, the first of which makes it not ready, the second another start
 _SERVER: Final = "server"
-
-Kind = Literal["dead", "hung", "wrong", "error", "ended", "descriptors", "start"]
-"""What made a service not ready: a stage's process that ended; no sign of life; another answer than before; an error;
-a server that ended; no more file descriptors; a server that did not start again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,20 @@ def test_other_formats_one_row_per_track_and_a_limit(
 
 
 @pytest.mark.server
+def test_metrics_of_a_run(server: TritonServer, events_file: Path, tmp_path: Path) -> None:
+    """Who answered, after a server that is not there: all events by the one that is, each counted once."""
+    file = tmp_path / "new" / "night.prom"
+    arguments = [str(events_file), "--url", "127.0.0.1:9", "--url", server.grpc_url, "--metrics", str(file)]
+    assert find_tracks.main(arguments) == 0
+    labels = f'run="night",model="exatrkx_ensemble",answered_by="grpc://{server.grpc_url}"'
+    text = file.read_text()
+    assert f"exatrkx_client_event_seconds_count{{{labels}}} 4\n" in text
+    (retries,) = re.findall(r"^exatrkx_client_retries_total\{.*\} (\d+)$", text, re.MULTILINE)
+    assert int(retries) == 1  # the first event found nobody; the others knew
+    assert re.findall(r"^exatrkx_client_failures_total\{.*", text, re.MULTILINE) == []
+
+
+@pytest.mark.server
 def test_the_same_event_twice_is_said(
     server: TritonServer, events_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -316,6 +316,10 @@ class TestCommand:
     def test_extra_arguments_come_last(self) -> None:
         assert self.line(extra_arguments=("--log-verbose=1",))[-1] == "--log-verbose=1"
 
+    def test_a_value_that_begins_like_an_option_of_ours(self) -> None:
+        extra = ("--trace-config", "mode=opentelemetry")
+        assert tuple(self.line(extra_arguments=extra)[-2:]) == extra
+
     def test_environment_puts_this_python_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", "/usr/bin")
         monkeypatch.setenv("LD_LIBRARY_PATH", "/mine")

@@ -108,17 +108,17 @@ def check_memory(needed: int) -> None:
         return
     if mib > most:
         raise EventTooLargeError(f"the event needs {mib} MiB, more than max_memory = {most} MiB")
-    if mib + _resident_mib() > most:
+    if mib + resident_mib(os.getpgrp()) > most:
         ctypes.CDLL(None).malloc_trim(0)  # what this process keeps for its next event
-        if (used := _resident_mib()) + mib > most:
+        if (used := resident_mib(os.getpgrp())) + mib > most:
             raise OverloadedError(
                 f"the event needs {mib} MiB, and {used} MiB are used of max_memory = {most} MiB: {TRY_LATER}"
             )
 
 
-def _resident_mib() -> int:
-    """MiB of all processes of this process group, the server's; what two of them share counts for each."""
-    group, kib = os.getpgrp(), 0
+def resident_mib(group: int) -> int:
+    """MiB of all processes of a process group, a server's; what two of them share counts for each."""
+    kib = 0
     for directory in Path("/proc").glob("[0-9]*"):
         try:
             if os.getpgid(int(directory.name)) == group:
