@@ -149,6 +149,8 @@ def test_a_server_that_stands_still_keeps_no_event(
             found = [result for _, result in client.find_tracks_many([order(GOOD)] * 4)]
             assert {result.answered_by for result in found} == {other}
             assert sorted(result.attempts for result in found)[0::3] == [1, 2]
+        mortal.kill()  # after a pause Triton may be as good as dead
+        mortal.start()
         until(lambda: client.find_tracks(order(GOOD), with_edges=True).answered_by == mortal.url(protocol))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from exatrkx_server import ServerOptions, TritonServer, free_ports
@@ -32,7 +32,8 @@ class Mortal:
         self.server.stop()
 
     def kill(self) -> None:
-        os.killpg(self.server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended by itself
+            os.killpg(self.server.pid, signal.SIGKILL)
         self.server.stop()
 
     def start(self) -> None:
@@ -45,7 +46,8 @@ class Mortal:
         try:
             yield
         finally:
-            os.killpg(self.server.pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.killpg(self.server.pid, signal.SIGCONT)
 
     def url(self, protocol: Protocol) -> str:
         return url_of(self.server, protocol)
