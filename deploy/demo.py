@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 from exatrkx.commands import EXIT_CODES, add_version, run_command
-from exatrkx_server import ServerOptions, TritonServer
 
 ROOT = Path(__file__).resolve().parents[1]
 EVENTS = Path("data/events")
@@ -33,8 +32,10 @@ def run(*command: str) -> None:
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
 
 
-def demo() -> None:
+def demo(_options: argparse.Namespace) -> None:
     """Export, serve, find and draw; where a step fails, exit with its code."""
+    from exatrkx_server import ServerOptions, TritonServer  # noqa: PLC0415 - here, where what disturbs it is told
+
     began = time.monotonic()
     (ROOT / OUTPUT).mkdir(parents=True, exist_ok=True)
     try:
@@ -54,8 +55,7 @@ def main() -> int:
     """The command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="demo.py", description=(__doc__ or "").partition("\n")[0], epilog=EXIT_CODES)
     add_version(parser)
-    parser.parse_args()
-    return run_command("demo.py", demo)
+    return run_command("demo.py", lambda: demo(parser.parse_args()))
 
 
 if __name__ == "__main__":

@@ -89,8 +89,11 @@ def main() -> int:
     from exatrkx.commands import run_command  # noqa: PLC0415 - after the path is set
     from exatrkx.errors import ExitCode  # noqa: PLC0415
 
-    options = parse()
-    return run_command("gpu_check.py", lambda: ExitCode(run_one(options) if options.only else run_all(options)))
+    def check() -> ExitCode:
+        options = parse()
+        return ExitCode(run_one(options) if options.only else run_all(options))
+
+    return run_command("gpu_check.py", check)
 
 
 if __name__ == "__main__":

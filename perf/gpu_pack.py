@@ -8,7 +8,6 @@ from pathlib import Path
 
 from exatrkx.commands import EXIT_CODES, add_version, run_command
 from exatrkx.files import check_outputs
-from exatrkx_perf.gpu_check.bundle import ARCHIVE, PILE_UP_EVENTS, pack
 
 
 def main() -> int:
@@ -28,6 +27,12 @@ def write_bundle(options: argparse.Namespace) -> None:
     Raises:
         PerfError, OSError: something is missing, or cannot be written.
     """
+    from exatrkx_perf.gpu_check.bundle import (  # noqa: PLC0415 - here, where what disturbs it is told
+        ARCHIVE,
+        PILE_UP_EVENTS,
+        pack,
+    )
+
     inputs = [options.pile_up_events] if options.pile_up_events else []
     check_outputs([options.output / ARCHIVE, options.output / PILE_UP_EVENTS], inputs)
     for file in pack(options.output, options.python, options.pile_up_events, options.python_home):

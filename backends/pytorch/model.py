@@ -18,7 +18,8 @@ from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
 from exatrkx.digest import features_digest
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
-from exatrkx.serving.adapter import Arrays, BrokenModelError, Step
+from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.serving.refusals import BrokenModelError
 
 NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 

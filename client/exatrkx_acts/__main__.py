@@ -11,7 +11,7 @@ from typing import Final
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.files import check_outputs
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
-from exatrkx_client.arguments import add_client_arguments, check_client_arguments, client_of
+from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
 
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
@@ -41,14 +41,14 @@ def run(options: argparse.Namespace) -> None:
         plot_settings()  # that plots cannot be drawn is told before the events are made
         check_outputs([options.output / "tracks.csv"])
     with client_of(options) as client:
-        if options.fallback is None and not options.skip_failed:
+        if options.fall_back is None and not options.skip_failed:
             client.wait_until_ready(READY_S)
             client.check_contract()
         finding = ServedTrackFinding(
             client,
             inputSpacePoints=SPACEPOINTS,
             outputProtoTracks=PROTO_TRACKS,
-            fallback=options.fallback,
+            fallback=options.fall_back,
             skipFailed=options.skip_failed,
         )
         performance = run_chain(options.settings, finding, event_numbers(options), options.threads)
@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=at_least(int, 1), default=1, metavar="T", help="of ACTS; as many events are in flight")
     add_client_arguments(parser)
     add("--attempts", type=at_least(int, 1), metavar="A", help="most attempts for a server that is away")
-    add("--fallback", choices=("direct",), help="what finds the tracks of an event that the server does not")
+    add_fallback_argument(parser)
     add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
     add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
     options = parse_with_settings(parser, arguments)

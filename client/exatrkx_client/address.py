@@ -15,12 +15,18 @@ _HTTP_PORT: Final = _DEFAULT_PORTS["http"]
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's host, port and protocol; `secure` where the connection is encrypted (TLS)."""
+    """A server's host, port and protocol.
+
+    Attributes:
+        secure: the connection is encrypted (TLS).
+        direct: it is made without a proxy, whatever the environment names.
+    """
 
     protocol: Protocol
     host: str
     port: int
     secure: bool = False
+    direct: bool = False
 
     @classmethod
     def parse(cls, url: str, protocol: Protocol | None = None) -> Self:

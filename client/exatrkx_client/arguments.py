@@ -64,9 +64,10 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fallback_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--fall-back`."""
+    """Add `--fall-back`; its value is for `client_of`, or for who falls back by itself."""
     parser.add_argument(
         "--fall-back",
+        "--fallback",
         choices=get_args(FallbackName),
         help="what finds the tracks when no server does: the pipeline in this process, with the networks of this "
         "package; needs exatrkx[torch]",
@@ -98,14 +99,13 @@ def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Na
         parser.error(f"--url: {error}")
 
 
-def client_of(options: argparse.Namespace) -> TrackingClient:
-    """The client that the options describe.
+def client_of(options: argparse.Namespace, fallback: FallbackName | None = None) -> TrackingClient:
+    """The client that the options describe, with a fallback where one is given.
 
     Raises:
         ExatrkxError: the fallback needs what is not installed, or a file of credentials does not fit.
     """
     retry = Retry(for_s=options.retry_for, attempts=getattr(options, "attempts", None))
-    fallback = getattr(options, "fall_back", None)
     return TrackingClient(
         options.url,
         options.model,

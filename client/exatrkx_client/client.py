@@ -140,7 +140,7 @@ class TrackingClient:
             require_pipeline(model_spec(metadata), str(server.address))
 
     def identity(self) -> dict[str, str]:
-        """What decides the answers, by name: the model and its working point, the same on every server that answers.
+        """What decides the answers, by name: model, weights and working point, the same on every server that answers.
 
         Raises:
             ServedModelError: there is no such model, or servers differ; the text says in what.

@@ -9,7 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
@@ -66,10 +66,12 @@ def find_tracks(options: argparse.Namespace) -> None:
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
-    journal = Journal(output, {"model": options.model}, resume=options.resume) if output is not None else None
-    with journal if journal is not None else nullcontext(), client_of(options) as client:
+    with client_of(options, options.fall_back) as client, ExitStack() as kept:
         client.wait_until_ready(options.wait)
         client.check_contract()
+        journal = None
+        if output is not None:
+            journal = kept.enter_context(Journal(output, client.identity(), resume=options.resume))
         run(
             client,
             chain([first], events),
@@ -152,8 +154,8 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--resume",
         action="store_true",
-        help="go on where an interrupted run with the same output ended; events and --model must be the same, and who "
-        "answered is kept, but not which networks a server had",
+        help="go on where an interrupted run with the same output ended; events, --model, and the networks and cuts of "
+        "the servers must be the same",
     )
     add("--skip-bad", action="store_true", help="leave out events that cannot be read or are refused, and say which")
     add("--in-flight", type=at_least(int, 1), default=1, help="most requests at once (default: %(default)s)")

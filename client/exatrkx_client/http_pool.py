@@ -11,6 +11,7 @@ import select
 import socket
 import ssl
 import threading
+import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -111,6 +112,7 @@ class HttpPool:
             connection.connect()
         except (HTTPException, OSError) as error:
             connection.close()
+            traceback.clear_frames(error.__traceback__)  # Python before 3.11.5 leaves a proxy's answer open there
             if isinstance(error, ssl.SSLCertVerificationError):
                 raise untrusted(str(self._address), error.verify_message) from error
             if isinstance(error, OSError) and error.errno == errno.EMFILE:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def service_identity(model: str, config_of: Callable[[str], Mapping[str, Any]]) -> dict[str, str]:
     """The model's name and, of it or of an ensemble's steps, the parameters that are this project's.
 
-    These are the working point's numbers, and whatever else an export writes there. Triton's own, in capitals,
+    These are what an export writes there, the working point and digests of the weights. Triton's own, in capitals,
     are left out: they say how something is computed, and not what.
 
     Args:

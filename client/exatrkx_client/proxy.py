@@ -66,7 +66,9 @@ def proxy_of(address: Address) -> Proxy | None:
     names = [spelt for name in _VARIABLES[scheme] for spelt in (name, name.upper())]
     variable = next((name for name in names if os.environ.get(name)), None)
     exempt = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if variable is None or is_loopback(address.host) or proxy_bypass(address.target, {"no": exempt}):
+    if variable is None or address.direct or is_loopback(address.host):
+        return None
+    if proxy_bypass(address.target, {"no": exempt}):
         return None
     value = os.environ[variable]
     try:

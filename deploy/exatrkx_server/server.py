@@ -8,6 +8,7 @@ import signal
 import tempfile
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,7 +138,7 @@ class TritonServer:
 
     def api(self, timeout_s: float) -> TritonApi:
         """A connection to the server that may ask for what is closed, too; each question may take `timeout_s`."""
-        return TritonApi(Address.parse(self.http_url), timeout_s, self._keys.credentials)
+        return TritonApi(replace(Address.parse(self.http_url), direct=True), timeout_s, self._keys.credentials)
 
     def stop(self) -> None:
         """Stop the server and every process of it. Does nothing the second time."""
@@ -218,7 +219,7 @@ class TritonServer:
         with self.api(_ASK_TIMEOUT_S) as api:
             self._await(lambda: api.server_name() == self._identity, deadline)
         if not any(argument.startswith("--allow-metrics") for argument in self.options.extra_arguments):
-            metrics = Address.parse(self.metrics_url.removesuffix("/metrics"))
+            metrics = replace(Address.parse(self.metrics_url.removesuffix("/metrics")), direct=True)
             # Opened last; Triton serves on without it when the port is taken.
             with contextlib.closing(HttpTransport(metrics, Credentials())) as http:
                 self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)

@@ -11,14 +11,14 @@ import select
 import signal
 import sys
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from exatrkx import __version__
 from exatrkx.errors import ExatrkxError, ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType, ModuleType
 
 EXIT_CODES: Final = (
@@ -65,7 +65,7 @@ def run_command(name: str, work: Callable[[], object]) -> int:
     name = program(name)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may not know every letter, nor a file's name be text
         sys.stdout.reconfigure(errors="backslashreplace")
-    with StopSignals() as signals:
+    with StopSignals() as signals, _nothing_left():
         try:
             try:
                 result = work()
@@ -99,16 +99,24 @@ def run_module(name: str, module: str, arguments: Sequence[str] | None = None) -
 def _flush() -> None:
     """Bring out what was printed: here, and not when Python ends, so that a full disk or a closed pipe is told."""
     if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError as error:
-            if not isinstance(error, BrokenPipeError):
-                _discard(sys.stdout)
-            raise
+        sys.stdout.flush()
+
+
+@contextmanager
+def _nothing_left() -> Iterator[None]:
+    """After the `with` nothing is left to write that Python would try again at its end, and complain of."""
+    try:
+        yield
+    finally:
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            try:
+                stream.flush()
+            except OSError:
+                _discard(stream)
 
 
 def _discard(stream: TextIO) -> None:
-    """Let what is left to write to a stream go nowhere: Python would try again at its end, and complain."""
+    """Let what is left to write to a stream go nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
@@ -204,7 +212,9 @@ def add_version(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least(kind: type[int] | type[float], least: float, most: float = math.inf) -> Callable[[str], float]:
-    """A reader of an option's number, not below `least` and not above `most`, for argparse."""
+    """A reader of an option's number, not below `least` and not above `most`, for argparse; an integer has 64 bits."""
+    if kind is int:
+        most = min(most, sys.maxsize)
 
     def read(text: str) -> float:
         value = kind(text)

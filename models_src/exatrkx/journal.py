@@ -30,8 +30,10 @@ Arrays = dict[str, Any]
 
 SUFFIX: Final = ".partial"
 FORMAT: Final = {"format": "exatrkx-partial", "version": 1}
+_HEAD: Final = json.dumps(FORMAT).partition(",")[0].encode()
 _LENGTH_BYTES: Final = 8
 _LONGEST_HEADER: Final = 1 << 16
+_MOST_TOLD: Final = 3
 
 
 class Journal:
@@ -46,7 +48,7 @@ class Journal:
         resume: go on where such a run ended; else begin anew.
 
     Raises:
-        OutputRefusedError: the journal is of another run, or one that is running writes it.
+        OutputRefusedError: the journal is of another run, or none at all, or one that is running writes it.
         OutputError: it cannot be written.
     """
 
@@ -131,6 +133,8 @@ class Journal:
     def _begin(self, *, resume: bool) -> None:
         """Find the whole entries of the file, or make it a journal without any."""
         found = self._file.readline(_LONGEST_HEADER)
+        if found[: len(_HEAD)] != _HEAD[: len(found)]:
+            raise OutputRefusedError(f"{self.path}: is no journal of a run, and stays: move it, or name another output")
         if not resume or not found:
             self._file.truncate(0)
             self._file.seek(0)
@@ -156,5 +160,8 @@ def _difference(found: bytes, wanted: bytes) -> str:
     except (TypeError, ValueError):
         return "is no journal of a run"
     names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-    differences = (f"{name} {there.get(name)}, not {here.get(name)}" for name in names)
-    return f"is of another run: {', '.join(differences)}"
+    differences = [
+        f"{name} {there.get(name, 'unknown')!s:.16}, not {here.get(name, 'unknown')!s:.16}" for name in names
+    ]
+    more = [f"and {len(names) - _MOST_TOLD} more"] if len(names) > _MOST_TOLD else []
+    return f"is of another run: {', '.join([*differences[:_MOST_TOLD], *more])}"

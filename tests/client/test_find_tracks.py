@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ import pytest
 from exatrkx.events.event import Event, features, positions
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.saved_tracks import read_labels
+from exatrkx.files import write_files
+from exatrkx.serving.model_config import edited_configs, read_working_point
 from exatrkx_client import TrackingClient, find_tracks
 from exatrkx_client.report import Report
 from exatrkx_server import ServerOptions, TritonServer
@@ -169,6 +172,29 @@ def test_an_event_that_the_server_refuses(
     assert "find_tracks.py: skipped 1: event 6: " in capsys.readouterr().err
 
 
+@pytest.mark.server
+def test_a_run_does_not_go_on_with_other_networks(
+    server: TritonServer, tiny_repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corner = np.full(20_000, 100.0, dtype=np.float32)  # mm; refused, so that the run ends in the middle
+    crowd = replace(clump_event(6, 0), x=corner, y=corner, z=corner)
+    write_events(tmp_path / "events.parquet", [clump_event(5, 1), crowd, clump_event(7, 1)])
+    output = tmp_path / "tracks.parquet"
+    arguments = [str(tmp_path / "events.parquet"), "--model", "exatrkx_custom", "--output", str(output), "--url"]
+    assert find_tracks.main([*arguments, server.grpc_url]) == 2
+    other = Path(shutil.copytree(tiny_repository, tmp_path / "other"))
+    write_files(edited_configs(other, read_working_point(other), {"gnn": "0" * 64}))
+    with TritonServer(other, ServerOptions(models=("exatrkx_custom",), custom_backend="python")) as changed:
+        capsys.readouterr()
+        assert find_tracks.main([*arguments, changed.grpc_url, "--resume", "--skip-bad"]) == 2
+        assert find_tracks.main([*arguments, changed.grpc_url, "--url", server.grpc_url]) == 3
+    told = capsys.readouterr().err.splitlines()
+    assert re.search(r"is of another run: exatrkx_custom gnn_weights_sha256 [0-9a-f]{16}, not 0{16}; without", told[0])
+    assert re.search(r"serves others than .*: exatrkx_custom gnn_weights_sha256 [0-9a-f]{64}, not 0{64}", told[1])
+    assert find_tracks.main([*arguments, server.grpc_url, "--resume", "--skip-bad"]) == 0
+    assert pq.read_table(output)["event_id"].to_pylist() == [5] * 7 + [7] * 7
+
+
 def test_a_server_that_is_not_there(events_file: Path) -> None:
     command = [sys.executable, str(SCRIPT), str(events_file), *NO_SERVER]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -259,8 +285,9 @@ def test_a_file_without_events(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["e", "--url", "http://host", "--protocol", "grpc"], "--url: 'http://host' is an address for http"),
         (["e", "--url", "host", "--url", "[::1", "--url", "host"], "--url: not a server's address: '[::1'"),
         (["e", "--retry-for", "-1"], "--retry-for: must be at least 0, found -1"),
-        (["e", "--fall-back", "home"], "--fall-back: invalid choice: 'home'"),
+        (["e", "--fall-back", "home"], "--fall-back/--fallback: invalid choice: 'home'"),
         (["e", "--in-flight", "0"], "--in-flight: must be at least 1, found 0"),
+        (["e", "--limit", "9223372036854775808"], "--limit: must be at most 9.22337e+18, found 9223372036854775808"),
         (["e", "--limit", "many"], "--limit: invalid number value: 'many'"),
         (["e", "--timeout", "nan"], "--timeout: must be at least 0.001, found nan"),
         (["e", "--per", "hit"], "--per: invalid choice: 'hit'"),

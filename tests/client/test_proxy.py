@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -198,6 +199,11 @@ def test_which_proxy(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert proxy_of(Address.parse(url)) == expected
+
+
+def test_a_direct_address_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "p")
+    assert proxy_of(replace(Address.parse("http://h:1"), direct=True)) is None
 
 
 @pytest.mark.parametrize("value", ["socks5://p:1080", "https://p:8", "http://p:port", "http://"])

@@ -202,6 +202,32 @@ def test_an_input_that_is_none(
     assert not files_in(places["OUT"])
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "simulate OUT/x.parquet --events HUGE",
+        "simulate OUT/x.parquet --events 1 --first-event HUGE",
+        "ckf --events HUGE",
+        "find EVENTS --limit HUGE",
+        "train embed --train EVENTS --valid EVENTS --output OUT/w --seed HUGE",
+        "train embed --train EVENTS --valid EVENTS --output OUT/w --threads HUGE",
+        "train embed --train EVENTS --valid EVENTS --output OUT/w --threads -1",
+        "train embed --train EVENTS --valid EVENTS --output OUT/w --limit -1",
+        "train choose --valid EVENTS --output OUT/w --keep-radius nan",
+        "train choose --valid EVENTS --output OUT/w --keep-filter 1.5",
+        "perf stages --seed -1",
+        "perf stages EVENTS --edges-per-spacepoint nan",
+        "perf compare --url 127.0.0.1:9 --model a --pid HUGE",
+        "perf compare --url 127.0.0.1:9 --model a --pid 0",
+    ],
+)
+def test_a_number_that_is_none(places: dict[str, Path], arguments: str, capsys: pytest.CaptureFixture[str]) -> None:
+    option = arguments.split()[-2]
+    line = refusal(words(arguments, HUGE=Path(str(10**20)), **places), capsys)
+    assert re.search(rf"error: argument {option}: must (be at (least|most)|not be) .*, found ", line)
+    assert not files_in(places["OUT"])
+
+
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_an_output_that_is_a_folder(places: dict[str, Path], name: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = words(OUTPUTS[name], PLACE=places["OUT"] / "taken", **places)

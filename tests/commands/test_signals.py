@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow.parquet as pq
 import pytest
 
+from exatrkx.__main__ import COMMANDS
 from exatrkx.commands import run_command
 from exatrkx.errors import ExitCode
 
@@ -78,7 +79,8 @@ class Interrupt:
             signal.raise_signal(signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupt())
-runpy.run_path(sys.argv[1], run_name="__main__")
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
@@ -88,6 +90,10 @@ runpy.run_path(sys.argv[1], run_name="__main__")
         ("client/find_tracks.py", "find_tracks.py"),
         ("perf/sweep.py", "sweep.py"),
         ("export/trace_models.py", "trace_models"),
+        ("deploy/serve.py", "serve.py"),
+        ("deploy/demo.py", "demo.py"),
+        ("perf/gpu_pack.py", "gpu_pack.py"),
+        ("perf/gpu_check.py", "gpu_check.py"),
     ],
 )
 def test_a_signal_while_a_script_imports_what_it_needs(script: str, name: str) -> None:
@@ -122,6 +128,37 @@ def test_a_full_disk_below_standard_output() -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run([*EXATRKX, "events"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (1, "exatrkx events: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_help_that_nobody_can_keep(name: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        words = [*EXATRKX, *name.split(), "--help"]
+        buffered = os.environ | {"PYTHONUNBUFFERED": ""}  # else argparse keeps the error to itself
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=buffered)
+    assert (ended.returncode, ended.stderr) == (1, f"exatrkx {name}: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("work", "code", "text"),
+    [
+        ("print('x' * 100_000)", 1, "a: [Errno 28] No space left on device\n"),
+        ("[print('x' * 100) for _ in range(1000)]", 1, "a: [Errno 28] No space left on device\n"),
+        ("(print('x'), open('/none'))", 1, "a: /none: No such file or directory\n"),
+        ("(print('x'), signal.raise_signal(signal.SIGTERM))", 143, "a: terminated\n"),
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_a_full_disk_ends(work: str, code: int, text: str, unbuffered: str) -> None:
+    script = f"import signal, sys; from exatrkx.commands import run_command; sys.exit(run_command('a', lambda: {work}))"
+    words, environment = [sys.executable, "-c", script], os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment)
+        silent = subprocess.run(words, stdout=full, stderr=full, check=False, env=environment)
+    if unbuffered and work.startswith("(print"):
+        code, text = 1, "a: [Errno 28] No space left on device\n"
+    assert (ended.returncode, ended.stderr, silent.returncode) == (code, text, code)
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:

@@ -38,6 +38,27 @@ def test_a_server_on_it(tmp_path: Path, host: str) -> None:
                 assert len(api.infer(MODEL, {"FEATURES": order(GOOD)}).tensors["LABELS"]) == 5
 
 
+def own_address() -> str:
+    """One of this machine's that others reach; nothing is sent."""
+    with socket.socket(type=socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(one.getsockname()[0])
+
+
+@pytest.mark.server
+@pytest.mark.skipif(own_address().startswith("127."), reason="this machine has no address but its own")
+def test_a_server_is_watched_without_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = write_scripted_repository(tmp_path / "repository")
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{gone.getsockname()[1]}")
+    options = ServerOptions(host=own_address(), log_file=tmp_path / "log", start_timeout_s=60)
+    with TritonServer(repository, options) as server, server.api(20.0) as api:
+        assert api.is_ready(MODEL)
+
+
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:8001", "a" * 300, ""])
 def test_what_is_no_host(tmp_path: Path, host: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ServerOptionError, match="host"):

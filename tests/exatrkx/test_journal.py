@@ -81,8 +81,6 @@ def test_a_cut_entry_is_written_again(tmp_path: Path) -> None:
         (b"", None),
         (b'{"format": "exatrkx-partial", "version": 1, "seed": 2}\n', "is of another run: seed 2, not 1"),
         (b'{"format": "exatrkx-partial", "version": 2, "seed": 1}\n', "is of another run: version 2, not 1"),
-        (b"[1]\n", "is no journal of a run"),
-        (b"PAR1\xff\xfe", "is no journal of a run"),
     ],
 )
 def test_a_journal_of_another_run_is_refused_and_kept(tmp_path: Path, content: bytes, reason: str | None) -> None:
@@ -93,6 +91,23 @@ def test_a_journal_of_another_run_is_refused_and_kept(tmp_path: Path, content: b
     with pytest.raises(OutputRefusedError, match=rf"t\.partial: {reason}; without --resume it is replaced"):
         numbers_in(tmp_path / "t")
     assert (tmp_path / "t.partial").read_bytes() == content
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("content", [b"[1]\n", b"PAR1\xff\xfe", b'{"format": "another"}\n', b"my notes", b"\n"])
+def test_what_is_no_journal_is_left_alone(tmp_path: Path, content: bytes, *, resume: bool) -> None:
+    (tmp_path / "t.partial").write_bytes(content)
+    with pytest.raises(OutputRefusedError, match=r"t\.partial: is no journal of a run, and stays"):
+        Journal(tmp_path / "t", RUN, resume=resume)
+    assert (tmp_path / "t.partial").read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [0, 1, 20])
+def test_a_journal_whose_first_line_was_cut_off_is_one(tmp_path: Path, size: int) -> None:
+    stopped_after(tmp_path / "t", 3)
+    (tmp_path / "t.partial").write_bytes((tmp_path / "t.partial").read_bytes()[:size])
+    stopped_after(tmp_path / "t", 7)
+    assert numbers_in(tmp_path / "t") == [7]
 
 
 def test_a_damaged_entry_is_refused(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ import unsound_networks
 from tiny_networks import FILTER_LENGTH, GNN_LENGTH, TinyEdges, save_scripted
 from torch import nn
 
-from exatrkx.networks.storage import hash_tensors, load_network, network_bytes
+from exatrkx.networks.storage import KINDS, hash_tensors, hash_weights, load_network, network_bytes
 from exatrkx.networks.torchscript import load_torchscript, probe, to_bytes
 from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
 from exatrkx.serving.export import main
-from exatrkx.serving.model_config import read_working_point
+from exatrkx.serving.model_config import edited_configs, read_working_point
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
 SOURCE: Final = unsound_networks.__name__
@@ -214,6 +214,22 @@ def test_a_folder_whose_embedding_was_replaced(
     assert "its radius 1.0517 was chosen for another embedding" in said
     with pytest.warns(UserWarning, match="its radius was chosen for another embedding than .*embed.safetensors"):
         Pipeline.from_weights(tmp_path)
+
+
+def test_the_committed_configurations_have_the_committed_weights() -> None:
+    weights = {kind: hash_weights(load_network(WEIGHTS_DIR / f"{kind}.safetensors")) for kind in KINDS}
+    assert edited_configs(project_files().model_repository, WorkingPoint.load(), weights) == {}
+
+
+def test_weights_are_told_apart_whatever_form_a_network_has() -> None:
+    """Freezing makes constants of them."""
+    networks = [unsound_networks.random_embedding() for _ in range(2)]
+    scripts = [torch.jit.script(network.eval()) for network in networks]
+    frozen = [torch.jit.freeze(script) for script in scripts]
+    hashes = [[hash_weights(one) for one in form] for form in (networks, scripts, frozen)]
+    assert all(first != second for first, second in hashes)
+    assert hashes[0] == hashes[1]
+    assert hash_weights(frozen[0]) == hash_weights(torch.jit.freeze(scripts[0]))
 
 
 def test_a_difference_is_told_only_where_it_was_measured(

@@ -10,9 +10,10 @@ from typing import Final
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import KINDS, network_bytes
+from exatrkx.networks.storage import KINDS, hash_tensors, network_bytes
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
@@ -144,6 +145,10 @@ def test_networks_that_do_not_belong_together_are_told(
     (tmp_path / "working_point.json").write_text(replace(WorkingPoint.load(), embedding="").to_json())
     assert main(["--weights", str(tmp_path), "--repository", str(repository)]) == 0
     said = capsys.readouterr()
+    for kind in KINDS:
+        digest = hash_tensors(load_file(tmp_path / f"{kind}.safetensors"))
+        assert f'"{digest}"' in (repository / kind / "config.pbtxt").read_text()
+        assert f'"{digest}"' in (repository / "exatrkx_custom" / "config.pbtxt").read_text()
     assert "trace_models: warning: " in said.err
     assert "filter.safetensors was not trained with the embed.safetensors beside it" in said.err
     assert "cuts:" not in said.out

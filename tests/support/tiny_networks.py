@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from exatrkx.files import write_files
+from exatrkx.networks.storage import hash_weights
 from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WorkingPoint
 
@@ -52,7 +53,8 @@ def write_tiny_repository(source: Path, target: Path, working_point: WorkingPoin
     networks = {"embed": TinyEmbedding(), "filter": TinyEdges(FILTER_LENGTH), "gnn": TinyEdges(GNN_LENGTH)}
     for name, network in networks.items():
         save_scripted(network, target / name / "1" / "model.pt")
-    write_files(edited_configs(target, working_point))
+    weights = {name: hash_weights(network) for name, network in networks.items()}
+    write_files(edited_configs(target, working_point, weights))
     return target
 
 

@@ -56,6 +56,25 @@ class Neighbourhood {
     return std::numeric_limits<double>::infinity();
   }
 
+  // How many points this one keeps, of which no more than `most` are looked for; `most` is at most the cap.
+  [[nodiscard]] std::int64_t count(std::int32_t point, std::int64_t most) {
+    query_ = points_ + static_cast<std::int64_t>(point) * dims_;
+    limits_ = rounding_.around(radius_squared_);
+    hits_ = {position_.data(), squared_.data(), 0};
+    const auto blocks = static_cast<std::int64_t>(near_count_);
+    std::int64_t found = 0;
+    for (std::int64_t next = 0, looked = 0; next < blocks && found < most; next += kStride) {
+      make_room();
+      scans_.points(tree_.storage.data(), dims_, &near_[next], std::min(kStride, blocks - next), query_, limits_.maybe,
+                    hits_);
+      for (; looked < hits_.count; ++looked) {
+        const std::int32_t other = tree_.order[position_[looked]];
+        found += other != point && (squared_[looked] <= limits_.sure || exact(other) < radius_squared_);
+      }
+    }
+    return std::min(found, most);
+  }
+
   // The points kept whose index is smaller, or larger, than that of the point that keeps them; in no order.
   [[nodiscard]] std::span<const std::int32_t> smaller() const noexcept { return {smaller_.data(), smaller_count_}; }
   [[nodiscard]] std::span<const std::int32_t> larger() const noexcept { return {larger_.data(), larger_count_}; }

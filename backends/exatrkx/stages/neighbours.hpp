@@ -98,8 +98,8 @@ class EdgeFinder {
     for (std::uint64_t looked = 1; looked <= sampled; ++looked) {
       const std::int64_t position = positions(random), block = position / kBlock;
       neighbourhood.open(tree_.leaf_node[block], leaf_reach_[block]);
-      neighbourhood.keep(tree_.order[position]);
-      kept += std::min(most, static_cast<double>(neighbourhood.smaller().size() + neighbourhood.larger().size()));
+      const auto enough = static_cast<std::int64_t>(std::ceil(most));
+      kept += std::min(most, static_cast<double>(neighbourhood.count(tree_.order[position], enough)));
       if (looked < kFewestSampled || !std::has_single_bit(looked)) continue;
       const double mean = kept / static_cast<double>(looked);
       const double error = most * std::sqrt(kSampleOdds / (2.0 * static_cast<double>(looked)));

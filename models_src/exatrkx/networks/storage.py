@@ -86,6 +86,14 @@ def mismatches(folder: Path, kinds: Iterable[str] = tuple(KINDS)) -> list[str]:
     ]
 
 
+def hash_weights(network: nn.Module) -> str:
+    """`hash_tensors` of a network's weights; of a frozen one they are constants of its graph."""
+    graph = getattr(network, "inlined_graph", None)
+    nodes = graph.findAllNodes("prim::Constant") if graph is not None else ()
+    constants = [node.t("value") for node in nodes if "value" in node.attributeNames() and node.kindOf("value") == "t"]
+    return hash_tensors({**network.state_dict(), **{f" {place}": one for place, one in enumerate(constants)}})
+
+
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of names, types, shapes and contents, in the order of the names."""
     digest = hashlib.sha256()

@@ -17,11 +17,12 @@ import triton_python_backend_utils as pb_utils
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_spacepoints, check_tensor
 from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorSpec
-from exatrkx.digest import features_digest, request_digest, signature
-from exatrkx.errors import ContractError, ExatrkxError, MixedRequestsError, OverdueError, OverloadedError
+from exatrkx.digest import features_digest, request_digest
+from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
 from exatrkx.serving.limits import check_deadline
 from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
+from exatrkx.serving.refusals import BrokenModelError, refusal
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,10 +34,6 @@ _NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
-
-
-class BrokenModelError(ExatrkxError):
-    """A model does not keep the contract in what it returns: the server's fault, not the request's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +210,7 @@ class Step(ABC):
             wanted = set(request.requested_output_names())
             answer = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except Exception as error:
-            if isinstance(error, ExatrkxError) and not isinstance(error, BrokenModelError):
-                return _error(f"{self.name}: {error}{signature(digest)}", _code(error))
-            text = f"{self.name}: {type(error).__name__}: {error}"
-            pb_utils.Logger.log_error(text)
-            return _error(text + signature(digest), pb_utils.TritonError.INTERNAL)
+            return refusal(self.name, error, digest)
         return pb_utils.InferenceResponse(output_tensors=answer)
 
     def _input(self, tensor: Any, spec: TensorSpec) -> Any:
@@ -234,18 +227,3 @@ def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
         return pb_utils.Tensor(name, np.ascontiguousarray(array))
     # An input that is passed on is read-only, and must be handed over as a copy.
     return pb_utils.Tensor.from_dlpack(name, np.require(array, requirements=("C", "W")))
-
-
-def _code(refusal: ExatrkxError) -> int:
-    """Triton's code: whose fault it is, and whether to try later."""
-    kinds = {
-        OverdueError: pb_utils.TritonError.CANCELLED,
-        OverloadedError: pb_utils.TritonError.UNAVAILABLE,
-        MixedRequestsError: pb_utils.TritonError.UNAVAILABLE,
-    }
-    code: int = kinds.get(type(refusal), pb_utils.TritonError.INVALID_ARG)
-    return code
-
-
-def _error(text: str, code: int) -> Any:
-    return pb_utils.InferenceResponse(output_tensors=[], error=pb_utils.TritonError(text, code))

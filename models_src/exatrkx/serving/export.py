@@ -24,17 +24,17 @@ import shutil
 import sys
 import tempfile
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
-from exatrkx.contract import EMBED, FILTER, GNN
+from exatrkx.contract import EMBED
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.files import check_outputs, write_files
 from exatrkx.project_files import project_files
+from exatrkx.serving.export_inputs import KINDS, inputs_of, load_networks, load_working_point
 from exatrkx.serving.model_config import edited_configs
-from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
+from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from torch.jit import ScriptModule
 
     from exatrkx.networks.proof import Proof
+    from exatrkx.working_point import WorkingPoint
 
-KINDS: Final = tuple(spec.name for spec in (EMBED, FILTER, GNN))
 LOGITS, PROBABILITIES = SCORES = ("logits", "probabilities")
 
 
@@ -87,52 +87,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def load_networks(options: argparse.Namespace) -> dict[str, nn.Module]:
-    """The networks that the command line names, by the models that will serve them.
-
-    Raises:
-        ContractError, FileNotFoundError: one of them is not there, or is none.
-    """
-    from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415 - `--help` needs no torch
-    from exatrkx.networks.user_network import load_user_network  # noqa: PLC0415
-
-    trained = [kind for kind in KINDS if not getattr(options, kind)]
-    networks: dict[str, nn.Module] = {
-        kind: load_network(options.weights / f"{kind}.safetensors")
-        if kind in trained
-        else load_user_network(
-            getattr(options, kind), getattr(options, f"{kind}_checkpoint"), random_weights=options.random_weights
-        )
-        for kind in KINDS
-    }
-    for text in mismatches(options.weights, trained):
-        print(f"{program('trace_models')}: warning: {text}", file=sys.stderr)
-    return networks
-
-
-def load_working_point(options: argparse.Namespace, embed: nn.Module) -> WorkingPoint:
-    """The working point that the command line names, with a radius that is this embedding's.
-
-    Raises:
-        ContractError: it is none, or its radius was chosen for another embedding.
-        FileNotFoundError: it is not there.
-    """
-    from exatrkx.networks.storage import hash_tensors  # noqa: PLC0415 - as above
-
-    path = options.working_point or options.weights / "working_point.json"
-    point = WorkingPoint.load(path)
-    if options.radius is not None:
-        return replace(point, radius=options.radius, embedding="")
-    named = options.embed is None or options.working_point is not None or point.embedding
-    if not named or not point.fits(hash_tensors(embed.state_dict())):
-        raise ContractError(
-            f"{path}: its radius {point.radius} was chosen for another embedding than "
-            f"{options.embed or options.weights / 'embed.safetensors'}; give that of this one with --radius or "
-            "--working-point"
-        )
-    return point
-
-
 def served_networks(
     networks: Mapping[str, nn.Module], scores: Mapping[str, str]
 ) -> tuple[dict[str, ScriptModule], dict[str, Proof]]:
@@ -162,8 +116,10 @@ def served_networks(
     return scripts, proofs
 
 
-def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, repository: Path) -> list[Path]:
-    """Write the networks and the working point into a model repository, all or nothing.
+def write_networks(
+    networks: Mapping[str, ScriptModule], weights: Mapping[str, str], point: WorkingPoint, repository: Path
+) -> list[Path]:
+    """Write the networks, their weights' digests and the working point into a model repository, all or nothing.
 
     Returns:
         The configurations that have another working point now.
@@ -175,19 +131,13 @@ def write_networks(networks: Mapping[str, ScriptModule], point: WorkingPoint, re
     from exatrkx.networks.served import with_digest  # noqa: PLC0415 - as above
     from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415
 
-    configs = edited_configs(repository, point)
+    others = list(edited_configs(repository, point))
+    configs = edited_configs(repository, point, weights)
     files = {
         repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, network)) for kind, network in networks.items()
     }
     write_files({**files, **configs})
-    return list(configs)
-
-
-def inputs_of(options: argparse.Namespace) -> list[Path]:
-    """The files and folders that the command line names to be read."""
-    networks = [Path(name.partition(":")[0]) for kind in KINDS if (name := getattr(options, kind))]
-    others = [options.weights, options.working_point, *(getattr(options, f"{kind}_checkpoint") for kind in KINDS)]
-    return [*networks, *(path for path in others if path and path.exists())]
+    return others
 
 
 @contextmanager
@@ -215,6 +165,7 @@ def trace(options: argparse.Namespace) -> None:
     """
     import torch  # noqa: PLC0415 - as above
 
+    from exatrkx.networks.storage import hash_weights  # noqa: PLC0415 - as above
     from exatrkx.serving.trial import try_chain  # noqa: PLC0415
 
     torch.set_num_threads(1)  # the probes are small, and on a busy machine threads wait for each other
@@ -224,15 +175,17 @@ def trace(options: argparse.Namespace) -> None:
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
         networks = load_networks(options)
         point = load_working_point(options, networks[EMBED.name])
+        weights = {kind: hash_weights(network) for kind, network in networks.items()}
         own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
         scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own})
         trial, warning = try_chain(scripts, point)
-        configs = write_networks(scripts, point, repository)
+        configs = write_networks(scripts, weights, point, repository)
     for kind, proof in proofs.items():
         difference = "TorchScript as it came, not compared with an eager network"
         if proof.largest_difference is not None:
             difference = f"largest difference to the eager network {proof.largest_difference:.1e}"
-        print(f"{kind:8} {target / kind / '1' / 'model.pt'}: contract kept on {proof.probes} graphs, {difference}")
+        path = target / kind / "1" / "model.pt"
+        print(f"{kind:8} {path}: weights {weights[kind]:.16}, contract kept on {proof.probes} graphs, {difference}")
     print(f"chain:   {trial}")
     if warning:
         print(f"{program('trace_models')}: warning: {warning}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Model configurations (config.pbtxt): the working point, number by number, and the backend of a model.
+"""Model configurations (config.pbtxt): the working point, number by number, digests of weights, and a model's backend.
 
 The files are read as what they are, protobuf's text format. They are edited as text, value by value, so that what a
 person wrote around the values stays. Reading and editing need protobuf and tritonclient, which a served model does not.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from exatrkx.contract import CUSTOM
 from exatrkx.errors import ContractError
 from exatrkx.working_point import PIPELINE_PARAMETERS, WorkingPoint
 
@@ -21,11 +23,16 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "frnn": ("radius", "max_neighbors", "max_edges"),
     "applyfilter": ("filter_cut",),
     "wcc": ("gnn_cut", "min_hits", "track_building"),
-    "exatrkx_custom": PIPELINE_PARAMETERS,
+    CUSTOM.name: PIPELINE_PARAMETERS,
 }
 """The working point's fields that each model reads from its `parameters`."""
 
+WEIGHTS: Final = "weights_sha256"
+"""Parameter of a network's model, and with its name before it of the custom backend: whose weights are served."""
+
 _BACKEND: Final = re.compile(r'^(\s*backend\s*:\s*)"[^"]*"', re.MULTILINE)
+
+_NO_OTHERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 # A step reads only its own fields; these stand for the others, so that one class checks them all.
 _UNREAD: Final = WorkingPoint(radius=1.0, max_neighbors=1, filter_cut=0.5, gnn_cut=0.5)
@@ -66,22 +73,32 @@ def parse_config(text: str, path: Path) -> Any:
         raise ContractError(f"{path}: no model configuration: {error}") from error
 
 
-def edited_configs(repository: Path, working_point: WorkingPoint) -> dict[Path, bytes]:
-    """Every config.pbtxt of a repository that another working point changes, with its new content.
+def edited_configs(
+    repository: Path, working_point: WorkingPoint, weights: Mapping[str, str] = _NO_OTHERS
+) -> dict[Path, bytes]:
+    """Every config.pbtxt of a repository that another working point or other weights change, with its new content.
+
+    Args:
+        repository: whose configurations these are.
+        working_point: for each model of `PARAMETERS`.
+        weights: digests by network, `exatrkx.networks.storage.hash_weights`; of others what is there stays.
 
     Raises:
         ContractError: a configuration lacks one of its parameters, or has it in a form that cannot be edited.
     """
     values = asdict(working_point)
+    new = {model: {name: str(values[name]) for name in names} for model, names in PARAMETERS.items()}
+    for network, digest in weights.items():
+        new[network] = {WEIGHTS: digest}
+        new[CUSTOM.name][f"{network}_{WEIGHTS}"] = digest
     edited = {}
-    for model, names in PARAMETERS.items():
+    for model, parameters in new.items():
         path = repository / model / "config.pbtxt"
         text = before = path.read_text()
         wanted = parse_config(text, path)
-        for name in names:
+        for name, value in parameters.items():
             if name not in wanted.parameters:
                 raise ContractError(f"{path}: no parameter {name}")
-            value = str(values[name])
             if wanted.parameters[name].string_value != value:
                 wanted.parameters[name].string_value = value
                 text = _replace(text, name, value)

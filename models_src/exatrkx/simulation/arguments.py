@@ -6,8 +6,13 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
+from typing import Final
 
+from exatrkx.commands import at_least
 from exatrkx.simulation.settings import BEAM_SPOT, PROCESSES, SimulationSettings
+
+_MOST: Final = 2**62
+"""So that the sum of two is an INT64, too."""
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,4 +73,4 @@ def number(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"must not be negative, found {value}")
-    return value
+    return int(at_least(int, 0, _MOST)(text))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NETWORKS: Final = ("embed", "filter", "gnn")
 CHOOSE: Final = "choose"
+_MOST_THREADS: Final = 4096
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -30,15 +32,25 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for weights, checkpoints and logs")
     parser.add_argument("--recipe", choices=RECIPES, default="laptop", help="sizes and schedules")
-    parser.add_argument("--keep-radius", type=float, metavar="PART", help="of true edges within the radius")
-    parser.add_argument("--keep-filter", type=float, metavar="PART", help="of those above the filter's cut")
     parser.add_argument(
-        "--minutes", type=float, help="for each network, in place of the recipe's number of epochs: it ends in time"
+        "--keep-radius", type=at_least(float, 0, 1), metavar="PART", help="of true edges within the radius"
     )
-    parser.add_argument("--limit", type=int, help="use this many events of each training file")
+    parser.add_argument(
+        "--keep-filter", type=at_least(float, 0, 1), metavar="PART", help="of those above the filter's cut"
+    )
+    parser.add_argument(
+        "--minutes",
+        type=at_least(float, 0.01),
+        help="for each network, in place of the recipe's number of epochs: it ends in time",
+    )
+    parser.add_argument("--limit", type=at_least(int, 1), help="use this many events of each training file")
     parser.add_argument("--start", type=Path, help="folder of weights of the same sizes to start from")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, help="CPU threads; fewer than the cores where others use them too")
+    parser.add_argument("--seed", type=at_least(int, -sys.maxsize), default=1)
+    parser.add_argument(
+        "--threads",
+        type=at_least(int, 1, _MOST_THREADS),
+        help="CPU threads; fewer than the cores where others use them too",
+    )
     parser.add_argument("--device", help="default: cuda where there is a GPU, else cpu")
     parser.add_argument("--overwrite", action="store_true", help="replace networks that another run left in --output")
     options = parser.parse_args(arguments)

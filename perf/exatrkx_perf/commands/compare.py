@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from exatrkx.commands import at_least
 from exatrkx.files import check_outputs, write_files
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_perf import EVENTS, OUTPUT
@@ -22,6 +23,8 @@ from exatrkx_perf.events import read_sample, write_input_file
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+
+_LARGEST_PID: Final = 1 << 22  # of Linux
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,7 +41,11 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     existing("--spacepoints", type=size_range, metavar="LOW:HIGH", help="only events of this size")
     existing("--concurrency", type=list_of(positive), default=(1, 2, 4, 8), help="default: 1,2,4,8")
     existing("--repeats", type=positive, default=3, help="default: %(default)s")
-    existing("--pid", type=int, help="the server's process on this machine: its CPU time and memory are measured too")
+    existing(
+        "--pid",
+        type=at_least(int, 1, _LARGEST_PID),
+        help="the server's process on this machine: its CPU time and memory are measured too",
+    )
     existing("--save", type=Path, default=OUTPUT / "existing", help="folder of what is measured (default: %(default)s)")
     add_credentials_arguments(parser)
     options = parser.parse_args(arguments)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.commands import at_least
 from exatrkx.events.readers import input_files
 from exatrkx.files import check_outputs, write_files
 from exatrkx.stages import native
@@ -88,11 +89,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--sizes", type=positive, nargs="+", default=SIZES, help="spacepoints (default: %(default)s)")
     add(
         "--edges-per-spacepoint",
-        type=float,
+        type=at_least(float, 0),
         help="choose for each event the radius that gives so many, so that the graph grows as the event does (default: "
         f"the working point's radius; of the stand-in {EDGES_OF_STAND_IN:g} edges)",
     )
-    add("--seed", type=int, default=1, help="default: %(default)s")
+    add("--seed", type=at_least(int, 0), default=1, help="default: %(default)s")
     add("--threads", type=positive, default=native.default_threads(), help="default: %(default)s")
     add("--repeats", type=positive, default=30, help="at most; default: %(default)s")
     add(

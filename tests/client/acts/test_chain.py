@@ -169,7 +169,7 @@ def test_the_command_with_a_server_that_is_away(capsys: pytest.CaptureFixture[st
     options = ["--events", "2", "--url", url, "--attempts", "1"]
     assert main([*options, "--skip-failed"]) == 0
     assert "0 with tracks of the server, 2 failed and left out" in capsys.readouterr().out
-    assert main([*options, "--fallback", "direct"]) == 0
+    assert main([*options, "--fall-back", "direct"]) == 0
     assert "0 with tracks of the server, 2 of the fallback" in capsys.readouterr().out
 
 
@@ -188,7 +188,7 @@ def test_the_command_tells_at_once_that_nobody_is_there(
         (["--threads", "0"], "must be at least 1, found 0"),
         (["--attempts", "many"], "invalid number value: 'many'"),
         (["--timeout", "0"], "must be at least 0.001, found 0"),
-        (["--fallback", "best"], "invalid choice: 'best'"),
+        (["--fall-back", "best"], "--fallback: invalid choice: 'best'"),
         (["--url", "ftp://127.0.0.1:8001"], "--url: "),
         (["--pileup", "-1"], "the mean pile-up must be from 0 to 1000, found -1.0"),
     ],

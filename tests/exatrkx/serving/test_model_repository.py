@@ -18,6 +18,7 @@ from exatrkx.errors import ContractError
 from exatrkx.files import write_files
 from exatrkx.serving.model_config import (
     PARAMETERS,
+    WEIGHTS,
     edited_configs,
     read_working_point,
     working_point_of,
@@ -188,6 +189,7 @@ class TestWorkingPoint:
 
     def test_no_parameter_is_left_over(self) -> None:
         not_numbers = {"FORCE_CPU_ONLY_INPUT_TENSORS", "DISABLE_OPTIMIZED_EXECUTION", *NETWORKS}
+        not_numbers |= {WEIGHTS, *(f"{network}_{WEIGHTS}" for network in NETWORKS)}
         for model in MODELS:
             assert set(config(model).parameters) - not_numbers == set(PARAMETERS.get(model, ()))
 
@@ -229,6 +231,16 @@ class TestWorkingPoint:
             for old, new in zip(before, after, strict=True):
                 assert old.partition('string_value: "')[0] == new.partition('string_value: "')[0]
                 assert old.partition('" }')[2] == new.partition('" }')[2]
+
+    def test_weights_are_written_to_their_model_and_to_the_custom_backends(self, tmp_path: Path) -> None:
+        repository = copy_configs(tmp_path)
+        edited = edited_configs(repository, WorkingPoint.load(), {"filter": "ab", "gnn": "cd"})
+        assert {path.parent.name for path in edited} == {"filter", "gnn", "exatrkx_custom"}
+        write_files(edited)
+        found = {name: config(name, repository).parameters for name in ("filter", "gnn", "exatrkx_custom")}
+        assert [found[name][WEIGHTS].string_value for name in ("filter", "gnn")] == ["ab", "cd"]
+        assert [found["exatrkx_custom"][f"{name}_{WEIGHTS}"].string_value for name in ("filter", "gnn")] == ["ab", "cd"]
+        assert edited_configs(repository, WorkingPoint.load(), {"filter": "ab"}) == {}
 
     def test_writing_again_changes_nothing(self, tmp_path: Path) -> None:
         repository = copy_configs(tmp_path)
