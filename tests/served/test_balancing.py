@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from certificates import authority, signed
 from chaos.load import Extent, Load, Request
-from mortal_server import Mortal
+from chaos.service import Service
 from ordered_server import GOOD as GO
 from ordered_server import MODEL as ORDERED
 from ordered_server import SLEEP, OrderedRepository
@@ -64,13 +65,13 @@ def require(program: str) -> None:
 
 
 @contextmanager
-def balanced(way: str, servers: Sequence[TritonServer], folder: Path) -> Iterator[list[str]]:
+def balanced(way: str, servers: Sequence[dict[str, Any]], folder: Path) -> Iterator[list[str]]:
     """What a client is given to reach them."""
     if way == "client":
-        yield [server.grpc_url for server in servers]
+        yield [server["grpc_url"] for server in servers]
         return
     require(way)
-    with balancer(way, [listed(server) for server in servers], folder) as running:
+    with balancer(way, servers, folder) as running:
         yield [running.grpc_url]
 
 
@@ -82,17 +83,29 @@ def orders() -> Iterator[Request]:
         yield Request("huge", MODEL, order(REJECT), None)
 
 
-def successes(server: TritonServer) -> int:
-    with TritonApi(Address.parse(server.http_url)) as api:
-        return api.statistics(MODEL)["success"][0]
+def successes(url: str) -> int:
+    """Events that a server has answered since it began."""
+    try:
+        with TritonApi(Address.parse(url)) as api:
+            return api.statistics(MODEL)["success"][0]
+    except ServerUnavailableError:  # it begins anew
+        return 0
 
 
 @each_way
 def test_a_server_paused_killed_and_restarted_under_load_costs_no_event(way: str, tmp_path: Path) -> None:
-    repository = write_scripted_repository(tmp_path / "scripted")
+    repository = str(write_scripted_repository(tmp_path / "scripted"))
+    patience = ("--restart-delay", "0", "--max-restarts", "100", "--probe-every", "0")
     with ExitStack() as stack:
-        first, second = (stack.enter_context(Mortal(repository)) for _ in range(2))
-        urls = stack.enter_context(balanced(way, [first.server, second.server], tmp_path))
+        services, addresses = [], []
+        for name in ("first", "second"):
+            (tmp_path / name).mkdir()
+            ports = tmp_path / name / "ports.json"
+            words = ("--model-repository", repository, *patience, "--ports-file", str(ports))
+            services.append(stack.enter_context(Service(tmp_path / name, *words)))
+            addresses.append(json.loads(ports.read_text()))
+        first, second = services
+        urls = stack.enter_context(balanced(way, addresses, tmp_path))
         load = Load(urls, orders(), Extent(requests=MOST_REQUESTS), CLIENTS)
 
         def go_on() -> None:
@@ -101,21 +114,17 @@ def test_a_server_paused_killed_and_restarted_under_load_costs_no_event(way: str
         load.start()
         try:
             go_on()
-            with first.paused():
-                time.sleep(PAUSE_S)  # the fault itself
+            first.pause([part.name for part in first.parts()], PAUSE_S)
             go_on()
-            first.kill()  # unless the pause has ended it, as it may: nobody watches this one
+            first.kill("tritonserver")
             go_on()
-            first.start()
-            go_on()
-            second.server.stop()
+            second.stop()
             go_on()
             second.start()
-            for one in (first, second):
-                deadline, before = time.monotonic() + PATIENCE_S, successes(one.server)
-                while successes(one.server) == before:  # who is back gets work
-                    go_on()
-                    assert time.monotonic() < deadline
+            deadline = time.monotonic() + PATIENCE_S
+            while not all(successes(one["http_url"]) for one in addresses):  # who is back gets work
+                go_on()
+                assert time.monotonic() < deadline
         finally:
             load.stop()
     assert not load.wrong, load.wrong[:5]
@@ -135,7 +144,7 @@ def test_a_server_that_does_not_answer_gets_no_more_requests_than_the_other(way:
         servers = [
             stack.enter_context(TritonServer(one.folder, ServerOptions(stop_timeout_s=1))) for one in (asleep, awake)
         ]
-        urls = stack.enter_context(balanced(way, servers, tmp_path))
+        urls = stack.enter_context(balanced(way, [listed(one) for one in servers], tmp_path))
         asleep.give(SLEEP)
         answers: queue.Queue[str] = queue.Queue()
         over = threading.Event()
