@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo test test-slurm test-container chaos soak check lint models custom-backend perf perf-full clean
+.PHONY: help demo test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,6 +23,10 @@ test: $(VENV)/dev.installed models lint  ## install, check, and run the whole te
 chaos: export OMP_NUM_THREADS = 1
 chaos: $(VENV)/dev.installed models  ## break every part of the running service under load, for ten minutes: no answer may be wrong or lost
 	$(BIN)/python -m pytest --numprocesses 0 tests/served/test_chaos.py --chaos-requests 10000
+
+chaos-balanced: export OMP_NUM_THREADS = 1
+chaos-balanced: $(VENV)/dev.installed models  ## two servers, one restarted, one killed, one paused under load; behind the client, haproxy and Envoy
+	$(BIN)/python -m pytest --numprocesses 0 tests/served/test_balanced_chaos.py --chaos-requests 10000
 
 soak: export OMP_NUM_THREADS = 1
 soak: $(VENV)/dev.installed models  ## an hour of two clients, with a fault every three minutes
