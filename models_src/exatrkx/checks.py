@@ -66,15 +66,19 @@ def positive_number(variable: str, default: int) -> int:
     return int(text) if text.isdecimal() and int(text) > 0 else default
 
 
-def check_spacepoints(shape: Sequence[int], spec: TensorSpec) -> None:
-    """Refuse an event with too many spacepoints by the shape of a tensor that has a row for each of them.
+def max_spacepoints() -> int:
+    """Most spacepoints of an event, as this process's environment says."""
+    return positive_number(MAX_SPACEPOINTS_VARIABLE, MAX_SPACEPOINTS)
+
+
+def check_spacepoints(shape: Sequence[int], spec: TensorSpec, most: int) -> None:
+    """Refuse an event with more than `most` spacepoints by the shape of a tensor that has a row for each of them.
 
     Raises:
         EventTooLargeError: with the limit and the number found.
     """
     if len(shape) != 2 or len(spec.dims) != 2 or spec.dims[0] != VARIABLE:  # noqa: PLR2004 - no matrix
         return
-    most = positive_number(MAX_SPACEPOINTS_VARIABLE, MAX_SPACEPOINTS)
     if shape[0] > most:
         raise EventTooLargeError(f"{spec.name}: more than max_spacepoints = {most} spacepoints, found {shape[0]}")
 

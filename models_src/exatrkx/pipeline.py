@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from exatrkx.arrays import retain_freed_memory
-from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, check_tensor
+from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, check_tensor, max_spacepoints
 from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
@@ -129,7 +129,7 @@ class Pipeline:
         if isinstance(features, torch.Tensor):
             features = self._array(features)
         check_tensor(features, FEATURES)
-        check_spacepoints(features.shape, FEATURES)
+        check_spacepoints(features.shape, FEATURES, max_spacepoints())
         check_finite(features, FEATURES.name)
         cuts = self.working_point
         hits = self._on_device(features)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain, combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import psutil
 import pytest
+import tritonclient.grpc
 from serving import Caller
 from tiny_networks import FILTER_LENGTH, GNN_LENGTH, WORKING_POINT, clumps
 
-from exatrkx.contract import MODELS
+from exatrkx.contract import ENSEMBLE, MODELS
 from exatrkx.pipeline import Pipeline
 from exatrkx.stages.edges import fixed_radius_edges, select_edges
 from exatrkx.stages.track_building import label_components
@@ -120,6 +122,23 @@ def test_pipelines_answer_as_the_direct_call(call: Caller, direct: Pipeline, mod
     np.testing.assert_array_equal(answer["LABELS"], tracks.labels)
     np.testing.assert_array_equal(answer["EDGE_INDEX"], tracks.edge_index)
     np.testing.assert_array_equal(answer["EDGE_SCORES"], tracks.edge_scores)
+
+
+@pytest.mark.parametrize("model", PIPELINES)
+def test_each_choice_of_outputs_is_answered(server: TritonServer, model: str) -> None:
+    """Triton leaves out an ensemble's steps whose outputs nobody asks for, some of which later steps would need."""
+    features = spacepoints(200)
+    names = [tensor.name for tensor in ENSEMBLE.outputs]
+    with tritonclient.grpc.InferenceServerClient(server.grpc_url) as client:
+        given = tritonclient.grpc.InferInput("FEATURES", features.shape, "FP32")
+        given.set_data_from_numpy(features)
+        whole = client.infer(model, [given])
+        for chosen in chain.from_iterable(combinations(names, count) for count in range(1, len(names))):
+            asked = [tritonclient.grpc.InferRequestedOutput(name) for name in chosen]
+            answer = client.infer(model, [given], outputs=asked)
+            assert {output.name for output in answer.get_response().outputs} == set(chosen)
+            for name in chosen:
+                np.testing.assert_array_equal(answer.as_numpy(name), whole.as_numpy(name))
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])

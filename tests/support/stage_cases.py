@@ -33,8 +33,10 @@ def running(implementation: str) -> Iterator[None]:
     """Calls of a stage inside run in this implementation."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(native.CHOICE_VARIABLE, implementation)
+        native._library.cache_clear()
         assert native.available() == (implementation == "native")
         yield
+    native._library.cache_clear()
 
 
 def fp32(values: list[Any]) -> FloatArray:

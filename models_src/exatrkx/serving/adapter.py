@@ -15,7 +15,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
-from exatrkx.checks import check_spacepoints, check_tensor
+from exatrkx.checks import check_spacepoints, check_tensor, max_spacepoints
 from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, ModelSpec, TensorSpec
 from exatrkx.digest import features_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
@@ -63,6 +63,7 @@ class Step(ABC):
     parameters: dict[str, str]
     cuts: WorkingPoint
     queue: Queue
+    _max_spacepoints: int
     _matrices: list[TensorSpec]
     _is_given_digest: bool
     _gives_digest: bool
@@ -71,6 +72,7 @@ class Step(ABC):
         """Called by Triton once. An exception fails the load, with its text as the reason."""
         retain_freed_memory()
         self.name = args["model_name"]
+        self._max_spacepoints = max_spacepoints()
         self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
         self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
         self._gives_digest = REQUEST_DIGEST in self.spec.outputs
@@ -203,7 +205,7 @@ class Step(ABC):
             digest = self._request_digest(arrays, request.request_id())
             shapes = {name: array.shape for name, array in arrays.items()}
             for spec in self._matrices:
-                check_spacepoints(shapes[spec.name], spec)
+                check_spacepoints(shapes[spec.name], spec, self._max_spacepoints)
             if self.device.gpu is None and (needed := needed_bytes(self.spec, shapes)):
                 check_memory(needed)
             outputs = self._outputs(arrays, digest)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stage_cases import random_graph, tracks_embedding
+from stage_cases import random_graph, running, tracks_embedding
 
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.stages import native
@@ -60,10 +60,10 @@ def test_installing_where_there_is_a_compiler_built_the_stages() -> None:
 
 
 @needs_native
-def test_scipy_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(native.CHOICE_VARIABLE, "scipy")
-    assert not native.available()
-    monkeypatch.delenv(native.CHOICE_VARIABLE)
+@pytest.mark.parametrize("implementation", ["scipy", "native"])
+def test_an_implementation_can_be_chosen(implementation: str) -> None:
+    with running(implementation):
+        assert native.available() == (implementation == "native")
     assert native.available()
 
 
@@ -108,7 +108,7 @@ def test_a_call_without_the_library_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 )
 def test_threads_by_environment(variable: str, threads: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", variable)
-    assert native.default_threads() == (threads or len(os.sched_getaffinity(0)))
+    assert native.default_threads.__wrapped__() == (threads or len(os.sched_getaffinity(0)))
 
 
 @needs_native
