@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo test test-slurm chaos soak check lint models custom-backend perf perf-full clean
+.PHONY: help demo test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -18,19 +18,27 @@ demo: $(VENV)/serve.installed  ## install, export, serve, find the tracks of the
 # One thread: the tests' events are small, and on a busy machine threads wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/dev.installed models lint  ## install, check, and run the whole test suite, real server included
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not container"
 
 chaos: export OMP_NUM_THREADS = 1
 chaos: $(VENV)/dev.installed models  ## break every part of the running service under load, for ten minutes: no answer may be wrong or lost
 	$(BIN)/python -m pytest --numprocesses 0 tests/served/test_chaos.py --chaos-requests 10000
 
+chaos-balanced: export OMP_NUM_THREADS = 1
+chaos-balanced: $(VENV)/dev.installed models  ## two servers, one restarted, one killed, one paused under load; behind the client, haproxy and Envoy
+	$(BIN)/python -m pytest --numprocesses 0 tests/served/test_balanced_chaos.py --chaos-requests 10000
+
 soak: export OMP_NUM_THREADS = 1
 soak: $(VENV)/dev.installed models  ## an hour of two clients, with a fault every three minutes
 	nice $(BIN)/python -m pytest --numprocesses 0 tests/served/test_chaos.py --chaos-minutes 60
 
-test-slurm: $(VENV)/dev.installed models  ## a batch on a real Slurm of one node, started for it and stopped; installs Debian's slurm-wlm and munge, as root
+test-slurm: $(VENV)/dev.installed models  ## a batch and a server on a real Slurm of one node, started for it and stopped; installs Debian's slurm-wlm and munge, as root
 	@command -v slurmctld slurmd munged > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends slurm-wlm munge; }
 	$(BIN)/python -m pytest --numprocesses 0 -m slurm tests/client/batch/test_slurm.py
+
+test-container: $(VENV)/dev.installed  ## the container image for the CPU, built on Debian and started, in half an hour; installs Debian's buildah and debootstrap, as root
+	@command -v buildah debootstrap > /dev/null || { apt-get update && apt-get install --yes --no-install-recommends buildah debootstrap; }
+	nice $(BIN)/python -m pytest --numprocesses 0 -m container tests/deploy/test_container.py
 
 check: lint  ## lint, types, and the tests that need no server, no simulation and no compiler: in a minute
 	$(BIN)/python -m pytest --quiet --numprocesses 2 -m "not (server or simulation or package or slow or gpu)"

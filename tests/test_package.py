@@ -252,10 +252,17 @@ def test_export_from_the_wheel(service: Environment) -> None:
     assert (service.folder / "mine" / "model_repository" / "embed" / "1" / "model.pt").is_file()
 
 
-@pytest.fixture(scope="module")
-def resolver(tmp_path_factory: pytest.TempPathFactory, distributions: Distributions) -> Environment:  # noqa: ARG001
-    """An environment with the newest pip, which knows how to read no more of a wheel than its metadata."""
-    environment = Environment.make(THIS, tmp_path_factory.mktemp("resolver"))
+@pytest.fixture(scope="module", params=("3.11", "3.12"))
+def resolver(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    index: None,  # noqa: ARG001 - skips
+) -> Environment:
+    """An environment with the newest pip, which knows how to read no more of a wheel than its metadata.
+
+    Of Debian's Python, and that of NVIDIA's images.
+    """
+    environment = Environment.make(request.param, tmp_path_factory.mktemp("resolver"))
     environment.install("--upgrade", "pip")
     return environment
 
@@ -269,7 +276,7 @@ def test_extras_of_gpus_resolve_beside_their_torch(
 ) -> None:
     """By metadata alone: of a wheel without metadata of its own in the index pip reads the part that has it."""
     dry = ["--dry-run", "--ignore-installed", "--use-feature=fast-deps", "--report", "report.json"]
-    resolver.install(*dry, f"exatrkx[{extra}] @ file://{distributions.wheel}")
+    resolver.install(*dry, f"exatrkx[serve,{extra}] @ file://{distributions.sdist}")  # the wheel is of one Python alone
     report = json.loads((resolver.folder / "report.json").read_text())
     found = {one["metadata"]["name"].lower(): one["metadata"]["version"] for one in report["install"]}
     assert {"torch", "torch-geometric", cupy, nvrtc} <= set(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Final, get_args
 
@@ -15,25 +14,26 @@ from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_client.fallback import FallbackName
 from exatrkx_client.metrics import ClientMetrics
 from exatrkx_client.retry import Retry
+from exatrkx_client.server_list import ServerListError, read_server_list
 
 DEFAULT_URL: Final = "127.0.0.1:8001"
 
 
 def add_client_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--url`, `--model`, `--protocol`, `--timeout`, `--retry-for`, and the files of credentials."""
+    """Add `--url`, `--servers`, `--model`, `--protocol`, `--timeout`, `--retry-for`, and the files of credentials."""
     add = parser.add_argument
     add(
         "--url",
         action="append",
         default=argparse.SUPPRESS,  # a list with the default in it would be added to
-        help="host:port, grpc://… or http://…; given again for each server that is asked where those before it fail "
+        help="host:port, grpc://… or http://…; given again for each of several servers, which share the events "
         f"(default: {DEFAULT_URL})",
     )
     add(
         "--servers",
         type=Path,
         metavar="FILE",
-        help="ask the servers, too, that `exatrkx serve --gpus … --ports-file FILE` lists there",
+        help="ask the servers, too, that `exatrkx serve --ports-file FILE` lists there, with or without --gpus",
     )
     add(
         "--model",
@@ -89,10 +89,9 @@ def check_client_arguments(parser: argparse.ArgumentParser, options: argparse.Na
     listed: list[str] = []
     if options.servers:
         try:
-            listed = [str(server["grpc_url"]) for server in json.loads(options.servers.read_bytes())["servers"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "no list of servers"
-            parser.error(f"--servers: {options.servers}: {reason}")
+            listed = [server.grpc_url for server in read_server_list(options.servers)]
+        except ServerListError as error:
+            parser.error(f"--servers: {error}")
     options.url = getattr(options, "url", []) + listed or [DEFAULT_URL]
     try:
         Address.parse_all(options.url, options.protocol)

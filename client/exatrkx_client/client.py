@@ -45,7 +45,8 @@ class TrackingClient:
 
     Args:
         url: `host:port`, or a URL with the scheme grpc, grpcs, http or https; or several, of servers of the same
-            networks, the preferred one first: the next is asked where one fails, and that one again after a while.
+            networks, which share the events: each goes to the server with the fewest outstanding requests of this
+            process; one that fails is left alone for a while, and others are asked.
         model: `exatrkx_ensemble`, `exatrkx_custom`, or any model with the same tensors.
         protocol: "grpc" or "http"; else what the URL's scheme says, then HTTP for port 8000 and gRPC for the others.
         timeout_s: how long one attempt may take. Over HTTP, how long the server may stay silent.
@@ -85,7 +86,7 @@ class TrackingClient:
 
     @property
     def address(self) -> Address:
-        """The server that is preferred."""
+        """The server that was named first."""
         return self.addresses[0]
 
     def __enter__(self) -> Self:
@@ -242,6 +243,7 @@ class TrackingClient:
                 if not error.fails_over:
                     raise
                 silent.append(error)
+                server.failed()
             else:
                 yield server, answer
         if len(silent) == len(self.addresses):

@@ -52,6 +52,8 @@ _UNREACHED: Final = "failed to connect to all addresses; last error: "
 _UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED: ([^:]*)|Hostname Verification Check failed")
 _CLOSED: Final = "Socket closed"
 _CLOSED_HINT: Final = " (so does a server that wants TLS, grpcs://…, or a certificate of this client's)"
+_CUT_OFF: Final = "Stream removed"
+"""What gRPC says, with the status "unknown", of an answer that ends too early: a proxy, or who it asked, failed."""
 _RESTRICTED: Final = "This protocol is restricted"
 """What Triton says of an endpoint that wants a header, with a status that says "try later"."""
 
@@ -181,6 +183,8 @@ class GrpcTransport:
         kind = missing_model(reason) if status == "StatusCode.NOT_FOUND" else _ERRORS.get(status) or failure(reason)
         if overdue(reason):
             kind = DeadlineError
+        if _CUT_OFF in reason:
+            kind = ServerUnavailableError
         if _RESTRICTED in reason:
             kind = AccessError
         hint = "; access denied" if kind is AccessError else _CLOSED_HINT if _CLOSED in reason else ""

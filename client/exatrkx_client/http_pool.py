@@ -131,7 +131,8 @@ class HttpPool:
         whole = False
         try:
             connection.sock.settimeout(timeout_s)
-            connection.request(request.method, request.path, request.body, {**self._headers, **request.headers})
+            with suppress(BrokenPipeError, ConnectionResetError):  # a proxy may refuse a large request before its end
+                connection.request(request.method, request.path, request.body, {**self._headers, **request.headers})
             response = connection.getresponse()
             content = response.read()
             whole = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -79,6 +80,13 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give up what is on its way, and the connection."""
+
+
+class Connection(Transport, Protocol):
+    """A transport that knows when an answer has come, whether somebody waits for it or not."""
+
+    def submit(self, request: InferenceRequest) -> Future[Reply]:
+        """Start sending a request, without waiting for its answer."""
 
 
 def overdue(reason: str) -> bool:

@@ -15,10 +15,10 @@ from exatrkx.contract import ModelSpec, TensorSpec
 from exatrkx_client.address import Address
 from exatrkx_client.credentials import Credentials
 from exatrkx_client.http_transport import HttpTransport
-from exatrkx_client.transport import Array, InferenceRequest, Reply, Transport
+from exatrkx_client.transport import Array, Connection, InferenceRequest, Reply
 
 
-def connect(address: Address, credentials: Credentials) -> Transport:
+def connect(address: Address, credentials: Credentials) -> Connection:
     """A transport for the address's protocol. Only that protocol's libraries are imported; nothing is sent yet.
 
     Raises:

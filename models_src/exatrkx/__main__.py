@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "export": ("exatrkx.serving.export", "networks as TorchScript in a model repository"),
     "install-server": ("exatrkx_server.install", "a Triton server for this Python environment"),
     "serve": ("exatrkx_server.serve", "a Triton server in the foreground"),
+    "balancer": ("exatrkx_server.balancer", "haproxy or Envoy in front of several servers: their configuration"),
     "events": ("exatrkx.project_files", "where the bundled events are"),
     "find": ("exatrkx_client.find_tracks", "tracks of events, found by a server"),
     "batch": ("exatrkx_batch.__main__", "tracks of many files, found by a server for many workers"),
@@ -33,6 +34,7 @@ COMMANDS: Final = {
     "perf breakdown": ("exatrkx_perf.commands.breakdown", "where the time of a request goes"),
     "perf stages": ("exatrkx_perf.commands.stages", "time each stage beside libraries that do the same"),
     "perf figures": ("exatrkx_perf.commands.figures", "the project's own figures, on this machine"),
+    "perf balance": ("exatrkx_perf.commands.balance", "what load balancing costs, and a slow server among others"),
     "perf make-input": ("exatrkx_perf.commands.make_input", "events as input for perf_analyzer"),
     "perf install-analyzer": ("exatrkx_perf.commands.install_perf_analyzer", "make perf_analyzer run as one types it"),
 }

@@ -58,3 +58,9 @@ def project_goals_text(goals: Iterable[Goal]) -> str:
         measured = f"{goal.measured:.1f} {goal.unit}" if goal.unit else f"{goal.measured:.2f}"
         cells.append([goal.name, measured, goal.asked.removeprefix("at most "), goal.verdict])
     return table(["figure", "measured", "at most", "met"], cells)
+
+
+def balancing_goals_text(goals: Iterable[Goal]) -> str:
+    """A row for each figure of load balancing, whose bounds are lower ones."""
+    cells = [[goal.name, f"{goal.measured:.3g} {goal.unit}".strip(), goal.asked, goal.verdict] for goal in goals]
+    return table(["figure", "measured", "asked for", "met"], cells)

@@ -49,6 +49,7 @@ INPUTS: Final = {
     "perf stages EVENTS": "perf stages IN --output OUT/s.csv",
     "perf stages --weights": "perf stages EVENTS --sizes 1000 --weights IN --output OUT/s.csv",
     "perf sweep EVENTS": "perf sweep IN --output OUT/p",
+    "balancer SERVERS": "balancer haproxy IN --output OUT/b.cfg",
     "perf figures --crowded": "perf figures --crowded IN --output OUT/f.md",
 }
 """Each option or argument that names something to read."""
@@ -68,11 +69,13 @@ OUTPUTS: Final = {
     "perf make-input": "perf make-input EVENTS --output PLACE.json",
     "perf stages": "perf stages EVENTS --sizes 1000 --repeats 1 --output PLACE.csv",
     "perf figures": "perf figures --output PLACE.md",
+    "perf balance": "perf balance --output PLACE.md",
+    "balancer": "balancer haproxy SERVERS --output PLACE.cfg",
 }
 """Each option or argument that names a file to write."""
 
 
-SLOW: Final = ("simulate", "ckf", "ckf report", "perf stages", "perf figures")
+SLOW: Final = ("simulate", "ckf", "ckf report", "perf stages", "perf figures", "perf balance")
 """Outputs that are written after a simulation or a measurement."""
 
 ALIKE: Final = {
@@ -87,6 +90,7 @@ ALIKE: Final = {
     "perf make-input": "perf make-input IN.parquet --output SAME.parquet",
     "perf stages": "perf stages IN.parquet --output SAME.parquet",
     "perf figures": "perf figures --crowded IN.parquet --output SAME.parquet",
+    "balancer": "balancer haproxy IN.csv --output SAME.csv",
 }
 """An input and an output that may be the same file."""
 
@@ -160,7 +164,8 @@ def places(here: Path, tmp_path: Path, tracks: Path) -> dict[str, Path]:
     """What stands for a path in the tables."""
     (tmp_path / "out").mkdir()
     factory = made(tmp_path / "factory.py", b"from torch import nn\n\n\ndef build():\n    return nn.Linear(3, 3)\n")
-    return {"HERE": here, "OUT": tmp_path / "out", "TRACKS": tracks, "FACTORY": factory}
+    servers = made(tmp_path / "servers.json", b'{"grpc_url": "127.0.0.1:9", "http_url": "127.0.0.1:9"}')
+    return {"SERVERS": servers, "HERE": here, "OUT": tmp_path / "out", "TRACKS": tracks, "FACTORY": factory}
 
 
 def words(template: str, **places: Path) -> list[str]:

@@ -242,6 +242,8 @@ def test_a_client_takes_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert client_urls("--servers", str(servers)) == listed
     assert client_urls("--servers", str(servers), "--url", "other:1") == ["other:1", *listed]
     assert client_urls() == ["127.0.0.1:8001"]
+    servers.write_text('{"grpc_url": "127.0.0.1:8021", "pid": 1}')  # what a single server writes
+    assert client_urls("--servers", str(servers)) == ["127.0.0.1:8021"]
     for content in ("", "[]", "{}", '{"servers": [1]}'):
         servers.write_text(content)
         with pytest.raises(SystemExit, match="2"):

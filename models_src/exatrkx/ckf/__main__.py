@@ -76,7 +76,8 @@ def find(options: argparse.Namespace) -> None:
             if writer:
                 writer.write(found.event, found.labels, sum(found.seconds.values()))
     report = figures.markdown(
-        f"ACTS CKF, settings `{options.ckf}`; {options.process}, µ = {options.pileup:g}, seed {options.seed}"
+        f"ACTS CKF, settings `{options.ckf}`; {options.process}, µ = {options.pileup:g}, seed {options.seed}; "
+        f"{options.settings.detector}"
     )
     print(report)
     if options.output:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,13 @@ from exatrkx.checks import MM_PER_UNIT, check_lengths
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
+Identifiers = npt.NDArray[np.uint64]
+
+NOISE: Final = 0
+"""The identifier of what is no particle."""
+
+BARCODE_BITS: Final = {"pv": 12, "sv": 12, "part": 16, "gen": 8, "subpart": 16}
+"""Of the numbers of an ACTS barcode: primary and secondary vertex, particle, generation, sub-particle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -136,6 +144,78 @@ def order_within(group: IntArray, key: npt.NDArray[np.generic]) -> IntArray:
     order = np.empty(len(group), dtype=np.int64)
     order[along] = np.arange(len(group)) - np.searchsorted(sorted_group, sorted_group)
     return order
+
+
+def particle_table(listed: Particles | None, made_by: Identifiers) -> tuple[Particles, IntArray]:
+    """All particles of an event, and which of them made each hit.
+
+    What is in no list is known by its hits alone: PDG code 0, and vertex, momentum and charge NaN, so that it has a
+    charge and passes no cut. It is no primary either, unless there is no list at all.
+
+    Args:
+        listed: the particles of a file, in its order; None where there is no file.
+        made_by: [H] the particle of each hit.
+
+    Returns:
+        The listed particles and after them the others, by rising identifier; and [H] the place of each hit's in them.
+    """
+    of_file = listed.particle_id if listed is not None else np.zeros(0, dtype=np.uint64)
+    others = _unlisted(np.setdiff1d(made_by, of_file), primary=listed is None)
+    particles = others if listed is None else _joined(listed, others)
+    along = np.argsort(particles.particle_id, kind="stable")
+    place: IntArray = along[np.searchsorted(particles.particle_id, made_by, sorter=along)]
+    return particles, place
+
+
+def take_momenta(particles: Particles, particle: IntArray, order: IntArray, momentum: npt.NDArray[np.float64]) -> None:
+    """Give particles without a momentum that of their first hit.
+
+    Args:
+        particles: whose momenta may be NaN; they are written.
+        particle: [H] whose each hit is.
+        order: [H] its place along the particle.
+        momentum: [H,3] in GeV at the hit.
+    """
+    first = np.flatnonzero((order == 0) & np.isnan(particles.px[particle]))
+    for component, values in zip((particles.px, particles.py, particles.pz), momentum[first].T, strict=True):
+        component[particle[first]] = values
+
+
+def _unlisted(identifiers: Identifiers, *, primary: bool) -> Particles:
+    count = len(identifiers)
+    unknown = {
+        name: np.full(count, np.nan, dtype=np.float32) for name in ("charge", "vx", "vy", "vz", "px", "py", "pz")
+    }
+    return Particles(
+        particle_id=identifiers.astype(np.uint64),
+        pdg=np.zeros(count, dtype=np.int32),
+        primary=np.full(count, primary),
+        **unknown,
+    )
+
+
+def _joined(first: Particles, second: Particles) -> Particles:
+    names = [field.name for field in fields(Particles)]
+    return Particles(**{name: np.concatenate((getattr(first, name), getattr(second, name))) for name in names})
+
+
+def pack_barcodes(numbers: Identifiers) -> Identifiers:
+    """[P] identifiers of ACTS barcodes, which sort as those do, of [P,5] numbers in the order of `BARCODE_BITS`.
+
+    Raises:
+        ValueError: a number needs more bits than it has.
+    """
+    packed = np.zeros(len(numbers), dtype=np.uint64)
+    for column, (name, bits) in zip(numbers.T, BARCODE_BITS.items(), strict=True):
+        if len(column) and int(column.max()) >> bits:
+            raise ValueError(f"{name} must be below {1 << bits}, found {column.max()}")
+        packed = (packed << np.uint64(bits)) | column
+    return packed
+
+
+def generation(barcodes: Identifiers) -> Identifiers:
+    """[P] steps in the detector's material from a particle of the generator, which has 0, to each of these."""
+    return (barcodes >> np.uint64(BARCODE_BITS["subpart"])) & np.uint64((1 << BARCODE_BITS["gen"]) - 1)
 
 
 def features(event: Event) -> npt.NDArray[np.float32]:

@@ -32,7 +32,7 @@ class Simulation:
 
     def __init__(self, settings: SimulationSettings, further: Further = no_more) -> None:
         self._generator = Generator(settings)
-        self._detector = Detector(settings.seed, further)
+        self._detector = Detector(settings.seed, further, settings.detector)
 
     def event(self, number: int) -> Event:
         """The event of this number.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, Final
 
@@ -9,7 +10,9 @@ import acts.examples as ex
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.events.event import Event, IntArray, Particles, Truth, order_within
+from exatrkx.events.event import NOISE, Event, IntArray, Particles, Truth, order_within, pack_barcodes
+from exatrkx.simulation.absorbed import absorbed_hits
+from exatrkx.simulation.modules import Modules
 
 UIntArray = npt.NDArray[np.uint64]
 
@@ -17,7 +20,19 @@ KEPT_MIN_PT: Final = 0.5
 """A charged particle of the generator with more pT than this, in GeV, is kept even when it left no spacepoint."""
 
 
-def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spacepoints: Any) -> Event:
+Absorbed = tuple[Modules, Any]
+"""The modules, and the `ClusterContainer` with the cluster of each measurement."""
+
+
+def collect(
+    event_id: int,
+    particles: Any,
+    hits: Any,
+    measurement_hits: Any,
+    spacepoints: Any,
+    *,
+    absorbed: Absorbed | None = None,
+) -> Event:
     """The event that these containers of ACTS describe.
 
     Args:
@@ -26,10 +41,11 @@ def collect(event_id: int, particles: Any, hits: Any, measurement_hits: Any, spa
         hits: `SimHitContainer`, in the order that indices of hits refer to.
         measurement_hits: `MeasurementSimHitsMap`, from indices of measurements to indices of hits.
         spacepoints: `SpacePointContainer`, each of one measurement.
+        absorbed: where hits were digitised as clusters: what tells to which of them forgotten hits belong.
     """
-    barcodes = np.asarray([_packed(particle.particleId) for particle in particles], dtype=np.uint64)
+    barcodes = _packed(particle.particleId for particle in particles)
     table = _table(barcodes, list(particles))
-    spacepoint, barcode, place = _links(hits, measurement_hits, spacepoints)
+    spacepoint, barcode, place = _links(hits, measurement_hits, spacepoints, absorbed)
     particle = np.searchsorted(barcodes, barcode)  # ACTS keeps its particles sorted by barcode
     order = order_within(particle, place)
 
@@ -57,16 +73,9 @@ def measurement_indices(spacepoints: Any) -> list[int]:
     return [ex.IndexSourceLink.fromSourceLink(next(s.sourceLinks)).index() for s in spacepoints]
 
 
-def _packed(barcode: Any) -> int:
-    """The five numbers of a barcode in 64 bits: 12, 12, 16, 8 and 16 of them, which sort as ACTS sorts barcodes."""
-    packed: int = (
-        barcode.vertexPrimary << 52
-        | barcode.vertexSecondary << 40
-        | barcode.particle << 24
-        | barcode.generation << 16
-        | barcode.subParticle
-    )
-    return packed
+def _packed(barcodes: Iterable[Any]) -> UIntArray:
+    numbers = [(b.vertexPrimary, b.vertexSecondary, b.particle, b.generation, b.subParticle) for b in barcodes]
+    return pack_barcodes(np.asarray(numbers, dtype=np.uint64).reshape(-1, 5))
 
 
 def _table(barcodes: UIntArray, particles: list[Any]) -> Particles:
@@ -89,14 +98,26 @@ def _table(barcodes: UIntArray, particles: list[Any]) -> Particles:
     )
 
 
-def _links(hits: Any, measurement_hits: Any, spacepoints: Any) -> tuple[IntArray, UIntArray, IntArray]:
-    """[H] spacepoint, particle's barcode, and place along the particle, of each hit that a spacepoint was made of."""
-    barcodes = np.asarray([_packed(hit.particleId) for hit in hits], dtype=np.uint64)
+def _links(
+    hits: Any, measurement_hits: Any, spacepoints: Any, absorbed: Absorbed | None
+) -> tuple[IntArray, UIntArray, IntArray]:
+    """[H] spacepoint, particle's barcode, and place along the particle, of each hit that a spacepoint was made of.
+
+    Noise hits are no particle's.
+    """
+    barcodes = _packed(hit.particleId for hit in hits)
     places = np.asarray([hit.index for hit in hits], dtype=np.int64)
-    pairs = [
+    measurements = measurement_indices(spacepoints)
+    linked = [
         (spacepoint, hit)
-        for spacepoint, measurement in enumerate(measurement_indices(spacepoints))
+        for spacepoint, measurement in enumerate(measurements)
         for hit in measurement_hits.valuesFor(measurement)
     ]
-    spacepoint, hit = np.asarray(pairs, dtype=np.int64).reshape(-1, 2).T
-    return spacepoint, barcodes[hit], places[hit]
+    pairs = np.asarray(linked, dtype=np.int64).reshape(-1, 2)
+    if absorbed is not None:
+        modules, clusters = absorbed
+        of_spacepoints = [clusters[measurement] for measurement in measurements]
+        pairs = np.concatenate((pairs, absorbed_hits(modules, hits, of_spacepoints, spacepoints, pairs)))
+    spacepoint, hit = pairs.T
+    made = barcodes[hit] != NOISE
+    return spacepoint[made], barcodes[hit[made]], places[hit[made]]

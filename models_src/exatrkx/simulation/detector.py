@@ -16,8 +16,11 @@ import numpy as np
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event
 from exatrkx.simulation.collect import collect
+from exatrkx.simulation.faults import FaultyHits
 from exatrkx.simulation.generator import MIN_PT, GeneratedParticle
-from exatrkx.simulation.resolution import VOLUMES, write_smearing
+from exatrkx.simulation.modules import Modules
+from exatrkx.simulation.profile import IDEAL, DetectorProfile
+from exatrkx.simulation.resolution import VOLUMES, write_clustering, write_smearing
 from exatrkx.simulation.settings import detector_seed
 
 FIELD: Final = 2.0
@@ -26,12 +29,19 @@ FIELD: Final = 2.0
 MIN_P: Final = MIN_PT
 """Momentum in GeV below which a particle is followed no further, whether generated or made in the material."""
 
+SIMULATED_HITS: Final = "simhits"
+HITS: Final = "simhits_with_faults"
+"""Names of the hits of an ideal detector, and of those that the detector's faults left and added."""
+
 MEASUREMENTS: Final = "measurement_subset"
 SPACEPOINTS: Final = "spacepoints"
 """Names under which ACTS's whiteboard has every measurement, and the one spacepoint of each."""
 
 MEASUREMENT_CONTAINER: Final = "measurements"
 """The same measurements in a container of their own, which is what indices of measurements refer to."""
+
+CLUSTERS: Final = "clusters"
+"""Name of the cells of each measurement."""
 
 PARTICLES: Final = "particles_simulated"
 PARTICLE_MEASUREMENTS: Final = "particle_measurements"
@@ -60,15 +70,21 @@ class Detector:
     Args:
         seed: of the interactions with the material and of the smearing.
         further: what runs in each event after that; it cannot change the event.
+        profile: the detector's faults.
     """
 
-    def __init__(self, seed: int, further: Further = no_more) -> None:
+    def __init__(self, seed: int, further: Further = no_more, profile: DetectorProfile = IDEAL) -> None:
         self._detector = ex.GenericDetector(logLevel=_LEVEL)
-        self._sink = _Sink()
         geometry = self._detector.trackingGeometry()
         field = acts.ConstantBField(acts.Vector3(0, 0, FIELD * acts.UnitConstants.T))
         random = ex.RandomNumbers(seed=detector_seed(seed))
-        self._simulation = [*_algorithms(geometry, field, random)]
+        self._simulation, hits = [_fatras(geometry, field, random)], SIMULATED_HITS
+        if profile.alters_hits:
+            hits = HITS
+            self._simulation += [FaultyHits(profile, Modules.of(geometry), seed, hits=SIMULATED_HITS, output=hits)]
+        cells = Modules.of(geometry) if profile.geometric_clusters else None
+        self._simulation += _digitization(geometry, random, hits, cells)
+        self._sink = _Sink(hits, cells)
         self._further = [*further(geometry, field)]
 
     def event(self, number: int, particles: Iterable[GeneratedParticle]) -> Event:
@@ -118,12 +134,12 @@ class Detector:
             raise SimulationError(f"{which}: ACTS: {error}") from error
 
 
-def _algorithms(geometry: Any, field: Any, random: Any) -> Iterator[Any]:
-    yield ex.FatrasSimulation(
+def _fatras(geometry: Any, field: Any, random: Any) -> Any:
+    return ex.FatrasSimulation(
         level=_FATRAS_LEVEL,
         inputParticles="particles_generated",
         outputParticles=PARTICLES,
-        outputSimHits="simhits",
+        outputSimHits=SIMULATED_HITS,
         randomNumbers=random,
         trackingGeometry=geometry,
         magneticField=field,
@@ -134,17 +150,22 @@ def _algorithms(geometry: Any, field: Any, random: Any) -> Iterator[Any]:
         emPhotonConversion=True,
         pMin=MIN_P * acts.UnitConstants.GeV,
     )
+
+
+def _digitization(geometry: Any, random: Any, hits: str, cells: Modules | None) -> Iterator[Any]:
+    """From hits to spacepoints; by clusters of the modules' cells, where those are given."""
     yield ex.DigitizationAlgorithm(
         level=_LEVEL,
-        digitizationConfigs=_smearing(),
-        # Hits of one module that could not be told apart, closer than 1 σ, become one measurement.
+        digitizationConfigs=_digitization_configs(cells),
+        # Hits of one module that could not be told apart become one measurement: closer than 1 σ, or touching clusters.
         doMerge=True,
+        mergeCommonCorner=cells is not None,
         surfaceByIdentifier=geometry.geoIdSurfaceMap(),
         randomNumbers=random,
-        inputSimHits="simhits",
+        inputSimHits=hits,
         outputMeasurements=MEASUREMENT_CONTAINER,
         outputMeasurementSubset=MEASUREMENTS,
-        outputClusters="clusters",
+        outputClusters=CLUSTERS,
         outputMeasurementParticlesMap=MEASUREMENT_PARTICLES,
         outputMeasurementSimHitsMap="measurement_simhits",
         outputParticleMeasurementsMap=PARTICLE_MEASUREMENTS,
@@ -159,10 +180,13 @@ def _algorithms(geometry: Any, field: Any, random: Any) -> Iterator[Any]:
     )
 
 
-def _smearing() -> Any:
+def _digitization_configs(cells: Modules | None) -> Any:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "smearing.json"
-        write_smearing(path)
+        path = Path(folder) / "digitization.json"
+        if cells is None:
+            write_smearing(path)
+        else:
+            write_clustering(path, cells)
         return acts_json.readDigiConfigFromJson(str(path))
 
 
@@ -191,24 +215,25 @@ class _Source(ex.IReader):  # type: ignore[misc]  # acts ships no types
 class _Sink(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
     """Makes an `Event` of what is on the whiteboard at the end of the chain."""
 
-    _INPUTS: Final = {
-        PARTICLES: ex.SimParticleContainer,
-        "simhits": ex.SimHitContainer,
-        "measurement_simhits": ex.MeasurementSimHitsMap,
-        SPACEPOINTS: acts.SpacePointContainer,
-    }
-
-    def __init__(self) -> None:
+    def __init__(self, hits: str, cells: Modules | None) -> None:
         super().__init__("Sink", _LEVEL)
         self._event: Event | None = None
-        self._inputs = []
-        for key, kind in self._INPUTS.items():
+        self._inputs, self._cells = [], cells
+        for key, kind in (
+            (PARTICLES, ex.SimParticleContainer),
+            (hits, ex.SimHitContainer),
+            ("measurement_simhits", ex.MeasurementSimHitsMap),
+            (SPACEPOINTS, acts.SpacePointContainer),
+            (CLUSTERS, ex.ClusterContainer),
+        ):
             handle = ex.ReadDataHandle(self, kind, key)
             handle.initialize(key)
             self._inputs.append(handle)
 
     def execute(self, context: Any) -> Any:
-        self._event = collect(context.eventNumber, *(handle(context.eventStore) for handle in self._inputs))
+        *inputs, clusters = (handle(context.eventStore) for handle in self._inputs)
+        absorbed = None if self._cells is None else (self._cells, clusters)
+        self._event = collect(context.eventNumber, *inputs, absorbed=absorbed)
         return ex.ProcessCode.SUCCESS
 
     def take(self) -> Event | None:

@@ -1,4 +1,4 @@
-"""Event generator: a hard scatter and its pile-up, from Pythia 8."""
+"""Event generator: a hard scatter from Pythia 8, or particles of a gun, and pile-up."""
 
 from __future__ import annotations
 
@@ -7,19 +7,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pythia8mc
 
 from exatrkx.errors import SimulationError
-from exatrkx.simulation.settings import BEAM_SPOT, PILE_UP, PROCESSES, SimulationSettings, event_stream
+from exatrkx.simulation.gun import Gun
+from exatrkx.simulation.settings import (
+    BEAM_SPOT,
+    GUNS,
+    MAX_ABS_ETA,
+    PILE_UP,
+    PYTHIA,
+    SimulationSettings,
+    event_stream,
+)
 
 ENERGY: Final = 14_000.0
 """Centre-of-mass energy of the proton–proton collisions in GeV."""
 
 MIN_PT: Final = 0.15
 """Transverse momentum in GeV that a particle must have to be followed through the detector."""
-
-MAX_ABS_ETA: Final = 4.0
-"""|η| that it must not exceed; the Generic detector sees a little beyond it."""
 
 MAX_VERTEX_R: Final = 1000.0
 MAX_VERTEX_Z: Final = 2900.0
@@ -55,7 +62,7 @@ class Generator:
     def __init__(self, settings: SimulationSettings) -> None:
         self._settings = settings
         self._beam_spot = (*BEAM_SPOT[:2], settings.beam_spot_z)
-        self._hard = _pythia(PROCESSES[settings.process])
+        self._hard = Gun(settings) if settings.process in GUNS else _pythia(_hard_scatter(settings))
         self._soft = _pythia(PILE_UP) if settings.pileup > 0 else None
 
     def event(self, number: int) -> Iterator[GeneratedParticle]:
@@ -66,16 +73,29 @@ class Generator:
         """
         random = event_stream(self._settings.seed, number)
         for pythia in (self._hard, self._soft):
-            if pythia is not None:
+            if pythia is not None and not isinstance(pythia, Gun):
                 pythia.rndm.init(int(random.integers(1, MAX_PYTHIA_SEED, endpoint=True)))
         collisions = [self._hard]
         if self._soft is not None:
             collisions += [self._soft] * int(random.poisson(self._settings.pileup))
         for collision, pythia in enumerate(collisions, start=1):
-            vertex = random.normal(scale=self._beam_spot).tolist()
+            vertex = self._on_beam_line(*random.normal(scale=self._beam_spot).tolist())
+            if isinstance(pythia, Gun):
+                yield from _shot(pythia, random, collision, vertex)
+                continue
             if not any(pythia.next() for _ in range(MAX_ATTEMPTS)):
                 raise SimulationError(f"event {number}: Pythia failed {MAX_ATTEMPTS} times in a row")
             yield from _followed(pythia.event, collision, vertex)
+
+    def _on_beam_line(self, x: float, y: float, z: float) -> tuple[float, float, float]:
+        beam = self._settings.detector
+        slope_x, slope_y = beam.beam_tilt_x * 1e-3, beam.beam_tilt_y * 1e-3
+        return x + beam.beam_x + slope_x * z, y + beam.beam_y + slope_y * z, z
+
+
+def _hard_scatter(settings: SimulationSettings) -> tuple[str, ...]:
+    of_jets = (f"PhaseSpace:pTHatMin = {settings.pt_hat_min}",) if settings.process == "dijet" else ()
+    return PYTHIA[settings.process] + of_jets
 
 
 def _pythia(process: tuple[str, ...]) -> Any:
@@ -88,7 +108,16 @@ def _pythia(process: tuple[str, ...]) -> Any:
     return pythia
 
 
-def _followed(record: Any, collision: int, vertex: list[float]) -> Iterator[GeneratedParticle]:
+def _shot(
+    gun: Gun, random: np.random.Generator, collision: int, vertex: tuple[float, float, float]
+) -> Iterator[GeneratedParticle]:
+    for number, shot in enumerate(gun.shots(random), start=1):
+        x, y, z = (at + by for at, by in zip(vertex, shot.place, strict=True))
+        if abs(z) <= MAX_VERTEX_Z:
+            yield GeneratedParticle(collision, number, shot.pdg, shot.charge, shot.mass, (x, y, z, 0.0), shot.momentum)
+
+
+def _followed(record: Any, collision: int, vertex: tuple[float, float, float]) -> Iterator[GeneratedParticle]:
     """The charged particles and photons that the cuts above keep: of others Fatras makes no hits."""
     dx, dy, dz = vertex
     number = 0

@@ -15,6 +15,7 @@ import pytest
 
 from exatrkx.events.event import features
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.simulation.profile import PROFILES
 from exatrkx.simulation.settings import SimulationSettings
 from exatrkx_client import TrackingClient
 from exatrkx_server import TritonServer, free_ports
@@ -98,6 +99,13 @@ def test_acts_counts_as_the_project_does(hard: Performance) -> None:
     assert hard.efficiency.value > 0.97
     assert hard.duplicate_ratio.value < 0.02
     assert 0 < hard.fake_ratio.value < 0.15
+
+
+def test_noise_and_merged_clusters_go_through_the_fit(client: TrackingClient) -> None:
+    settings = SimulationSettings(seed=SEED, detector=PROFILES["realistic"])
+    found = run_chain(settings, ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS), range(3), threads=2)
+    assert found.efficiency.denominator > 100
+    assert found.efficiency.value > 0.85
 
 
 def test_bins_add_up(hard: Performance) -> None:

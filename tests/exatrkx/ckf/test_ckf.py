@@ -17,6 +17,7 @@ from exatrkx.events.event import Event
 from exatrkx.events.saved_tracks import SavedTracks
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
 from exatrkx.reporting.tables import TRACK_ROWS
+from exatrkx.simulation.profile import PROFILES
 from exatrkx.simulation.settings import SimulationSettings
 
 pytest.importorskip("acts")
@@ -83,6 +84,14 @@ def same(left: Event, right: Event) -> bool:
 def test_the_events_are_those_of_the_simulation(found: list[Reconstructed]) -> None:
     simulation = Simulation(SimulationSettings(seed=5))
     assert all(same(found[number].event, simulation.event(number)) for number in (2, 0))
+
+
+def test_the_filter_meets_the_faults_of_the_simulation() -> None:
+    settings = SimulationSettings(seed=5, detector=PROFILES["realistic"])
+    reconstruction, simulation = Reconstruction(settings, SETTINGS["tuned"]), Simulation(settings)
+    found = [reconstruction.event(number) for number in range(2)]
+    assert all(same(one.event, simulation.event(one.event.event_id)) for one in found)
+    assert total(found).efficiency_double_majority.value > 0.9
 
 
 def test_labels_are_as_the_pipeline_has_them(found: list[Reconstructed]) -> None:

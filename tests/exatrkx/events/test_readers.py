@@ -128,8 +128,8 @@ def test_a_header_alone_is_an_event_of_no_spacepoints(tmp_path: Path) -> None:
         ({"hits": HITS.replace("12,", "11,"), "truth": TRUTH}, r"hits\.csv: hit_id 11 is there more than once"),
         ({"hits": HITS, "truth": TRUTH.replace("12,45", "77,45")}, r"truth\.csv: hit_id 77 is not in .*hits\.csv"),
         (
-            {"hits": HITS, "truth": TRUTH, "particles": PARTICLES.replace("6847232", "6847233")},
-            r"truth\.csv: particle_id 4503668346847232 is not in .*particles\.csv",
+            {"hits": HITS, "truth": TRUTH, "particles": PARTICLES.replace("99,0,0", "4503668346847232,0,0")},
+            r"particles\.csv: particle_id 4503668346847232 is there more than once",
         ),
         ({"hits": HITS, "truth": TRUTH.replace("particle_id", "pid")}, r"truth\.csv: column 'particle_id' is missing"),
         ({"hits": HITS, "truth": TRUTH, "particles": "particle_id,q\n1,1\n"}, r"column 'vx', .*, 'pz' is missing"),

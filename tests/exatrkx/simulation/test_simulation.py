@@ -17,7 +17,7 @@ import pytest
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event, Truth
 from exatrkx.events.parquet import count_events, read_events
-from exatrkx.simulation.settings import BEAM_SPOT, SimulationSettings
+from exatrkx.simulation.settings import BEAM_SPOT, MAX_ABS_ETA, SimulationSettings
 
 pytest.importorskip("acts")
 pytest.importorskip("pythia8mc")
@@ -26,7 +26,7 @@ from exatrkx.simulation.__main__ import main
 from exatrkx.simulation.chain import Simulation, simulate
 from exatrkx.simulation.collect import KEPT_MIN_PT
 from exatrkx.simulation.detector import FIELD, Detector
-from exatrkx.simulation.generator import MAX_ABS_ETA, MIN_PT, GeneratedParticle
+from exatrkx.simulation.generator import MIN_PT, GeneratedParticle
 from exatrkx.simulation.resolution import CELLS, write_smearing
 
 pytestmark = pytest.mark.simulation
@@ -347,7 +347,9 @@ def test_the_beam_spot_is_as_long_as_asked_for() -> None:
 def test_settings_refuse_what_they_do_not_know() -> None:
     with pytest.raises(ValueError, match="the beam spot's length must be from 0 to 1000 mm, found -1"):
         SimulationSettings(beam_spot_z=-1)
-    with pytest.raises(ValueError, match="must be one of ttbar, zmumu, minbias, found 'susy'"):
+    with pytest.raises(
+        ValueError, match="must be one of ttbar, zmumu, minbias, dijet, muon, pion, electron, displaced, found 'susy'"
+    ):
         SimulationSettings(process="susy")
 
 

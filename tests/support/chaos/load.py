@@ -81,17 +81,22 @@ class Extent:
 class Load:
     """Clients in threads of their own that work requests off; faults are done meanwhile.
 
+    Args:
+        urls: of the service, or of several servers of the same model.
+
     Attributes:
         outcomes: how often each kind of request ended how.
+        ends: when each of them did, by `time.monotonic`.
         begun: how many were begun.
         wrong: what must not have happened, in words.
     """
 
-    def __init__(self, url: str, work: Iterator[Request], extent: Extent, clients: int) -> None:
+    def __init__(self, urls: str | Sequence[str], work: Iterator[Request], extent: Extent, clients: int) -> None:
         self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.ends: list[float] = []
         self.begun = 0
         self.wrong: list[str] = []
-        self._url = url
+        self._urls = [urls] if isinstance(urls, str) else urls
         self._work = work
         self._extent = extent
         self._began = time.monotonic()
@@ -118,35 +123,45 @@ class Load:
     def finish(self) -> None:
         """Wait for the rest, and for the end of every request."""
         self.wait_for(1.0)
+        self.join()
+
+    def stop(self) -> None:
+        """Begin no more requests, and wait for the end of every one."""
+        with self._changed:
+            self._extent = Extent(requests=self.begun)
+        self.join()
+
+    def join(self) -> None:
+        """Wait for the threads, once there is nothing left to begin."""
         for thread in self._threads:
             thread.join()
 
     def _run(self) -> None:
         with ExitStack() as stack:
-            clients = {
-                (model, haste): stack.enter_context(self._client(model, haste))
-                for model in MODELS
-                for haste in (False, True)
-            }
-            raw = stack.enter_context(TritonApi(Address.parse(self._url), ATTEMPT_S))
+            clients: dict[tuple[str, bool], TrackingClient] = {}
+            raw = stack.enter_context(TritonApi(Address.parse(self._urls[0]), ATTEMPT_S))
             while (request := self._next()) is not None:
+                kind = request.model, request.kind == "cancelled"
+                if kind not in clients:
+                    clients[kind] = stack.enter_context(self._client(*kind))
                 try:
                     if request.kind == "bad":
                         outcome, problem = _outcome_unchecked(raw, request)
                     else:
-                        outcome, problem = _outcome(clients[request.model, request.kind == "cancelled"], request)
+                        outcome, problem = _outcome(clients[kind], request)
                 except Exception as error:
                     outcome, problem = "raised", repr(error)
                 with self._changed:
                     self.outcomes[request.kind, outcome] += 1
+                    self.ends.append(time.monotonic())
                     if problem:
                         self.wrong.append(f"{request.model}, {request.kind}: {problem}")
                     self._changed.notify_all()
 
     def _client(self, model: str, haste: bool) -> TrackingClient:
         if haste:
-            return TrackingClient(self._url, model, timeout_s=HASTE_S, retry=Retry(attempts=1))
-        return TrackingClient(self._url, model, timeout_s=ATTEMPT_S, retry=PATIENCE)
+            return TrackingClient(self._urls, model, timeout_s=HASTE_S, retry=Retry(attempts=1))
+        return TrackingClient(self._urls, model, timeout_s=ATTEMPT_S, retry=PATIENCE)
 
     def _next(self) -> Request | None:
         with self._changed:

@@ -4,7 +4,8 @@
 |---|---|
 | this project's Parquet | its first bytes; see `exatrkx.events.parquet` |
 | TrackML CSV: `-hits`, with `-truth` and `-particles` beside it where they are known | a column `hit_id` |
-| ACTS spacepoint CSV, or any CSV with positions in mm | columns `x`, `y`, `z` |
+| ACTS CSV: `-spacepoint`, with truth where the files of `readers.truth_csv` are beside it | columns `x`, `y`, `z` |
+| any CSV with positions in mm | columns `x`, `y`, `z` |
 | features, three columns (r / 1000 mm, φ / π, z / 1000 mm) | no header |
 
 CSV files may be compressed (`.csv.gz`). Lengths are mm and momenta GeV.
@@ -22,8 +23,8 @@ from exatrkx.checks import check_lengths
 from exatrkx.errors import EventFormatError
 from exatrkx.events import parquet
 from exatrkx.events.event import Event
-from exatrkx.events.readers.csv_files import first_line, is_number, read_features, read_spacepoints
-from exatrkx.events.readers.trackml import companions, read_trackml
+from exatrkx.events.readers.csv_files import beside, first_line, is_number, read_features
+from exatrkx.events.readers.truth_csv import ACTS_PARTS, TRACKML_PARTS, read_acts, read_trackml
 
 PARQUET_MAGIC: Final = b"PAR1"
 
@@ -35,7 +36,7 @@ AnyPath = str | os.PathLike[str]
 SUFFIXES: Final = (".parquet", ".csv", ".csv.gz")
 """What is looked for in a folder."""
 
-_EVENT_PART: Final = re.compile(r"(?P<event>event\d+)-(?P<part>[a-z_]+)\.csv(\.gz)?$")
+_EVENT_PART: Final = re.compile(r"(?P<event>event\d+)-(?P<part>[a-z_-]+)\.csv(\.gz)?$")
 """How TrackML and ACTS name the several files of one event."""
 
 _POSITIONS: Final = ("spacepoint", "spacepoints", "hits")
@@ -100,7 +101,11 @@ def input_files(paths: AnyPath | Iterable[AnyPath]) -> list[Path]:
         EventFormatError: as `event_files`.
     """
     files = event_files(paths)
-    return files + [other for file in files for other in companions(file)]
+    return files + [other for file in files for part in _parts(file) if (other := beside(file, part))]
+
+
+def _parts(file: Path) -> tuple[str, ...]:
+    return TRACKML_PARTS if "-hits.csv" in file.name else ACTS_PARTS
 
 
 def _fits(file: Path, event: Event, skipped: Callable[[EventFormatError], object] | None) -> bool:
@@ -125,7 +130,7 @@ def _read_file(file: Path, skipped: Callable[[EventFormatError], object] | None)
     elif "hit_id" in header:
         yield read_trackml(file)
     else:
-        yield read_spacepoints(file)
+        yield read_acts(file)
 
 
 def _count_file(file: Path) -> int:

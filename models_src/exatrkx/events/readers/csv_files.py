@@ -24,6 +24,9 @@ FLOAT: Final = pa.float64()
 INTEGER: Final = pa.int64()
 IDENTIFIER: Final = pa.uint64()
 
+_EVENT: Final = re.compile(r".*(?=-[a-z]+\.csv(\.gz)?$)")
+"""What the names of an event's files have in common, in TrackML and in ACTS."""
+
 _BYTE_ORDER_MARK: Final = "\ufeff"
 _SHOWN: Final = 60
 """Most characters of a name that is no text."""
@@ -109,11 +112,32 @@ def require_finite(file: Path, columns: Columns, names: Iterable[str], first_row
             )
 
 
+def require_unique(name: str, known: npt.NDArray[np.generic], file: Path) -> None:
+    """Refuse a column in which a value is there twice.
+
+    Raises:
+        EventFormatError: names the column and the value.
+    """
+    values, first = np.unique(known, return_index=True)
+    if len(values) < len(known):
+        repeated = known[np.setdiff1d(np.arange(len(known)), first)[0]]
+        raise EventFormatError(f"{file}: {name} {repeated} is there more than once")
+
+
 def event_number(file: Path, otherwise: int = 0) -> int:
     """The event's number as its file's name has it: the digits after `event`, else the last ones."""
     stem = file.name.split(".")[0]
     numbers = re.findall(r"event(\d+)", stem) or re.findall(r"\d+", stem)
     return int(numbers[-1]) if numbers else otherwise
+
+
+def beside(file: Path, part: str) -> Path | None:
+    """The file of the same event with another part of it, compressed or not; None where there is none."""
+    event = _EVENT.match(file.name)
+    if event is None:
+        return None
+    candidates = (file.with_name(f"{event[0]}-{part}.csv{suffix}") for suffix in ("", ".gz"))
+    return next((other for other in candidates if other.exists()), None)
 
 
 POSITION: Final = ("x", "y", "z")

@@ -1,0 +1,203 @@
+"""Figures of load balancing: what a balancer costs at saturation, and what a slow server among others costs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import psutil
+
+from exatrkx.contract import ENSEMBLE
+from exatrkx_client import TrackingClient
+from exatrkx_perf.balancers import PROGRAMS, balancer, installed
+from exatrkx_perf.goals import Goal
+from exatrkx_perf.median_range import MedianRange, ratio
+from exatrkx_server import ServerOptions, TritonServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from exatrkx_perf.events import FeatureArray
+
+CLIENTS: Final = 16
+_WARM_S: Final = 1.0
+_PERIODS_S: Final = (0.02, 0.02, 0.06)
+_LEAST_SHARE: Final = 0.95
+_LEAST_AT_SATURATION: Final = 0.98
+_PACED: Final = "paced"
+
+_CONFIG: Final = """
+backend: "python"
+max_batch_size: 0
+input { name: "FEATURES" data_type: TYPE_FP32 dims: [ -1, 3 ] }
+output { name: "LABELS" data_type: TYPE_INT64 dims: [ -1 ] }
+instance_group { kind: KIND_CPU }
+"""
+
+_MODEL: Final = """
+import time
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+
+class TritonPythonModel:
+    def execute(self, requests):
+        return [self.answer(request) for request in requests]
+
+    def answer(self, request):
+        time.sleep(PERIOD_S)
+        features = pb_utils.get_input_tensor_by_name(request, "FEATURES").as_numpy()
+        return pb_utils.InferenceResponse([pb_utils.Tensor("LABELS", np.full(len(features), -1, dtype=np.int64))])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalancingFigures:
+    """How the figures are measured.
+
+    Attributes:
+        repository: of the models whose server is saturated.
+        event: that all clients ask for, [N,3].
+        seconds: of each measurement.
+        repeats: of all ways in turn.
+        folder: for logs and configurations.
+    """
+
+    repository: Path
+    event: FeatureArray
+    seconds: float
+    repeats: int
+    folder: Path
+
+    def cost(self) -> list[Goal]:
+        """Throughput of one saturated server through each balancer, over that of asking it directly."""
+        options = ServerOptions(models=(ENSEMBLE.name,), threads=1, log_file=self.folder / "tritonserver.log")
+        with contextlib.ExitStack() as stack:
+            server = stack.enter_context(TritonServer(self.repository, options))
+            port = server.grpc_url.rpartition(":")[2]
+            ways = {"direct": [server.grpc_url], "client": [server.grpc_url, f"localhost:{port}"]}
+            pids = {}
+            for program in filter(installed, PROGRAMS):
+                running = stack.enter_context(balancer(program, [_listed(server)], self.folder))
+                ways[program], pids[program] = [running.grpc_url], running.pid
+            rates: dict[str, dict[int, float]] = {way: {} for way in ways}
+            own: dict[str, list[float]] = {program: [] for program in pids}
+            for repeat in range(self.repeats):
+                for way, urls in ways.items():
+                    before = _cpu_seconds(pids.get(way)), _cpu_seconds(server.pid)
+                    rates[way][repeat] = self._rate(urls, ENSEMBLE.name)
+                    if way in pids:
+                        used = _cpu_seconds(pids[way]) - before[0]
+                        own[way].append(100.0 * used / (_cpu_seconds(server.pid) - before[1]))
+        goals: list[tuple[str, MedianRange | None, float | None, str]] = [
+            (
+                f"throughput through {way} / direct",
+                ratio(rates[way], rates["direct"], paired=True),
+                _LEAST_AT_SATURATION,
+                "",
+            )
+            for way in list(ways)[1:]
+        ]
+        goals += [
+            (f"CPU time of {way}, of the server's", MedianRange.of(found), None, "%") for way, found in own.items()
+        ]
+        goals.append(("direct", MedianRange.of(rates["direct"].values()), None, "events/s"))
+        return _goals(goals)
+
+    def slow_server(self) -> list[Goal]:
+        """Throughput of three servers, one of which takes three times as long, over the sum of each alone.
+
+        An answer takes its time asleep and one at a time, so that three servers do not take each other's cores.
+        """
+        with contextlib.ExitStack() as stack:
+            servers = [stack.enter_context(self._paced(number)) for number in range(len(_PERIODS_S))]
+            alone = sum(self._rate([server.grpc_url], _PACED) for server in servers)
+            ways: dict[str, Callable[[], float]] = {
+                "client": lambda: self._rate([server.grpc_url for server in servers], _PACED),
+                "client, in order": lambda: self._rate_in_order([server.grpc_url for server in servers]),
+            }
+            for program in filter(installed, PROGRAMS):
+                url = stack.enter_context(balancer(program, [_listed(one) for one in servers], self.folder)).grpc_url
+                ways[program] = lambda url=url: self._rate([url], _PACED)  # type: ignore[misc]  # a default binds it
+            # With the results in order, a request behind a slow one is done and not yet asked for: stated alone.
+            return _goals(
+                (
+                    f"one of three slow: {way} / sum",
+                    MedianRange.of(measure() / alone for _ in range(self.repeats)),
+                    None if "order" in way else _LEAST_SHARE,
+                    "",
+                )
+                for way, measure in ways.items()
+            )
+
+    @contextlib.contextmanager
+    def _paced(self, number: int) -> Iterator[TritonServer]:
+        """A server whose model sleeps for its period before each answer."""
+        repository = self.folder / f"{_PACED}{number}"
+        version = repository / _PACED / "1"
+        version.mkdir(parents=True)
+        (version.parent / "config.pbtxt").write_text(_CONFIG)
+        (version / "model.py").write_text(_MODEL.replace("PERIOD_S", str(_PERIODS_S[number])))
+        with TritonServer(repository, ServerOptions(log_file=self.folder / f"{_PACED}{number}.log")) as server:
+            yield server
+
+    def _rate(self, urls: Sequence[str], model: str) -> float:
+        """Events per second of clients that share a process, each of which asks for one event at a time."""
+        ends: list[float] = []
+        over = threading.Event()
+        with TrackingClient(urls, model) as client:
+
+            def ask() -> None:
+                while not over.is_set():
+                    client.find_tracks(self.event)
+                    ends.append(time.monotonic())
+
+            threads = [threading.Thread(target=ask, daemon=True) for _ in range(CLIENTS)]
+            for thread in threads:
+                thread.start()
+            begin = time.monotonic() + _WARM_S
+            over.wait(_WARM_S + self.seconds)
+            over.set()
+            for thread in threads:
+                thread.join()
+        return sum(begin < end <= begin + self.seconds for end in ends) / self.seconds
+
+    def _rate_in_order(self, urls: Sequence[str]) -> float:
+        """The same of one caller with as many requests on their way, who takes the results in order."""
+        begin = time.monotonic() + _WARM_S
+        end = begin + self.seconds
+
+        def events() -> Iterator[FeatureArray]:
+            while time.monotonic() < end:
+                yield self.event
+
+        with TrackingClient(urls, _PACED) as client:
+            results = client.find_tracks_many(events(), CLIENTS)
+            return sum(begin < time.monotonic() <= end for _ in results) / self.seconds
+
+
+def _goals(figures: Iterable[tuple[str, MedianRange | None, float | None, str]]) -> list[Goal]:
+    """Figures with a lower bound, or without one: name, what was measured, bound and unit."""
+    return [
+        Goal(name, measured, bound, unit, at_least=True)
+        for name, measured, bound, unit in figures
+        if measured is not None
+    ]
+
+
+def _listed(server: TritonServer) -> dict[str, Any]:
+    return {"grpc_url": server.grpc_url, "http_url": server.http_url}
+
+
+def _cpu_seconds(pid: int | None) -> float:
+    """CPU time of a process and its children until now."""
+    if pid is None:
+        return 0.0
+    root = psutil.Process(pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return float(sum(one.user + one.system for one in times))

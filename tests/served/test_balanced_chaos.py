@@ -1,0 +1,127 @@
+"""Chaos with two servers: one restarted, one killed, one paused under load, by each way of sharing it between them.
+
+`make chaos-balanced` runs it with 10,000 requests of 16 clients, and says how soon the throughput was back.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pytest
+from chaos.load import Extent, Load, requests
+from chaos.service import Service
+
+from exatrkx.events.event import features
+from exatrkx.events.parquet import read_events
+from exatrkx.pipeline import Pipeline
+from exatrkx_perf.balancers import PROGRAMS, balancer, installed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+EVENTS: Final = Path(__file__).resolve().parents[2] / "data" / "events" / "ttbar_mu0.parquet"
+CLIENTS: Final = 16
+MOST_SPACEPOINTS: Final = 20_000
+PAUSE_S: Final = 20.0
+WINDOW_S: Final = 2.0
+BACK: Final = 0.9
+"""Of the throughput before: then it is back."""
+
+
+@pytest.fixture(scope="module")
+def good() -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
+    """Halves of events, with their labels."""
+    pipeline = Pipeline.from_weights()
+    arrays = [features(event) for event in read_events(EVENTS, range(10))]
+    halves = [np.ascontiguousarray(array[np.abs(array[:, 1]) < 0.5]) for array in arrays]
+    return [(half, pipeline(half).labels) for half in halves]
+
+
+def rate(ends: Sequence[float], begin: float, end: float) -> float:
+    return sum(begin < one <= end for one in ends) / (end - begin)
+
+
+def seconds_until_back(ends: Sequence[float], over: float, before: float) -> float:
+    """From the end of a fault to that of the first window with the throughput of before; infinite if there is none."""
+    last = max(ends) - WINDOW_S
+    for step in range(int(max(last - over, 0.0) / 0.1) + 1):
+        begin = over + 0.1 * step
+        if rate(ends, begin, begin + WINDOW_S) >= BACK * before:
+            return begin + WINDOW_S - over
+    return float("inf")
+
+
+@pytest.mark.parametrize("way", ["client", *PROGRAMS])
+def test_every_answer_is_right_whatever_becomes_of_a_server(
+    way: str,
+    request: pytest.FixtureRequest,
+    good: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    number = request.config.getoption("--chaos-requests")
+    if not number:
+        pytest.skip("make chaos-balanced, or --chaos-requests 3000")
+    if way != "client" and installed(way) is None:
+        pytest.skip(f"{way} is not installed")
+    too_large = np.resize(good[0][0], (MOST_SPACEPOINTS + 1, 3))
+    with ExitStack() as stack:
+        services, listed = [], []
+        for name in ("first", "second"):
+            folder = tmp_path / name
+            folder.mkdir()
+            ports = folder / "ports.json"
+            limit = ("--max-spacepoints", str(MOST_SPACEPOINTS), "--threads", "1")
+            services.append(stack.enter_context(Service(folder, *limit, "--ports-file", str(ports))))
+            listed.append(json.loads(ports.read_text()))
+        first, second = services
+        urls = [service.grpc_url for service in services]
+        if way != "client":
+            urls = [stack.enter_context(balancer(way, listed, tmp_path)).grpc_url]
+        load = Load(urls, requests(good, too_large, seed=number), Extent(requests=number), CLIENTS)
+
+        def restart() -> None:
+            first.stop()
+            first.start()
+
+        faults: list[tuple[str, float, Callable[[], None]]] = [
+            ("restarted", 0.05, restart),
+            ("killed", 0.15, lambda: second.kill("tritonserver")),
+            ("paused", 0.25, lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
+        ]
+        times = []
+        began = time.monotonic()
+        load.start()
+        for name, share, fault in faults:
+            load.wait_for(share)
+            struck = time.monotonic()
+            fault()
+            for service in services:
+                service.wait_until_ready()
+            times.append((name, struck, time.monotonic()))
+        load.finish()
+        undisturbed = np.arange(began + 1.0, max(times[0][1] - 1.0, began + 2.0))
+        before = statistics.median(rate(load.ends, begin, begin + 1.0) for begin in undisturbed)
+        told = ", ".join(
+            f"{name}: {rate(load.ends, struck, over) / before:.2f} of it during {over - struck:.1f} s, "
+            f"back after {seconds_until_back(load.ends, over, before):.1f} s"
+            for name, struck, over in times
+        )
+        with capsys.disabled():
+            seconds = time.monotonic() - began
+            print(f"\n{way}: {load.done} requests in {seconds:.0f} s, {before:.0f} a second before; {told}")
+            print(f"{way}: {sorted(load.outcomes.items())}, {len(load.wrong)} wrong {load.wrong[:2]}")
+    assert load.outcomes.total() == load.begun, "one outcome for each request"
+    assert not load.wrong, load.wrong[:20]
+    assert {outcome for kind, outcome in load.outcomes if kind == "good"} == {"right"}
+    assert {outcome for kind, outcome in load.outcomes if kind in {"bad", "huge"}} == {"refused"}
