@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -14,28 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from exatrkx.training.events import TrainingEvent
+    from exatrkx.training.recipes import Faults
 
 MM: Final = 1e-3
 """In the columns' unit of length, m."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """Faults of a detector, each drawn anew for each event, evenly from none to the number given here.
-
-    Attributes:
-        share: of the events that have faults, 0 … 1.
-        lost: part of the spacepoints that the detector misses; the true edge then goes to the next one of the track.
-        noise: spacepoints of no particle, as a part of all.
-        shift: of the beam line from where it is taken to be, in mm.
-        smearing: standard deviation, in mm, that the resolution along r·φ and along z is worse by.
-    """
-
-    share: float = 0.0
-    lost: float = 0.0
-    noise: float = 0.0
-    shift: float = 0.0
-    smearing: float = 0.0
 
 
 def augment(event: TrainingEvent, generator: torch.Generator, faults: Faults | None = None) -> TrainingEvent:

@@ -5,8 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from exatrkx.training.augmentation import Faults
 from exatrkx.working_point import CONTRACTION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Faults of a detector, each drawn anew for each event, evenly from none to the number given here.
+
+    Attributes:
+        share: of the events that have faults, 0 … 1.
+        lost: part of the spacepoints that the detector misses; the true edge then goes to the next one of the track.
+        noise: spacepoints of no particle, as a part of all.
+        shift: of the beam line from where it is taken to be, in mm.
+        smearing: standard deviation, in mm, that the resolution along r·φ and along z is worse by.
+    """
+
+    share: float = 0.0
+    lost: float = 0.0
+    noise: float = 0.0
+    shift: float = 0.0
+    smearing: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

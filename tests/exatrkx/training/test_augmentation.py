@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from exatrkx.training.augmentation import Faults, augment, without
+from exatrkx.training.augmentation import augment, without
 from exatrkx.training.events import NO_PARTICLE, TrainingEvent, load_training_events, sectors
-from exatrkx.training.recipes import FAULTS
+from exatrkx.training.recipes import FAULTS, Faults
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
 
