@@ -211,7 +211,9 @@ def padded_continuations(ends: Tensor, score: Tensor, most: int) -> tuple[Tensor
     inner, order = torch.sort(ends[0].index_select(0, best), stable=True)
     edges = best.index_select(0, order)
     rank = torch.arange(most, device=ends.device)
-    place = (torch.searchsorted(inner, ends[1]).unsqueeze(1) + rank).clamp_(max=max(0, ends.size(1) - 1))  # [E,most]
+    place = torch.searchsorted(inner, ends[1]).unsqueeze(1) + rank  # [E,most]
+    real = place < ends.size(1)
+    place.clamp_(max=max(0, ends.size(1) - 1))  # one that is in the table; what is beyond its end is none
     first = torch.arange(ends.size(1), device=ends.device).unsqueeze(1).expand(place.size())
-    real = inner.take(place) == ends[1].unsqueeze(1)
+    real = real & (inner.take(place) == ends[1].unsqueeze(1))
     return first.reshape(-1), edges.take(place).reshape(-1), real.reshape(-1)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pytest
 import torch
 
+from exatrkx.events.event import features
+from exatrkx.events.readers import read_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding, mlp
 from exatrkx.networks.storage import Network, load_network
 from exatrkx.networks.tables import (
@@ -20,6 +23,8 @@ from exatrkx.networks.tables import (
 )
 from exatrkx.networks.torchscript import inference, probe, trace
 from exatrkx.networks.triplet_network import TripletNetwork
+from exatrkx.pipeline import Pipeline
+from exatrkx.project_files import project_files
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.timing import measure
 
@@ -70,6 +75,18 @@ def test_the_committed_networks_answer_the_same_in_the_forms_of_a_gpu(kind: str,
             found = network(*inputs)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert size[0] < 700 or not torch.equal(found, expected), "they are other operators"
+
+
+def test_the_bundled_events_have_the_same_edges_and_labels_in_the_forms_of_a_gpu() -> None:
+    """A score moves by the rounding of its triplets' curvatures alone."""
+    pipeline = Pipeline.from_weights()
+    for event in read_events(project_files().events):
+        expected = pipeline(features(event))
+        with gpu_forms():
+            found = pipeline(features(event))
+        np.testing.assert_array_equal(found.edge_index, expected.edge_index)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.edge_scores, expected.edge_scores, rtol=0.0, atol=0.1)
 
 
 @pytest.mark.parametrize("traced", [False, True])

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
 
-from exatrkx.networks.geometry import by_inner_node, continuations, triplet_features
+from exatrkx.networks.geometry import by_inner_node, continuations, padded_continuations, triplet_features
 from exatrkx.networks.tables import NUM_SEGMENT_COLUMNS, NUM_TRIPLET_FEATURES
 from tests.exatrkx.networks.test_segments import helix, segments_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Finder = Callable[[torch.Tensor, torch.Tensor, int, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
 
 NOTHING = torch.zeros(0, dtype=torch.int64)
 
@@ -28,22 +35,34 @@ def found_continuations(
     return first, edges[place]
 
 
+def found_in_padding(
+    inner: torch.Tensor, outer: torch.Tensor, _num_nodes: int, score: torch.Tensor, most: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    first, second, real = padded_continuations(torch.stack((inner, outer)), score, most)
+    return first[real], second[real]
+
+
+FORMS = pytest.mark.parametrize("found_by", [found_continuations, found_in_padding])
+
+
+@FORMS
 @pytest.mark.parametrize("most", [1, 3, 100])
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (5, 30), (40, 300)])
-def test_continuations_are_those_of_brute_force(size: tuple[int, int], most: int) -> None:
+def test_continuations_are_those_of_brute_force(size: tuple[int, int], most: int, found_by: Finder) -> None:
     num_nodes, num_edges = size
     generator = torch.Generator().manual_seed(most + num_edges)
     inner, outer = torch.randint(num_nodes, (2, num_edges), generator=generator)
     score = torch.randperm(num_edges, generator=generator).float()
-    first, second = found_continuations(inner, outer, num_nodes, score, most)
+    first, second = found_by(inner, outer, num_nodes, score, most)
     found = list(zip(first.tolist(), second.tolist(), strict=True))
     assert len(set(found)) == len(found)
     assert set(found) == brute_force(inner.tolist(), outer.tolist(), score.tolist(), most)
 
 
+@FORMS
 @pytest.mark.parametrize("num_nodes", [0, 1, 4])
-def test_no_edges_have_no_continuations(num_nodes: int) -> None:
-    first, second = found_continuations(NOTHING, NOTHING, num_nodes, torch.zeros(0), 5)
+def test_no_edges_have_no_continuations(num_nodes: int, found_by: Finder) -> None:
+    first, second = found_by(NOTHING, NOTHING, num_nodes, torch.zeros(0), 5)
     assert first.tolist() == second.tolist() == []
     none = torch.zeros((NUM_SEGMENT_COLUMNS, 0))
     assert triplet_features(none, none).shape == (NUM_TRIPLET_FEATURES, 0)
