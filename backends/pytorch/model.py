@@ -18,7 +18,7 @@ from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
 from exatrkx.digest import added, features_digest, payload_digest
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
-from exatrkx.serving.adapter import Arrays, Step
+from exatrkx.serving.adapter import Arrays, Step, check_output
 from exatrkx.serving.refusals import BrokenModelError
 
 NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
@@ -69,6 +69,7 @@ class TritonPythonModel(Step):
             output = output.reshape(-1)
         if len(output) != rows:
             raise BrokenModelError(f"{spec.name}: the network returned {len(output)} entries for {rows}")
+        check_output(output, spec)
         return output
 
     def _configure_torch(self) -> None:

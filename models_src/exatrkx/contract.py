@@ -5,7 +5,7 @@ The model configurations, the adapters, the client and the tests are all derived
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -20,17 +20,17 @@ NUMPY_TYPES: Final[dict[str, np.dtype[Any]]] = {"FP32": np.dtype(np.float32), "I
 class TensorSpec:
     """Tensor specification: its name, its Triton data type and its shape, with `VARIABLE` where any size goes.
 
-    A model answers without an `optional` input, too. `numpy_type` is that of the data type.
+    A model answers without an `optional` input, too.
     """
 
     name: str
     datatype: str
     dims: tuple[int, ...]
     optional: bool = False
-    numpy_type: np.dtype[Any] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "numpy_type", NUMPY_TYPES[self.datatype])
+    @property
+    def numpy_type(self) -> np.dtype[Any]:
+        return NUMPY_TYPES[self.datatype]
 
     def accepts(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape may be sent as this tensor."""

@@ -168,14 +168,12 @@ class Step(ABC):
 
     def _outputs(self, tensors: Arrays, digest: int | None) -> Arrays:
         outputs = self.run(tensors)
+        for spec in self.spec.outputs:
+            if spec != REQUEST_DIGEST:
+                check_output(outputs[spec.name], spec)
         if self._gives_digest and digest is not None:
             covered = added(digest, payload_digest(outputs[self.spec.outputs[0].name]))
             outputs[REQUEST_DIGEST.name] = np.array([covered])
-        for spec in self.spec.outputs:
-            try:
-                check_tensor(outputs[spec.name], spec)
-            except ContractError as error:
-                raise BrokenModelError(str(error)) from error
         return outputs
 
     def _request_digest(self, tensors: Arrays, request_id: str) -> int | None:
@@ -229,6 +227,18 @@ class Step(ABC):
         array = self.from_triton(tensor, spec)
         check_tensor(array, spec)
         return array
+
+
+def check_output(array: Any, spec: TensorSpec) -> None:
+    """Look at an output's form.
+
+    Raises:
+        BrokenModelError: it is not the contract's.
+    """
+    try:
+        check_tensor(array, spec)
+    except ContractError as error:
+        raise BrokenModelError(str(error)) from error
 
 
 def _host_tensor(name: str, array: npt.NDArray[Any]) -> Any:
