@@ -23,7 +23,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--chaos-requests", type=int, default=0, help="how many tests/served/test_chaos.py does; 0: it is skipped"
+        "--chaos-requests",
+        type=int,
+        default=0,
+        help="how many the tests of chaos do; 0: one service's short form alone",
     )
     parser.addoption("--chaos-minutes", type=float, default=0.0, help="go on for so long instead, with fewer clients")
 
