@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-requests",
         type=int,
         default=0,
-        help="how many the tests of chaos do; 0: one service's short form alone",
+        help="of the tests of chaos; 0: the short form of one alone",
     )
     parser.addoption("--chaos-minutes", type=float, default=0.0, help="go on for so long instead, with fewer clients")
 
