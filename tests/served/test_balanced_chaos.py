@@ -10,7 +10,7 @@ import statistics
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
@@ -61,6 +61,31 @@ def seconds_until_back(ends: Sequence[float], over: float, before: float) -> flo
     return float("inf")
 
 
+def two_servers(stack: ExitStack, folder: Path) -> tuple[list[Service], list[dict[str, Any]]]:
+    """Two supervised servers, and what their files of ports say."""
+    services, listed = [], []
+    for name in ("first", "second"):
+        own = folder / name
+        own.mkdir()
+        ports = own / "ports.json"
+        limit = ("--max-spacepoints", str(MOST_SPACEPOINTS), "--threads", "1")
+        services.append(stack.enter_context(Service(own, *limit, "--ports-file", str(ports))))
+        listed.append(json.loads(ports.read_text()))
+    return services, listed
+
+
+def throughput(load: Load, began: float, times: Sequence[tuple[str, float, float]]) -> str:
+    """What each fault, with when it struck and when it was over, left of the throughput, and for how long."""
+    undisturbed = np.arange(began + 1.0, max(times[0][1] - 1.0, began + 2.0))
+    before = statistics.median(rate(load.ends, begin, begin + 1.0) for begin in undisturbed)
+    told = ", ".join(
+        f"{name}: {rate(load.ends, struck, over) / before:.2f} of it during {over - struck:.1f} s, "
+        f"back after {seconds_until_back(load.ends, over, before):.1f} s"
+        for name, struck, over in times
+    )
+    return f"{load.done} requests in {time.monotonic() - began:.0f} s, {before:.0f} a second before; {told}"
+
+
 @pytest.mark.parametrize("way", ["client", *PROGRAMS])
 def test_every_answer_is_right_whatever_becomes_of_a_server(
     way: str,
@@ -76,14 +101,7 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
         pytest.skip(f"{way} is not installed")
     too_large = np.resize(good[0][0], (MOST_SPACEPOINTS + 1, 3))
     with ExitStack() as stack:
-        services, listed = [], []
-        for name in ("first", "second"):
-            folder = tmp_path / name
-            folder.mkdir()
-            ports = folder / "ports.json"
-            limit = ("--max-spacepoints", str(MOST_SPACEPOINTS), "--threads", "1")
-            services.append(stack.enter_context(Service(folder, *limit, "--ports-file", str(ports))))
-            listed.append(json.loads(ports.read_text()))
+        services, listed = two_servers(stack, tmp_path)
         first, second = services
         urls = [service.grpc_url for service in services]
         if way != "client":
@@ -110,16 +128,8 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
                 service.wait_until_ready()
             times.append((name, struck, time.monotonic()))
         load.finish()
-        undisturbed = np.arange(began + 1.0, max(times[0][1] - 1.0, began + 2.0))
-        before = statistics.median(rate(load.ends, begin, begin + 1.0) for begin in undisturbed)
-        told = ", ".join(
-            f"{name}: {rate(load.ends, struck, over) / before:.2f} of it during {over - struck:.1f} s, "
-            f"back after {seconds_until_back(load.ends, over, before):.1f} s"
-            for name, struck, over in times
-        )
         with capsys.disabled():
-            seconds = time.monotonic() - began
-            print(f"\n{way}: {load.done} requests in {seconds:.0f} s, {before:.0f} a second before; {told}")
+            print(f"\n{way}: {throughput(load, began, times)}")
             print(f"{way}: {sorted(load.outcomes.items())}, {len(load.wrong)} wrong {load.wrong[:2]}")
     assert load.outcomes.total() == load.begun, "one outcome for each request"
     assert not load.wrong, load.wrong[:20]
