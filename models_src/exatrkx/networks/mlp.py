@@ -24,6 +24,7 @@ from exatrkx.networks.tables import (
     on_gpu,
     perceptron,
     perceptron_weights,
+    with_block,
 )
 
 
@@ -113,14 +114,14 @@ class Embedding(nn.Module):
 @loops_survive_tracing
 def _points(features: Tensor, weights: Perceptron, circles: int, scale: float, rows: int) -> Tensor:
     rows = block_rows(features, rows)
-    found: list[Tensor] = []
+    found = features
     for begin in range(0, max(1, features.size(0)), rows):
         block = features[begin : begin + rows]
         place = perceptron(node_table(block, tables.NUM_NODE_FEATURES), weights)  # [B, dimension - circles]
         turning = on_circle(place[:, :circles] * scale, block[:, 1:2] * math.pi)
         turning.append(place[:, circles:])
-        found.append(torch.cat(turning, dim=1))
-    return joined(found)
+        found = with_block(found, torch.cat(turning, dim=1), begin, features.size(0))
+    return found
 
 
 class EdgeFilter(nn.Module):
@@ -154,20 +155,20 @@ def _edge_scores(features: Tensor, edge_index: Tensor, weights: Perceptron, rows
     rows = block_rows(nodes, rows)
     distance, r = nodes[:, tables.DISTANCE].contiguous(), nodes[:, tables.R].contiguous()
     phi = nodes[:, tables.PHI].contiguous()
-    found: list[Tensor] = []
+    found = nodes
     for begin in range(0, max(1, edge_index.size(1)), rows):
         block = edge_index[:, begin : begin + rows]
         if on_gpu(nodes):  # which would have to wait for the number of those inside
             edges = edge_features(*ends_at(nodes, outwards(distance, block)))  # [16,B]
             scores = perceptron(edges.t(), weights).squeeze(1)
-            found.append(scores.masked_fill_(edges[tables.BEND].abs() > tables.LARGEST_BEND, tables.OUTSIDE))
-            continue
-        inside = inside_window(r, phi, block)
-        edges = edge_features(*ends_at(nodes, outwards(distance, block[:, inside])))
-        scores = nodes.new_full([block.size(1)], tables.OUTSIDE)
-        scores[inside] = perceptron(edges.t(), weights).squeeze(1)
-        found.append(scores)
-    return joined(found)
+            scores = scores.masked_fill_(edges[tables.BEND].abs() > tables.LARGEST_BEND, tables.OUTSIDE)
+        else:
+            inside = inside_window(r, phi, block)
+            edges = edge_features(*ends_at(nodes, outwards(distance, block[:, inside])))
+            scores = nodes.new_full([block.size(1)], tables.OUTSIDE)
+            scores[inside] = perceptron(edges.t(), weights).squeeze(1)
+        found = with_block(found, scores, begin, edge_index.size(1))
+    return found
 
 
 @loops_survive_tracing
@@ -188,7 +189,7 @@ def update_states(
     """
     rows = block_rows(states, rows)
     size = update[0][-1].size(0)
-    found: list[Tensor] = []
+    found = states
     after: list[Tensor] = []
     for begin in range(0, max(1, states.size(0)), rows):
         block, around = states[begin : begin + rows], context[begin : begin + rows]
@@ -199,5 +200,5 @@ def update_states(
         else:
             block[:, size:] = around
             block[:, :size].add_(perceptron(block, update))
-        found.append(perceptron(block, head))
-    return joined(after) if torch.is_grad_enabled() else states, joined(found)
+        found = with_block(found, perceptron(block, head), begin, states.size(0))
+    return joined(after) if torch.is_grad_enabled() else states, found

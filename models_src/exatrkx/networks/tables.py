@@ -164,6 +164,25 @@ def joined(blocks: list[Tensor]) -> Tensor:
     return blocks[0] if len(blocks) == 1 else torch.cat(blocks)
 
 
+def with_block(found: Tensor, block: Tensor, begin: int, num_rows: int) -> Tensor:
+    """A result of `num_rows` rows with this block of them; the block itself where there is but one.
+
+    Blocks kept until all are there would lie between what is freed after each, and the heap could not join that.
+
+    Args:
+        found: what this gave for the block before; anything for the first one.
+        block: rows from `begin` on.
+        begin: 0 for the first block.
+        num_rows: of all blocks.
+    """
+    if block.size(0) == num_rows:
+        return block
+    if begin == 0:
+        found = block.new_empty([num_rows] + list(block.size())[1:])  # noqa: RUF005 - TorchScript unpacks none
+    found[begin : begin + block.size(0)] = block
+    return found
+
+
 Perceptron = tuple[list[Tensor], list[Tensor]]
 """Parameters of `exatrkx.networks.mlp.mlp` in their order; and the same `taken_apart`, or none: not yet."""
 
