@@ -82,13 +82,15 @@ def _signal_group(group: int, number: int) -> bool:
 class StopRequest:
     """Whether SIGINT, SIGTERM or SIGHUP has come.
 
-    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
+    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short. SIGINT
+    and SIGTERM are taken also where they were ignored before: a shell without job control, a script's, starts what is
+    to run in the background so, and nothing but SIGKILL would end the server.
     """
 
     def __init__(self) -> None:
         self.made = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup starts it
                 signal.signal(number, self._note)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
