@@ -53,8 +53,8 @@ def tethered(command: Sequence[str]) -> list[str]:
 def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
     """End `process`, the leader of its process group, and the whole group: SIGTERM first, SIGKILL after `grace_s`.
 
-    Where the leader died without its children, these get a few seconds: Triton's Python models notice the death of
-    their server within two, and then remove the shared memory that a SIGKILL would leave behind.
+    Where the leader died without its children, these get a few seconds of it: Triton's Python models notice the death
+    of their server within two, and then remove the shared memory that a SIGKILL leaves behind.
     """
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -64,7 +64,7 @@ def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> N
         process.kill()
         process.wait()
     _signal_group(process.pid, signal.SIGCONT)  # or a stopped one would not notice
-    deadline = time.monotonic() + _STRAGGLERS_S
+    deadline = time.monotonic() + min(grace_s, _STRAGGLERS_S)
     while _signal_group(process.pid, 0) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     _signal_group(process.pid, signal.SIGKILL)

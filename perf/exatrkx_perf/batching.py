@@ -91,21 +91,18 @@ class BatchFigures:
     def _goals(self, batch: dict[int, Run], client: dict[int, Run], again: dict[int, Run]) -> list[Goal]:
         total = self.files * self.events
         what = f"{self.files} files, {self.workers} workers"
-        rates, whole, cpu = (
-            [{repeat: measure(run) for repeat, run in runs.items()} for runs in (batch, client)]
-            for measure in (
-                lambda run: run.events_per_s,
-                lambda run: total / run.wall_s,
-                lambda run: 1e3 * run.cpu_s / total,
-            )
-        )
+        rates, whole, cpu = [], [], []
+        for runs in (batch, client):
+            rates.append({repeat: run.events_per_s for repeat, run in runs.items()})
+            whole.append({repeat: total / run.wall_s for repeat, run in runs.items()})
+            cpu.append(MedianRange.of(1e3 * run.cpu_s / total for run in runs.values()))
         return lower_goals(
             (f"{what}: throughput of answers / one client's", ratio(*rates, paired=True), _LEAST_SHARE, ""),
             ("the same of the whole commands", ratio(*whole, paired=True), None, ""),
             ("one client, answers", MedianRange.of(rates[1].values()), None, "events/s"),
             ("batch with nothing left to do", MedianRange.of(run.wall_s for run in again.values()), None, "s"),
-            ("CPU time of the batch for an event", MedianRange.of(cpu[0].values()), None, "ms"),
-            ("CPU time of the client for an event", MedianRange.of(cpu[1].values()), None, "ms"),
+            ("CPU time of the batch for an event", cpu[0], None, "ms"),
+            ("CPU time of the client for an event", cpu[1], None, "ms"),
         )
 
     def _write(self) -> list[str]:

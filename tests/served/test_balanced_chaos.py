@@ -119,7 +119,7 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
             ("killed", 0.15, lambda: second.kill("tritonserver")),
             ("paused", 0.25, lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
         ]
-        times = []
+        times: list[tuple[str, float, float]] = []
         began = time.monotonic()
         load.start()
         for name, share, fault in faults:
