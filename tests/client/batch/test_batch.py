@@ -226,12 +226,11 @@ def test_a_scheduler_that_is_away(
 def test_a_scheduler_that_goes_away(trained_server: TritonServer, inputs: Path, tmp_path: Path) -> None:
     file, words = tmp_path / "scheduler.json", [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     local = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*words, *local], **quiet) as scheduler:
+    with subprocess.Popen([*words, *local], stderr=subprocess.DEVNULL) as scheduler:
         try:
             worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-nanny"]
             options = ["--nthreads", "1", "--no-dashboard", "--death-timeout", "30"]
-            with subprocess.Popen([*worker, *options], cwd=tmp_path, **quiet) as working:
+            with subprocess.Popen([*worker, *options], cwd=tmp_path, stderr=subprocess.DEVNULL) as working:
                 where = ("--scheduler", str(file), "--wait", "60")
                 while not file.exists():
                     os.sched_yield()
