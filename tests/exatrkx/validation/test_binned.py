@@ -17,7 +17,17 @@ from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.matching import match_candidates
 from exatrkx.performance.selection import ParticleSelection
 from exatrkx.validation import Validation
-from exatrkx.validation.binned import ETA, PT, RADIUS, Axis, BinnedFigures, BinnedRatio, Quantity, candidate_eta
+from exatrkx.validation.binned import (
+    DISTANCE,
+    ETA,
+    PT,
+    RADIUS,
+    Axis,
+    BinnedFigures,
+    BinnedRatio,
+    Quantity,
+    candidate_eta,
+)
 from exatrkx.validation.evaluation import Evaluation, Sample
 from exatrkx.validation.finders import GRAPHS, Finder, Found
 from exatrkx.validation.panels import range_from_zero, range_of_intervals, range_to_one
@@ -55,7 +65,7 @@ def test_bins_of_different_variables_are_not_added() -> None:
         _ = BinnedRatio.zero(PT) + BinnedRatio.zero(ETA)
 
 
-@pytest.mark.parametrize("axis", [PT, ETA, RADIUS])
+@pytest.mark.parametrize("axis", [PT, ETA, RADIUS, DISTANCE])
 def test_edges_rise(axis: Axis) -> None:
     assert list(axis.edges) == sorted(set(axis.edges))
 
