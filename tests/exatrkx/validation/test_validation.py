@@ -64,8 +64,8 @@ def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) ->
     # The bins of η go beyond the selection, which ends at an edge of them.
     inside = [place for place, (low, high) in enumerate(ETA.bins) if low >= -3.0 and high <= 3.0]
 
-    def selected(binned: BinnedRatio) -> Ratio:
-        return sum((binned.ratios[place] for place in inside), Ratio(0, 0))
+    def selected(line: BinnedRatio) -> Ratio:
+        return sum((line.ratios[place] for place in inside), Ratio(0, 0))
 
     assert {name: selected(one) for name, one in result.binned.kinds(Quantity.EFFICIENCY, ETA).items()} == tracks
     for stage, binned in result.binned.kinds(Quantity.EDGE_EFFICIENCY, ETA).items():
@@ -80,8 +80,8 @@ def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) ->
             particles = require_truth(event).particles
             wanted = getattr(particles, values)[chosen.mask(event)].tolist()
             inside_bins += sum(axis.edges[0] <= value < axis.edges[-1] for value in wanted)
-        binned = result.binned.kinds(Quantity.EFFICIENCY, axis).values()
-        assert {one.total.denominator for one in binned} == {inside_bins}
+        in_bins = result.binned.kinds(Quantity.EFFICIENCY, axis)
+        assert {one.total.denominator for one in in_bins.values()} == {inside_bins}
     near = result.binned.kinds(Quantity.EFFICIENCY, DISTANCE)
     assert {name: one.total for name, one in near.items()} == tracks, "every particle has a neighbour"
 
