@@ -1,4 +1,4 @@
-"""Binned efficiencies and rates: ratios counted in bins of a variable (pT, η, production radius, ΔR to the nearest).
+"""Binned efficiencies and rates: ratios counted in bins of a variable (pT, η, vertex, ΔR to the nearest).
 
 What each figure counts is defined in `exatrkx.performance.metrics`.
 """
@@ -64,6 +64,9 @@ class Axis:
 PT: Final = Axis("pt", "pT", "GeV", (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 15.0, 25.0, 50.0, 100.0, 200.0))
 ETA: Final = Axis("eta", "η", "", tuple(float(edge) for edge in np.linspace(-4.0, 4.0, 17)))
 RADIUS: Final = Axis("radius", "production radius", "mm", (0.0, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 200.0, 300.0))
+VERTEX_Z: Final = Axis(
+    "vertex_z", "|z| of the vertex", "mm", (0.0, 25.0, 50.0, 75.0, 100.0, 125.0, 150.0, 200.0, 300.0)
+)
 DISTANCE: Final = Axis(
     "distance", "ΔR to the nearest particle", "", (0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 10.0)
 )
@@ -187,7 +190,7 @@ class BinnedFigures:
         """
         particles = require_truth(event).particles
         found = {name: found_particles(candidates, matching, len(particles)) for name, matching in MATCHINGS.items()}
-        for axis in (PT, ETA, RADIUS, DISTANCE):
+        for axis in (PT, ETA, RADIUS, VERTEX_Z, DISTANCE):
             selected = selection_in_bins(selection, axis).mask(event)
             values = np.full(len(particles), np.nan, dtype=np.float32)
             values[selected] = _values(axis, selected, event)
@@ -222,7 +225,7 @@ def _values(axis: Axis, particles: BoolArray, event: Event) -> FloatArray:
     if axis == DISTANCE:
         return distance_to_nearest(event, particles)
     every = require_truth(event).particles
-    values: FloatArray = {PT: every.pt, ETA: every.eta, RADIUS: every.vr}[axis]
+    values: FloatArray = {PT: every.pt, ETA: every.eta, RADIUS: every.vr, VERTEX_Z: np.abs(every.vz)}[axis]
     return values[particles]
 
 

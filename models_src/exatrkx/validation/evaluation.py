@@ -52,7 +52,7 @@ class Validation:
         stages: of each stage's graph; counts of nothing where only labels are known.
         tracks: of the track candidates.
         kinds: efficiency of each kind of particle in each matching; the kinds together are all selected particles.
-        binned: in bins of pT, η, production radius and distance to the nearest particle.
+        binned: in bins of pT, η, production radius and |z|, and distance to the nearest particle.
         other_definitions: the same candidates as other groups judge them.
         samples: the figures for each of `SELECTIONS`, by its name.
         trackml: the TrackML score of each event that has one.

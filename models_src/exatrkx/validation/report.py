@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from exatrkx.reporting.tables import code_line, particles_line
-from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, Quantity
+from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, VERTEX_Z, Quantity
 from exatrkx.validation.evaluation import samples_of
 from exatrkx.validation.side_by_side import below_lines, definitions_table, named_samples_table
 from exatrkx.validation.tables import (
@@ -38,14 +38,20 @@ BINNED_TABLES: Final = (
     (
         "Track efficiency",
         (Quantity.EFFICIENCY,),
-        {PT: "efficiency_pt", ETA: "efficiency_eta", RADIUS: "efficiency_radius", DISTANCE: "efficiency_distance"},
+        {
+            PT: "efficiency_pt",
+            ETA: "efficiency_eta",
+            RADIUS: "efficiency_radius",
+            VERTEX_Z: "efficiency_vertex_z",
+            DISTANCE: "efficiency_distance",
+        },
     ),
     (
         "Edge efficiency after each stage",
         (Quantity.EDGE_EFFICIENCY,),
         {PT: "edge_efficiency_pt", ETA: "edge_efficiency_eta"},
     ),
-    ("Duplicate rate", (Quantity.DUPLICATE_RATE,), {PT: "", RADIUS: "", DISTANCE: ""}),
+    ("Duplicate rate", (Quantity.DUPLICATE_RATE,), {PT: "", RADIUS: "", VERTEX_Z: "", DISTANCE: ""}),
     (
         "Fake rate by the mean η of the candidate's spacepoints, duplicate rate by the particle's η",
         (Quantity.FAKE_RATE, Quantity.DUPLICATE_RATE),

@@ -32,6 +32,7 @@ EVENTS = sorted((ROOT / "data" / "events").glob("*.parquet"))
 REFERENCES = ROOT / "data" / "physics.json"
 
 
+@pytest.mark.slow
 def test_the_committed_networks_are_not_worse_than_their_references(capsys: pytest.CaptureFixture[str]) -> None:
     """Where this fails and is meant to, `make physics-references` makes them anew."""
     arguments = ["--sample", "bundled", *map(str, EVENTS), "--references", str(REFERENCES), "--no-time"]

@@ -24,7 +24,7 @@ from exatrkx.performance.selection import SELECTIONS, TARGET, ParticleSelection,
 from exatrkx.pipeline import Pipeline
 from exatrkx.validation import Validation, validate
 from exatrkx.validation.__main__ import main, served
-from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, BinnedRatio, Quantity
+from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, VERTEX_Z, BinnedRatio, Quantity
 from exatrkx.validation.causes import ALL, Causes
 from exatrkx.validation.finders import Finder, Found, direct
 from exatrkx_server import TritonServer
@@ -82,8 +82,8 @@ def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) ->
             inside_bins += sum(axis.edges[0] <= value < axis.edges[-1] for value in wanted)
         in_bins = result.binned.kinds(Quantity.EFFICIENCY, axis)
         assert {one.total.denominator for one in in_bins.values()} == {inside_bins}
-    near = result.binned.kinds(Quantity.EFFICIENCY, DISTANCE)
-    assert {name: one.total for name, one in near.items()} == tracks, "every particle has a neighbour"
+    for axis in (VERTEX_Z, DISTANCE):  # of every particle the vertex is in the detector, and somebody is near
+        assert {name: one.total for name, one in result.binned.kinds(Quantity.EFFICIENCY, axis).items()} == tracks
 
 
 def test_what_is_counted_of_each_event(evaluated: tuple[list[Event], Validation], pipeline: Pipeline) -> None:
@@ -193,7 +193,7 @@ def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: 
     assert "| electrons | " in printed
     assert "| [0, 0.1) | " in printed
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
-    binned = {f"efficiency_{name}" for name in ("pt", "eta", "radius", "distance")}
+    binned = {f"efficiency_{name}" for name in ("pt", "eta", "radius", "vertex_z", "distance")}
     binned |= {"edge_efficiency_pt", "edge_efficiency_eta"}
     assert drawn == binned | {"rates_eta", "samples"}
 
