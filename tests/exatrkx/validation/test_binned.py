@@ -121,7 +121,7 @@ def test_figures_fall_into_the_bins_of_their_particle() -> None:
 def test_each_variable_is_that_of_the_particle() -> None:
     """Two particles of four spacepoints, the second one in the other direction, displaced and in pieces."""
     made_by = handmade.particles(2, pt=[0.6, 2.2], eta=[0.2, -3.2])
-    made_by = replace(made_by, vx=np.float32([0.0, 40.0]), vz=np.float32([-60.0, 110.0]))
+    made_by = replace(made_by, vx=np.array([0, 40], dtype=np.float32), vz=np.array([-60, 110], dtype=np.float32))
     event = handmade.event(8, [[0, 1, 2, 3], [4, 5, 6, 7]], made_by)
     total = Validation(ParticleSelection(min_spacepoints=1))
     total.add(Found(labels=np.array([0, 0, 0, 0, 1, 1, 2, 2]), seconds=0.1), event)

@@ -82,8 +82,11 @@ def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) ->
             inside_bins += sum(axis.edges[0] <= value < axis.edges[-1] for value in wanted)
         in_bins = result.binned.kinds(Quantity.EFFICIENCY, axis)
         assert {one.total.denominator for one in in_bins.values()} == {inside_bins}
-    for axis in (VERTEX_Z, DISTANCE):  # of every particle the vertex is in the detector, and somebody is near
-        assert {name: one.total for name, one in result.binned.kinds(Quantity.EFFICIENCY, axis).items()} == tracks
+    near = result.binned.kinds(Quantity.EFFICIENCY, DISTANCE)
+    assert {name: one.total for name, one in near.items()} == tracks, "every particle has a neighbour"
+    vertices = np.concatenate([require_truth(event).particles.vz[TARGET.mask(event)] for event in events])
+    for binned in result.binned.kinds(Quantity.EFFICIENCY, VERTEX_Z).values():
+        assert binned.total.denominator == int((np.abs(vertices) < VERTEX_Z.edges[-1]).sum())
 
 
 def test_what_is_counted_of_each_event(evaluated: tuple[list[Event], Validation], pipeline: Pipeline) -> None:
