@@ -21,8 +21,14 @@ class CkfSettings:
         middle_r: least and greatest distance of its middle one.
         max_impact: greatest distance from the axis at which a seed's circle may pass it.
         max_loc0: the same of a fitted track.
+        seeds_per_middle: triplets with one middle spacepoint that are followed at most, the best ones.
+        seed_scattering: standard deviations of scattering, as of 0.1 radiation lengths, that a seed may have.
+        max_chi2: of a measurement that belongs to the track.
+        max_outlier_chi2: of one that is at least an outlier; beyond it there is a hole.
+        max_holes, max_outliers: that a track may have.
         max_branches: measurements of one surface that are followed at most, each in a track of its own.
         min_measurements: that a track must have.
+        max_shared: measurements that a track may share with others.
     """
 
     seed_volumes: tuple[int, ...]
@@ -33,6 +39,13 @@ class CkfSettings:
     max_loc0: float
     max_branches: int
     min_measurements: int
+    seeds_per_middle: int = 1
+    seed_scattering: float = 5.0
+    max_chi2: float = 15.0
+    max_outlier_chi2: float = 25.0
+    max_holes: int = 2
+    max_outliers: int = 2
+    max_shared: int = 3
 
 
 SETTINGS: Final = {
