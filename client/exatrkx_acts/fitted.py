@@ -33,8 +33,9 @@ TRACK: Final = np.dtype(
 )
 """A candidate and its fit: lengths in mm, angles in rad, q/p in 1/GeV; without a fit they are NaN and the counts 0.
 
-`track` is its number in its event, `candidate_measurements` are those that were given to the fit, `matched` says whether
-it and a particle to be found have more than half of these measurements of each other, and `fit` is a place in `FITS`."""
+`track` is its number in its event, `candidate_measurements` are those that were given to the fit, `matched` says
+whether it and a particle to be found have more than half of these measurements of each other, `fit` is a place in
+`FITS`."""
 
 TrackArray = npt.NDArray[np.void]
 
@@ -61,25 +62,17 @@ class FittedTracks(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
     def execute(self, context: Any) -> Any:
         tracks = self._tracks(context.eventStore)
         found = list(tracks)
-        measured = [_measurements(track) for track in found]
+        fitted = [_measurements(track) for track in found]
         stages = [[list(one) for one in stage(context.eventStore)] for stage in self._stages]
-        candidates = stages[0] if stages else measured
-        table = np.zeros(len(candidates), TRACK)
-        table["event"], table["track"] = context.eventNumber, np.arange(len(candidates))
-        table["candidate_measurements"] = [len(one) for one in candidates]
+        candidates = stages[0] if stages else fitted
+        table = _without_fits(context.eventNumber, candidates)
         table["matched"] = self._matched(context, candidates)
-        for key in (*_KEYS, "chi2"):
-            table[key] = np.nan
-        for key in _KEYS:
-            table[f"{key}_error"] = np.nan
-        # No measurement is on two candidates of the network, nor on no track of the CKF: the first one tells which.
-        which = {one[0]: number for number, one in enumerate(candidates) if one}
-        of_any = which if not stages else {m: number for number, one in enumerate(candidates) for m in one}
-        for fate, stage in enumerate([*stages[1:], measured] if stages else [], start=1):
-            begun = np.zeros(len(candidates), np.bool_)
-            begun[[of_any[one[0]] for one in stage if one]] = True
-            table["fit"][(table["fit"] == 0) & ~begun] = fate
-        place = np.arange(len(found)) if not stages else np.asarray([of_any[one[0]] for one in measured], np.int64)
+        place = np.arange(len(found))
+        if stages:
+            candidate_of = {one: number for number, candidate in enumerate(candidates) for one in candidate}
+            steps = [[candidate_of[one[0]] for one in stage] for stage in (*stages[1:], fitted)]
+            table["fit"] = _fates(steps, len(candidates))
+            place = np.asarray(steps[-1], np.int64)
         _fill(table, place, tracks, np.asarray([track.hasReferenceSurface for track in found], np.bool_))
         self._events[context.eventNumber] = table
         return ex.ProcessCode.SUCCESS
@@ -111,6 +104,25 @@ def fit_ratio(tracks: TrackArray) -> Ratio:
 def unfitted(tracks: TrackArray) -> dict[str, int]:
     """How many candidates have no track, for each reason of `FITS`."""
     return {name: int(np.count_nonzero(tracks["fit"] == number)) for number, name in enumerate(FITS) if number}
+
+
+def _without_fits(event: int, candidates: list[list[int]]) -> TrackArray:
+    table = np.zeros(len(candidates), TRACK)
+    table["event"], table["track"] = event, np.arange(len(candidates))
+    table["candidate_measurements"] = [len(one) for one in candidates]
+    for key in ("chi2", *_KEYS, *(f"{key}_error" for key in _KEYS)):
+        table[key] = np.nan
+    return table
+
+
+def _fates(steps: list[list[int]], number: int) -> npt.NDArray[np.int8]:
+    """[number] place in `FITS` of each candidate, from the candidates that each step of the fit left."""
+    fates = np.zeros(number, np.int8)
+    for fate, step in reversed(list(enumerate(steps, start=1))):  # the first step that a candidate fails counts
+        gone = np.ones(number, np.bool_)
+        gone[step] = False
+        fates[gone] = fate
+    return fates
 
 
 def _fill(table: TrackArray, place: npt.NDArray[np.int64], tracks: Any, at_perigee: npt.NDArray[np.bool_]) -> None:

@@ -41,7 +41,7 @@ FITTED: Final = TrackNames("fitted_tracks")
 
 
 def perigee(beam: tuple[float, float] = (0.0, 0.0)) -> Any:
-    """Surface at which tracks have their parameters: closest approach to the line along z through this x and y in mm."""
+    """Perigee surface, where tracks have their parameters: closest to the line along z through this x and y in mm."""
     return acts.Surface.createPerigee(acts.Vector3(beam[0] * acts.UnitConstants.mm, beam[1] * acts.UnitConstants.mm, 0))
 
 

@@ -71,7 +71,8 @@ def selecting(particles: str, particle_measurements: str, beam: tuple[float, flo
     """ACTS's own selection of the particles of `exatrkx.performance.selection.TARGET`, and of these the prompt ones.
 
     Args:
-        particles, particle_measurements: names on ACTS's whiteboard.
+        particles: their name on ACTS's whiteboard.
+        particle_measurements: the name of the map from them to measurements.
         beam: x and y in mm of the beam line.
     """
     yield ex.ParticleSelector(

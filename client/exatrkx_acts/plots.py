@@ -92,7 +92,7 @@ def _histograms(
             step = edges[1] - edges[0]
             panel.plot(x, distribution.within * step * density, color=INK, linewidth=1.2, label="σ = 1")
     panel.set_xlim(edges[0], edges[-1])
-    panel.set_ylim(0.0, 1.25 * highest)
+    panel.set_ylim(0.0, 1.45 * highest)
     panel.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
 
 

@@ -1,4 +1,4 @@
-"""Measurement errors that include the alignment: what a filter must be told where modules are not quite where it thinks.
+"""Measurement errors with alignment errors: what a filter must know of modules that are not where it thinks.
 
 ACTS's digitisation gives each measurement the error of its cluster alone. Added in quadrature is by how much hits are
 displaced besides, as every experiment adds its alignment errors.
