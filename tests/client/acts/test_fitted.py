@@ -11,7 +11,7 @@ import pytest
 from exatrkx.events.event import IntArray
 from exatrkx.simulation.profile import DetectorProfile
 from exatrkx.simulation.settings import SimulationSettings
-from exatrkx_client import TrackingClient
+from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.answer import FeatureArray
 from exatrkx_server import free_ports
 
@@ -45,7 +45,8 @@ def quadrants(features: FeatureArray) -> IntArray:
 
 def fitted(find: Callable[[FeatureArray], IntArray], detector: DetectorProfile, events: int = 1) -> dict[str, Fits]:
     """With this finder in place of a server."""
-    with TrackingClient(f"127.0.0.1:{free_ports('127.0.0.1').grpc}", timeout_s=1.0) as nobody:
+    nowhere = f"127.0.0.1:{free_ports('127.0.0.1').grpc}"
+    with TrackingClient(nowhere, timeout_s=1.0, retry=Retry(attempts=1)) as nobody:
         finding = ServedTrackFinding(nobody, outputProtoTracks=PROTO_TRACKS, fallback=find)
         return run_chain(SimulationSettings(detector=detector), finding, range(events), ckf=SETTINGS["tuned"])
 
