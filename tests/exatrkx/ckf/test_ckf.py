@@ -111,16 +111,10 @@ def test_the_filter_meets_the_faults_of_the_simulation() -> None:
 
 SAMPLES: Final = {
     "dijet": ["--process", "dijet", "--pt-hat-min", "1500", "--detector", "realistic"],
-    "muon": ["--process", "muon", "--particles", "10", "--detector", "realistic"],
-    "electron": ["--process", "electron", "--particles", "10"],
     "displaced": ["--process", "displaced", "--particles", "10", "--detector", "realistic"],
-    "minbias": ["--process", "minbias", "--pileup", "3", "--beam-spot-z", "110"],
-    "zmumu without pixels": ["--process", "zmumu", "--pixel-inefficiency", "1"],
-    "nothing left": ["--process", "zmumu", "--dead-modules", "1"],
-    "noise": ["--process", "zmumu", "--noise", "2"],
-    "smearing": ["--process", "zmumu", "--smearing", "0.2"],
-    "clusters": ["--process", "zmumu", "--geometric-clusters"],
-    "beam": ["--process", "zmumu", "--beam-x", "3", "--beam-tilt-y", "1"],
+    "electron": ["--process", "electron", "--particles", "10", "--smearing", "0.1"],
+    "zmumu": ["--process", "zmumu", "--noise", "1", "--geometric-clusters", "--beam-x", "3", "--beam-spot-z", "110"],
+    "nothing": ["--process", "zmumu", "--dead-modules", "1"],
 }
 
 
@@ -140,10 +134,8 @@ def test_tracks_belong_to_the_events_of_the_simulation(tmp_path: Path, sample: s
     labels = [own.labels(event) for event in read if len(event)]
     scored = [track_metrics(*pair) for pair in zip(labels, [e for e in read if len(e)], strict=True)]
     found = sum(scored, start=TrackMetrics.zero()).efficiency_double_majority
-    if sample in {"zmumu without pixels", "nothing left", "displaced"}:
-        return
-    assert found.denominator > 0
-    assert found.value > 0.7
+    assert (found.denominator == 0) == (sample == "nothing")
+    assert not found.denominator or found.value > 0.7
 
 
 class Errors(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
