@@ -44,6 +44,7 @@ def write_plots(found: Mapping[str, Fits], folder: Path, title: str) -> list[Pat
         headline(axes[0, 0], title)
         _efficiency(axes[0, 1], {name: one.efficiency_pt for name, one in performances.items()})
         headline(axes[0, 1], str(TARGET))
+        axes[0, 0].legend(loc="lower left", title="finder")
         save(figure, efficiency)
 
         figure, axes = new_figure(16.0, 6.6, 2, len(PARAMETERS))
@@ -86,11 +87,11 @@ def _histograms(
             panel.stairs(counts, edges, color=COLOURS[0], fill=True, alpha=0.25)
         panel.stairs(counts, edges, color=COLOURS[number], linewidth=1.4, label=name)
         highest = max(highest, float(counts.max(initial=0.0)))
-        if unit_gaussian and not number:
-            x = np.linspace(edges[0], edges[-1], 201)
-            density = np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi)
-            step = edges[1] - edges[0]
-            panel.plot(x, distribution.within * step * density, color=INK, linewidth=1.2, label="σ = 1")
+    if unit_gaussian:  # of as many tracks as the last of them
+        x = np.linspace(edges[0], edges[-1], 201)
+        density = np.exp(-0.5 * x**2) / math.sqrt(2.0 * math.pi)
+        step = edges[1] - edges[0]
+        panel.plot(x, distribution.within * step * density, color=INK, linewidth=1.2, label="σ = 1")
     panel.set_xlim(edges[0], edges[-1])
     panel.set_ylim(0.0, 1.45 * highest)
     panel.xaxis.set_major_locator(MaxNLocator(5, symmetric=True))
