@@ -107,7 +107,7 @@ them:
 - Fewest measurements: six find 0.0005 more, but have 0.03 more fakes at µ = 200; eight lose 0.008.
 - Impact of seeds: 60 mm instead of 20 find 0.003 more at µ = 0, 0.007 at µ = 200, and of pions from up to 300 mm 0.99
   instead of 0.83.
-- Two seeds with one middle spacepoint, and scattering of 2 σ instead of 5: 0.002 more at µ = 0 and 0.01 in jets. Four:
-  0.008 more in jets, nothing elsewhere, for 12.7 s at µ = 200; with two branches 0.01 more in jets, for half as much again.
+- Two seeds with one middle spacepoint, and scattering of 2 σ instead of 5: 0.002 more at µ = 0, 0.01 in jets. Four:
+  0.008 more in jets, nothing elsewhere, for 12.7 s at µ = 200. With two branches 0.01 more in jets, a third slower.
 - Shared measurements: two lose 0.02 in jets; four find 0.004 more there and double the fakes at µ = 200.
 """
