@@ -95,9 +95,9 @@ More than one branch changes the efficiency at µ = 200 by 0.001 at most and mak
 tracks of six measurements most match no particle there.
 
 `realistic`: for the detector of that name, on seeds 101 to 103. Efficiency by double majority and perfect, of `tuned`
-without alignment errors → of this: tt̄ at µ = 0 0.9952, 0.8850 → 0.9980, 0.9586 (100 events); µ = 200 0.9888, 0.8365 →
-0.9989, 0.9339 (1 event; 6.7 → 9.0 s); dijets above 1.5 TeV 0.957, 0.813 → 0.960, 0.872 (30). Each try, on a part of
-them:
+without alignment errors → of this: tt̄ at µ = 0 0.9952, 0.8850 → 0.9980, 0.9586 (100 events; 33 → 38 ms); µ = 40 0.9952,
+0.8634 → 0.9988, 0.9470 (10; 0.70 → 0.97 s); µ = 200 0.9847, 0.8377 → 0.9962, 0.9363 (2; 7.0 → 9.3 s); dijets above
+1.5 TeV 0.957, 0.813 → 0.960, 0.872 (30; 55 → 72 ms). Each try, on a part of them:
 
 - Alignment errors alone: perfect at µ = 0 0.88 → 0.94, and with χ² ≤ 25 0.955. In their place χ² ≤ 40 or 100: 0.94, but
   at µ = 200 five and 25 times the fakes, since noise fits as well.
@@ -108,6 +108,6 @@ them:
 - Impact of seeds: 60 mm instead of 20 find 0.003 more at µ = 0, 0.007 at µ = 200, and of pions from up to 300 mm 0.99
   instead of 0.83.
 - Two seeds with one middle spacepoint, and scattering of 2 σ instead of 5: 0.002 more at µ = 0, 0.01 in jets. Four:
-  0.008 more in jets, nothing elsewhere, for 12.7 s at µ = 200. With two branches 0.01 more in jets, a third slower.
+  0.008 more in jets, 0.002 at µ = 200 for 13.3 s, nothing elsewhere. With two branches 0.01 more in jets, a third slower.
 - Shared measurements: two lose 0.02 in jets; four find 0.004 more there and double the fakes at µ = 200.
 """
