@@ -108,6 +108,6 @@ without alignment errors → of this: tt̄ at µ = 0 0.9952, 0.8850 → 0.9980, 
 - Impact of seeds: 60 mm instead of 20 find 0.003 more at µ = 0, 0.007 at µ = 200, and of pions from up to 300 mm 0.99
   instead of 0.83.
 - Two seeds with one middle spacepoint, and scattering of 2 σ instead of 5: 0.002 more at µ = 0, 0.01 in jets. Four:
-  0.008 more in jets, 0.002 at µ = 200 for 13.3 s, nothing elsewhere. With two branches 0.01 more in jets, a third slower.
+  0.008 more in jets, 0.002 at µ = 200 for 13.3 s, nothing elsewhere. Two branches: 0.01 more in jets, a third slower.
 - Shared measurements: two lose 0.02 in jets; four find 0.004 more there and double the fakes at µ = 200.
 """
