@@ -106,7 +106,7 @@ def fitting(geometry: Any, field: Any, measurements: str, beam: tuple[float, flo
 
 
 def matching(names: TrackNames, particles: str, measurement_particles: str) -> Iterator[Any]:
-    """Double majority: a track and a particle have more than half of the measurements of each other."""
+    """Double majority as ACTS has it: a track and a particle have at least half of the measurements of each other."""
     yield ex.TrackTruthMatcher(
         level=_LEVEL,
         inputTracks=names.tracks,

@@ -39,7 +39,7 @@ def _counted(fits: Fits) -> Iterator[str]:
     yield f"tracks:      {p.tracks} fitted, of {len(fits.tracks)} candidates" + (f" ({lost})" if lost else "")
     for name, ratio, meaning in (
         ("fits:", matched, "candidates that match one of the particles below by double majority"),
-        ("efficiency:", p.efficiency, f"double majority, of {TARGET}"),
+        ("efficiency:", p.efficiency, f"double majority, half included, of {TARGET}"),
         ("fakes:", p.fake_ratio, "tracks that match no particle by double majority"),
         ("duplicates:", p.duplicate_ratio, "tracks of a particle that has a better one"),
     ):
