@@ -131,7 +131,8 @@ def sequential_edges(particle: Tensor, order: Tensor) -> Tensor:
     first, second = spacepoint[:-1], spacepoint[1:]
     joined = (owner[1:] == owner[:-1]) & (place[1:] - place[:-1] == 1)
     ends = torch.stack((first[joined], second[joined]))
-    return torch.unique(torch.stack((ends.amax(dim=0), ends.amin(dim=0))), dim=1)
+    edges: Tensor = torch.unique(torch.stack((ends.amax(dim=0), ends.amin(dim=0))), dim=1)
+    return edges
 
 
 def along_particles(particle: Tensor, order: Tensor) -> Tensor:
