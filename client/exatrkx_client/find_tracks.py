@@ -59,8 +59,8 @@ def find_tracks(options: argparse.Namespace) -> None:
     output, skipped = options.output, Skipped() if options.skip_bad else None
     if output is not None:
         require_suffix(output)
-    check_outputs([path for path in (output, options.metrics) if path is not None], input_files(options.events))
     files = event_files(options.events)
+    check_outputs([path for path in (output, options.metrics) if path is not None], input_files(files))
     total = None if options.skip_bad else count_events(files)
     events = islice(read_events(files, skipped), options.limit)
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached

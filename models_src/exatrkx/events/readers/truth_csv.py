@@ -20,7 +20,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import (
@@ -41,20 +40,18 @@ from exatrkx.events.readers.csv_files import (
     FLOAT,
     IDENTIFIER,
     INTEGER,
+    PARTICLE,
     POSITION,
+    Cell,
     Columns,
-    beside,
     event_number,
-    first_line,
     read_columns,
     read_spacepoints,
     require_finite,
     require_unique,
 )
-
-TRACKML_PARTS: Final = ("truth", "particles")
-ACTS_PARTS: Final = ("measurement-simhit-map", "hits", "particles_simulated")
-"""What is read beside the hits, and beside the spacepoints."""
+from exatrkx.events.readers.formats import header_of
+from exatrkx.events.readers.paths import ACTS_PARTS, beside
 
 NO_MEASUREMENT: Final = 2**64 - 1
 """The second measurement of an ACTS spacepoint that has only one."""
@@ -100,7 +97,7 @@ def read_trackml(hits_file: Path) -> Event:
 
 def _trackml_truth(file: Path, hits: Columns, hits_file: Path) -> Truth:
     optional = dict.fromkeys((*_TRUE_POSITION, *_MOMENTUM_AT_HIT), FLOAT)
-    rows = read_columns(file, required={"hit_id": INTEGER, "particle_id": IDENTIFIER}, optional=optional)
+    rows = read_columns(file, required={"hit_id": INTEGER, "particle_id": PARTICLE}, optional=optional)
     made = rows["particle_id"] != NOISE
     rows = {name: column[made] for name, column in rows.items()}
     spacepoint = _places("hit_id", rows["hit_id"], file, hits["hit_id"], hits_file)
@@ -222,12 +219,12 @@ def _acts_particles(file: Path) -> Particles:
 
 
 def _with_barcodes(
-    file: Path, required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]
+    file: Path, required: Mapping[str, Cell], optional: Mapping[str, Cell]
 ) -> tuple[Identifiers, Columns]:
     """The particle of each row, in one column as ACTS wrote it once or in five, and the other columns."""
-    packed = "particle_id" in first_line(file).strip().split(",")
+    packed = "particle_id" in header_of(file).names
     names = ("particle_id",) if packed else _BARCODE
-    rows = read_columns(file, dict.fromkeys(names, IDENTIFIER) | dict(required), optional)
+    rows = read_columns(file, dict.fromkeys(names, PARTICLE if packed else IDENTIFIER) | dict(required), optional)
     numbers = np.stack([rows[name].astype(np.uint64) for name in names], axis=1)
     try:
         return (numbers[:, 0] if packed else pack_barcodes(numbers)), rows
