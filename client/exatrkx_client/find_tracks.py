@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import add_columns_argument, mapping_of
 from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, input_files, read_events
 from exatrkx.events.tracks import Per, TracksWriter, require_suffix
@@ -57,12 +58,13 @@ def find_tracks(options: argparse.Namespace) -> None:
         ExatrkxError: events, output or server are not as they should be; the text gives the reason.
     """
     output, skipped = options.output, Skipped() if options.skip_bad else None
+    columns = mapping_of(options)
     if output is not None:
         require_suffix(output)
     files = event_files(options.events)
     check_outputs([path for path in (output, options.metrics) if path is not None], input_files(files))
-    total = None if options.skip_bad else count_events(files)
-    events = islice(read_events(files, skipped), options.limit)
+    total = None if options.skip_bad else count_events(files, columns)
+    events = islice(read_events(files, skipped, columns), options.limit)
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
@@ -143,7 +145,8 @@ def parser() -> argparse.ArgumentParser:
     )
     add_version(command)
     add = command.add_argument
-    add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
+    add("events", nargs="+", help="files, folders or patterns, in any format of docs/formats.md")
+    add_columns_argument(command)
     add_client_arguments(command)
     add_fallback_argument(command)
     add_metrics_argument(command)

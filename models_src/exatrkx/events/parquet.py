@@ -32,6 +32,9 @@ POSITIONS: Final = ("x", "y", "z")
 HITS: Final = {"spacepoint": "hit_spacepoint", "particle": "hit_particle", "order": "hit_order"}
 """Fields of `Truth`, and the column that each is in."""
 
+STREAMED: Final = {"buffer_size": 1 << 20, "pre_buffer": False}
+"""Read so many bytes of a column at a time, and not all of a row group, which another program may make a large one."""
+
 _FIELD_TYPES: Final = {
     "particle_id": pa.uint64(),
     "pdg": pa.int32(),
@@ -107,7 +110,7 @@ def _open(path: str | Path) -> Iterator[Any]:
     if not Path(path).is_file():
         raise EventFormatError(f"{path}: no such file")
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, **STREAMED)
     except (OSError, pa.ArrowException) as error:
         raise EventFormatError(f"{path}: not a Parquet file: {error}") from error
     with file:

@@ -71,7 +71,7 @@ def same(event: Event) -> None:
 @pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_MINIMAL])
 @pytest.mark.parametrize("separator", [",", ";", "\t", " "])
 def test_quotes_and_separators(tmp_path: Path, separator: str, quoting: int) -> None:
-    how = {"separator": separator, "quoting": quoting}
+    how: dict[str, Any] = {"separator": separator, "quoting": quoting}
     (event,) = read_events(written(tmp_path, hits=hits(**how), truth=truth(**how)))
     same(event)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exatrkx.checks import check_lengths
 from exatrkx.errors import EventFormatError
@@ -15,11 +16,16 @@ from exatrkx.events.event import Event
 from exatrkx.events.readers.formats import Skipped, reader_of
 from exatrkx.events.readers.paths import AnyPath, event_files, input_files, tell_missing
 
+if TYPE_CHECKING:
+    from exatrkx.events.columns import ColumnMapping
+
 __all__ = ["count_events", "event_files", "input_files", "read_events"]
 
 
 def read_events(
-    paths: AnyPath | Iterable[AnyPath], skipped: Callable[[EventFormatError], object] | None = None
+    paths: AnyPath | Iterable[AnyPath],
+    skipped: Callable[[EventFormatError], object] | None = None,
+    columns: ColumnMapping | None = None,
 ) -> Iterator[Event]:
     """Read events one after the other, each only when it is asked for.
 
@@ -27,6 +33,7 @@ def read_events(
         paths: a file, a folder, a pattern such as `data/event*-hits.csv`, or several of them.
         skipped: is told about each event, or whole file, that cannot be read, and the next one follows; without it
             that is an error.
+        columns: how the columns are called; with it every file is read as a table, of whatever format.
 
     Raises:
         EventFormatError: a path leads to no events, or a file does not keep its format; the text names the file, the
@@ -36,8 +43,8 @@ def read_events(
     tell_missing(files)
     for file in files:
         try:
-            for event in reader_of(file).read(file, skipped):
-                if _fits(file, event, skipped):
+            for event in reader_of(file).read(file, columns, skipped):
+                if _fits(file, event, columns, skipped):
                     yield event
         except EventFormatError as error:
             if skipped is None:
@@ -45,19 +52,20 @@ def read_events(
             skipped(error)
 
 
-def count_events(paths: AnyPath | Iterable[AnyPath]) -> int:
+def count_events(paths: AnyPath | Iterable[AnyPath], columns: ColumnMapping | None = None) -> int:
     """How many events `read_events` will give, without reading their spacepoints.
 
     Raises:
         EventFormatError: a path leads to no events, or a file is not one of events.
     """
-    return sum(reader_of(file).count(file) for file in event_files(paths))
+    return sum(reader_of(file).count(file, columns) for file in event_files(paths))
 
 
-def _fits(file: Path, event: Event, skipped: Skipped) -> bool:
+def _fits(file: Path, event: Event, columns: ColumnMapping | None, skipped: Skipped) -> bool:
     """Whether the event has lengths of a detector; another one is refused, or skipped."""
+    unit = "" if columns is None or columns.unit == "mm" else f", read with unit={columns.unit}"
     try:
-        check_lengths(event.r, event.z, f"{file}: event {event.event_id}")
+        check_lengths(event.r, event.z, f"{file}: event {event.event_id}{unit}")
     except EventFormatError as error:
         if skipped is None:
             raise

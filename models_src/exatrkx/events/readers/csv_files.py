@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from exatrkx.checks import FEATURE_COLUMNS, check_features_range
+from exatrkx.checks import FEATURE_COLUMNS, check_features_range, quoted
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import POSITION
 from exatrkx.events.event import Event, positions
-from exatrkx.events.readers.formats import Header, header_of, opened, quoted
+from exatrkx.events.readers.formats import Header, header_of, opened
 from exatrkx.events.readers.whole_numbers import particle_numbers, whole_numbers
 
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -89,8 +90,13 @@ def _content(file: Path, header: Header) -> bytes:
     with opened(file) as stream:
         content = stream.read()
     if header.separator == " ":
-        content = b"\n".join(_BLANKS.sub(b" ", line.strip()) for line in content.splitlines())
+        content = single_blanks(content)
     return content
+
+
+def single_blanks(content: bytes) -> bytes:
+    """A text with one blank in place of each row of them, and none at the ends of lines."""
+    return b"\n".join(_BLANKS.sub(b" ", line.strip()) for line in content.splitlines())
 
 
 def _values(file: Path, name: str, column: Any, kind: Cell, first_row: int) -> npt.NDArray[np.generic]:
@@ -139,10 +145,6 @@ def event_number(file: Path, otherwise: int = 0) -> int:
     stem = file.name.split(".")[0]
     numbers = re.findall(r"event(\d+)", stem) or re.findall(r"\d+", stem)
     return int(numbers[-1]) if numbers else otherwise
-
-
-POSITION: Final = ("x", "y", "z")
-"""Columns of the position in mm; z along the beam."""
 
 
 def read_spacepoints(file: Path) -> Event:

@@ -13,13 +13,16 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, Protocol, cast
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
+
+if TYPE_CHECKING:
+    from exatrkx.events.columns import ColumnMapping
 
 Kind = Literal["Parquet", "ROOT", "HDF5", "text"]
 
@@ -28,6 +31,8 @@ Skipped = Callable[[EventFormatError], object] | None
 
 _MODULES: Final[dict[Kind, str]] = {
     "Parquet": "exatrkx.events.readers.parquet_files",
+    "ROOT": "exatrkx.events.readers.root_files",
+    "HDF5": "exatrkx.events.readers.hdf5_files",
     "text": "exatrkx.events.readers.text_files",
 }
 
@@ -60,19 +65,15 @@ _LOOKED_AT: Final = 4096
 _LONGEST_LINE: Final = 1 << 20
 _SEPARATORS: Final = ",;\t"
 _BLANK: Final = " "
-_SHOWN: Final = 60
-"""Most characters of a name that is no text."""
-_NAMED: Final = 20
-"""Most names in a message."""
 
 
 class Reader(Protocol):
     """What the module of a format has; each raises EventFormatError where the file does not keep the format."""
 
-    def read(self, file: Path, skipped: Skipped) -> Iterator[Event]:
-        """The events of a file, each read only when it is asked for."""
+    def read(self, file: Path, columns: ColumnMapping | None, skipped: Skipped) -> Iterator[Event]:
+        """The events of a file, each read only when it is asked for; with a mapping it is any table."""
 
-    def count(self, file: Path) -> int:
+    def count(self, file: Path, columns: ColumnMapping | None) -> int:
         """How many events a file has, without reading their spacepoints."""
 
     def holds_spacepoints(self, file: Path) -> bool:
@@ -179,12 +180,6 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def quoted(names: Iterable[str]) -> str:
-    """Names for a message, at most some; a broken file's bytes are no names, and must not steer a terminal."""
-    shown = [f"'{name}'" if name.isprintable() and len(name) <= _SHOWN else ascii(name[:_SHOWN]) for name in names]
-    return ", ".join(shown[:_NAMED]) + (f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else "")
 
 
 def _start(file: Path, *, decompressed: bool = False) -> bytes:

@@ -25,7 +25,7 @@ _EVENT: Final = re.compile(rf".*(?=-[a-z]+{_CSV})")
 """What the names of an event's files have in common, in TrackML and in ACTS."""
 _SHOWN: Final = 3
 
-SUFFIXES: Final = (".parquet", *(f".csv{compression}" for compression in _COMPRESSIONS))
+SUFFIXES: Final = (".parquet", ".root", ".h5", ".hdf5", *(f".csv{compression}" for compression in _COMPRESSIONS))
 """What is looked for in a folder."""
 
 _EVENT_PART: Final = re.compile(rf"(?P<event>event\d+)-(?P<part>[a-z_-]+){_CSV}")
@@ -96,7 +96,7 @@ def tell_missing(files: Sequence[Path]) -> None:
         tell(f"{name}: no such file{more}: {lost}")
 
 
-def tell_passed_over(folder: Path, files: Iterable[Path]) -> None:
+def _tell_passed_over(folder: Path, files: Iterable[Path]) -> None:
     """A line for the files of a folder of events that are none."""
     names = [file.name for file in files]
     if names:
@@ -140,8 +140,10 @@ def _events_of_folder(folder: Path) -> list[Path]:
     others = [file for file in found if not _EVENT_PART.search(file.name) and not _holds_spacepoints(file)]
     if len(others) == len(found):
         raise EventFormatError(f"{folder}: a folder without any file of spacepoints, found {others[0].name}")
-    tell_passed_over(folder, others)
-    return [file for file in found if file not in set(others)]
+    events = [file for file in found if file not in set(others)]
+    used = {other for file in events for other in _companions(file)}
+    _tell_passed_over(folder, [file for file in others if file not in used])
+    return events
 
 
 def _holds_spacepoints(file: Path) -> bool:

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import POSITION
 from exatrkx.events.event import (
     BARCODE_BITS,
     NOISE,
@@ -41,7 +42,6 @@ from exatrkx.events.readers.csv_files import (
     IDENTIFIER,
     INTEGER,
     PARTICLE,
-    POSITION,
     Cell,
     Columns,
     event_number,
@@ -182,14 +182,32 @@ def _pairs(file: Path, links_file: Path, num_hits: int, made_by: Identifiers) ->
     hit, measurement = hit[made], links["measurement_id"][made]
     columns = read_columns(file, {"measurement_id_1": IDENTIFIER}, {"measurement_id_2": IDENTIFIER})
     first = columns["measurement_id_1"]
-    spacepoint, chosen = _joined(first, measurement)
     second = columns.get("measurement_id_2", np.full(len(first), NO_MEASUREMENT, dtype=np.uint64))
+    spacepoint, link = made_spacepoints(first, second, second == NO_MEASUREMENT, measurement, made_by[hit])
+    return spacepoint, hit[link]
+
+
+def made_spacepoints(
+    first: AnyArray, second: AnyArray, alone: npt.NDArray[np.bool_], measurement: AnyArray, made_by: Identifiers
+) -> tuple[IntArray, IntArray]:
+    """Who made which spacepoint: one of one measurement whoever made that, one of two who made both.
+
+    Args:
+        first: [N] measurement of each spacepoint.
+        second: [N] the other one.
+        alone: [N] whether it has the first one only.
+        measurement: [L] of each link of a measurement and a particle.
+        made_by: [L] the particle.
+
+    Returns:
+        [H] spacepoint, and [H] link of its first measurement.
+    """
+    spacepoint, chosen = _joined(first, measurement)
     other, of_other = _joined(second, measurement)
-    both = set(zip(other.tolist(), made_by[hit[of_other]].tolist(), strict=True))
-    pairs = zip(spacepoint.tolist(), made_by[hit[chosen]].tolist(), strict=True)
-    alone = (second == NO_MEASUREMENT)[spacepoint]
-    kept = alone | np.fromiter((pair in both for pair in pairs), dtype=np.bool_, count=len(spacepoint))
-    return spacepoint[kept], hit[chosen[kept]]
+    both = set(zip(other.tolist(), made_by[of_other].tolist(), strict=True))
+    pairs = zip(spacepoint.tolist(), made_by[chosen].tolist(), strict=True)
+    kept = alone[spacepoint] | np.fromiter((pair in both for pair in pairs), dtype=np.bool_, count=len(spacepoint))
+    return spacepoint[kept], chosen[kept]
 
 
 def _joined(wanted: AnyArray, keys: AnyArray) -> tuple[IntArray, IntArray]:
