@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import POSITION
 from exatrkx.events.event import Event, Truth, order_within, particle_table
 from exatrkx.events.readers.joined import KINEMATICS, Beside, flags, particles_of
+from exatrkx.events.readers.paths import tell
 from exatrkx.events.readers.tables import Table, Values, event_of_values, floats, is_list, made_events, rows_of_events
 from exatrkx.events.readers.whole_numbers import whole_numbers
 
@@ -32,6 +34,7 @@ _HITS: Final = _PLACES | {"particle_id": "particle_id", "time": "time", "event":
 _MARKS: Final = {*_HITS.values(), "volume_id", "surface_id"}
 """Columns by which the hits are known."""
 _PARTICLES: Final = {"particle_id": "particle_id", "event": "event_id", "pdg": "pdg_id"} | {n: n for n in KINEMATICS}
+_TRUE_PLACES: Final = {f"true_{name}": f"true_{name}" for name in POSITION}
 _ANCESTRY: Final = ("primary", "parent_id")
 """One of these says whether the generator made a particle."""
 
@@ -67,9 +70,20 @@ def read_hits(file: Path, hits: Table, particles: tuple[Path, Table] | None, ski
             rows = others.of(number)
             if rows is None:
                 raise EventFormatError(f"{particles[0]}: event {number} of {file.name} is not in it")
+        values = _placed(file, values)
         return replace(event_of_values(where, number, values, _PLACES), truth=_truth(where, values, rows))
 
-    return made_events(rows_of_events(file, hits, _HITS), made, skipped)
+    true_places = _TRUE_PLACES if {*_TRUE_PLACES} <= {*hits.names} else {}
+    return made_events(rows_of_events(file, hits, _HITS | true_places), made, skipped)
+
+
+def _placed(file: Path, values: Values) -> Values:
+    """The columns, with the true position of hits that have no measured one: a hit is known by its row, so all stay."""
+    unmeasured = pc.is_nan(values["x"])
+    if not pc.any(unmeasured).as_py() or "true_x" not in values:
+        return values
+    tell(f"{file}: has hits without a measured position: their true one is taken")
+    return values | {name: pc.if_else(unmeasured, values[f"true_{name}"], values[name]) for name in POSITION}
 
 
 def _particles(file: Path, table: Table) -> Iterator[tuple[int, Values]]:

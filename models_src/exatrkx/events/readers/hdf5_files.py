@@ -18,7 +18,7 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import POSITION, ColumnMapping
 from exatrkx.events.event import Event
 from exatrkx.events.readers.formats import Skipped
-from exatrkx.events.readers.tables import USUAL, Table, count_table, read_table
+from exatrkx.events.readers.tables import USUAL, Table, count_table, fitting_table, read_table
 
 _ROWS: Final = 1 << 16
 _LISTS: Final = 64
@@ -42,7 +42,7 @@ def count(file: Path, columns: ColumnMapping | None) -> int:
 def holds_spacepoints(file: Path) -> bool:
     """Whether some of its datasets have the names of a position."""
     with opened_file(file) as root:
-        return _fitting(file, _tables(file, root), USUAL) is not None
+        return any({*POSITION} <= {*table.names} for table in _tables(file, root).values())
 
 
 def companions(_file: Path) -> list[Path]:
@@ -88,6 +88,7 @@ class Datasets:
 class Groups:
     """A group for each event."""
 
+    file: Path
     groups: Mapping[str, Mapping[str, Any]]
 
     @property
@@ -104,7 +105,9 @@ class Groups:
                     digits = re.findall(r"\d+", group)
                     columns[name] = pa.array([int(digits[-1]) if digits else place])
                 elif name not in datasets:
-                    raise EventFormatError(f"group {group!r}: no dataset {name!r}, found {quoted(datasets)}")
+                    raise EventFormatError(
+                        f"{self.file}: group {group!r}: no dataset {name!r}, found {quoted(datasets)}"
+                    )
                 elif name == _NUMBER or not datasets[name].shape:
                     columns[name] = pa.array([np.ravel(datasets[name][()])[0].item()])
                 else:
@@ -133,38 +136,22 @@ def _table(file: Path, root: Any, columns: ColumnMapping) -> Table:
         if columns.table not in root:
             raise EventFormatError(f"{file}: no group or dataset {columns.table!r} in it, found {quoted(_all(root))}")
         root = root[columns.table]
-        tables = [Datasets(_fields(root))] if isinstance(root, h5py.Dataset) else _tables(file, root)
-    else:
-        tables = _tables(file, root)
-    table = _fitting(file, tables, columns)
-    if table is None:
-        columns.find(_all(root), str(file))
-        raise EventFormatError(
-            f"{file}: no group has all columns of a position; name table=, found {quoted(_all(root))}"
-        )
-    return table
+    return fitting_table(_tables(file, root), columns, str(file))
 
 
-def _fitting(_file: Path, tables: Sequence[Table], columns: ColumnMapping) -> Table | None:
-    needed = {columns.names.get(name, name) for name in POSITION}
-    return next((table for table in tables if needed <= {*table.names}), None)
-
-
-def _tables(_file: Path, root: Any) -> list[Table]:
-    """What a group can be read as: its own datasets, those of one of its members, a group for each event."""
-    found: list[Table] = [Datasets(_datasets(root))]
+def _tables(file: Path, root: Any) -> dict[str, Table]:
+    """What a group or dataset can be read as: its own datasets, those of one of its members, a group for each event."""
+    if isinstance(root, h5py.Dataset):
+        return {root.name: Datasets(_fields(root))}
+    found: dict[str, Table] = {root.name: Datasets(_datasets(root))}
     groups = {name: root[name] for name in sorted(root, key=_natural) if isinstance(root[name], h5py.Group)}
-    found += [
-        Datasets(_fields(root[name]))
-        for name in root
-        if isinstance(root[name], h5py.Dataset) and root[name].dtype.names
-    ]
+    records = [one for one in root.values() if isinstance(one, h5py.Dataset) and one.dtype.names]
+    found |= {one.name: Datasets(_fields(one)) for one in records}
     if len(groups) == 1:
-        found += _tables(_file, next(iter(groups.values())))
-    elif groups:
-        found.append(Groups({name: _datasets(group, all_of_it=True) for name, group in groups.items()}))
-        found += [Datasets(_datasets(group)) for group in groups.values()]
-    return found
+        return found | _tables(file, next(iter(groups.values())))
+    if groups:
+        found["groups"] = Groups(file, {name: _datasets(group, all_of_it=True) for name, group in groups.items()})
+    return found | {group.name: Datasets(_datasets(group)) for group in groups.values()}
 
 
 def _datasets(group: Any, *, all_of_it: bool = False) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from exatrkx.events.columns import POSITION, ColumnMapping
 from exatrkx.events.event import Event
 from exatrkx.events.readers import acts_root
 from exatrkx.events.readers.formats import Skipped
-from exatrkx.events.readers.tables import USUAL, Table, count_table, read_table
+from exatrkx.events.readers.tables import USUAL, Table, count_table, fitting_table, read_table
 
 _AT_A_TIME: Final = "4 MB"
 _TREES: Final = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple", "ROOT::Experimental::RNTuple")
@@ -152,17 +152,13 @@ def _table(file: Path, trees: dict[str, Any], columns: ColumnMapping | None) -> 
         if wanted.table not in trees:
             raise EventFormatError(f"{file}: no tree {wanted.table!r} in it, found {quoted(trees)}")
         trees = {wanted.table: trees[wanted.table]}
-    tables = [Tree(file, name, tree) for name, tree in trees.items()]
-    needed = {wanted.names.get(name, name) for name in POSITION}
-    for table in tables:
-        if needed <= {*table.names}:
-            return table
+    tables: dict[str, Table] = {name: Tree(file, name, tree) for name, tree in trees.items()}
     if columns is None or not columns.names:
-        for table in tables:
-            if collections := _collections(table):
-                return Hits(table, collections)
-    wanted.find([name for table in tables for name in table.names], f"{file}: {', '.join(trees)}")
-    raise EventFormatError(f"{file}: no tree has all of {quoted(sorted(needed))}, found {quoted(trees)}; name table=")
+        for name, tree in trees.items():
+            hits = Tree(file, name, tree)
+            if collections := _collections(hits):
+                return Hits(hits, collections)
+    return fitting_table(tables, wanted, str(file))
 
 
 def _collections(table: Tree) -> list[str]:

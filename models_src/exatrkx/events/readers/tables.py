@@ -71,6 +71,19 @@ def made_events(
         yield event
 
 
+def fitting_table(tables: Mapping[str, Table], columns: ColumnMapping, where: str) -> Table:
+    """The first of several tables that has the columns of the position.
+
+    Raises:
+        EventFormatError: none has; the text has the columns of the one which has most.
+    """
+    needed = {columns.names.get(name, name) for name in POSITION}
+    best = max(tables, key=lambda name: len(needed & {*tables[name].names}))
+    if not needed <= {*tables[best].names}:
+        columns.find(tables[best].names, f"{where}: {best}" if best else where)
+    return tables[best]
+
+
 def count_table(file: Path, table: Table, columns: ColumnMapping) -> int:
     """How many events a table has.
 
