@@ -206,9 +206,11 @@ def test_acts_reads_the_tracks_and_writes_them_again(written: tuple[Path, list[E
     sequencer.addReader(ex_arrow.ParquetReader(inputDir=str(tmp_path), **common))
     sequencer.addWriter(ex_arrow.ParquetWriter(outputDir=str(tmp_path / "again"), **common))
     sequencer.run()
-    again = pq.read_table(tmp_path / "again" / "tracks").to_pylist()
-    assert again == pq.read_table(tmp_path / "tracks" / "tracks.parquet").to_pylist()
-    assert [row["event_id"] for row in again] == [*EVENTS]
+    again = pq.read_table(tmp_path / "again" / "tracks")
+    own = pq.read_table(tmp_path / "tracks" / "tracks.parquet")
+    assert again["event_id"].to_pylist() == [0, 1]  # ACTS counts what it reads
+    assert again.schema.remove_metadata() == own.schema.remove_metadata()
+    assert again.drop_columns("event_id").to_pylist() == own.drop_columns("event_id").to_pylist()
 
 
 def test_a_layout_of_parquet_has_no_other_suffix(tmp_path: Path) -> None:
