@@ -74,6 +74,8 @@ class ColumnMapping:
                 )
             if words.setdefault(key, value) != value:
                 raise EventFormatError(f"{source}: {key} is there twice: {words[key]!r} and {value!r}")
+        if not words:
+            raise EventFormatError(f"{source}: expected lines NAME=COLUMN, found none")
         unit, table = words.pop("unit", "mm"), words.pop("table", None)
         if unit not in MM:
             raise EventFormatError(f"{source}: unit must be one of {', '.join(MM)}, found {unit!r}")

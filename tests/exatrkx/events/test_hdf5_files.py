@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +104,21 @@ def test_usual_names_need_no_mapping_and_foreign_files_are_passed_over(
     np.testing.assert_allclose(event.x, expected.columns["sp_x"], rtol=1e-6)
     assert [record.message.rpartition(": ")[2] for record in caplog.records] == ["weights.h5"]
     assert event_files(tmp_path) == [tmp_path / "e7.h5"]
+
+
+def test_ten_thousand_events_are_streamed(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "e.h5", "w") as root:
+        for name in ("x", "y", "z"):
+            root.create_dataset(name, data=np.full(10_000 * 500, 30, dtype=np.float32), chunks=(5000,))
+        root["event_id"] = np.repeat(np.arange(10_000), 500)
+    tracemalloc.start()
+    try:
+        count = sum(len(event) == 500 for event in read_events(tmp_path / "e.h5"))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 10_000
+    assert most < 60e6 / 2  # the positions alone are 60 MB
 
 
 @pytest.mark.parametrize(

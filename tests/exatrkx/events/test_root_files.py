@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import ColumnMapping
 from exatrkx.events.event import Event, pack_barcodes
 from exatrkx.events.readers import count_events, input_files, read_events
+from exatrkx_client import find_tracks
 
 uproot = pytest.importorskip("uproot")
 ak = pytest.importorskip("awkward")
@@ -120,7 +123,7 @@ def write_acts(folder: Path, made_by: list[list[int]], spacepoints: list[tuple[i
         ]
         names = ("vertex_primary", "vertex_secondary", "particle", "generation", "sub_particle")
         root["measurements"] = {
-            "event_nr": np.repeat(np.int32([4, 5]), len(made_by)),
+            "event_nr": np.repeat(np.array([4, 5], dtype=np.int32), len(made_by)),
             "volume_id": np.zeros(2 * len(made_by), dtype=np.int32),
             **{f"particles_{name}": column for name, column in zip(names, barcodes, strict=True)},
             "rec_gx": np.zeros(2 * len(made_by), dtype=np.float32),
@@ -172,6 +175,43 @@ def test_what_acts_writes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
             event.truth.particle.tolist(), event.truth.order.tolist(), event.truth.spacepoint.tolist(), strict=True
         )
         assert sorted(hits) == [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 3), (2, 0, 2)]
+
+
+def test_text_of_a_folder_is_preferred(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """ACTS writes the same events twice."""
+    write_acts(tmp_path, [[0]], [(0, None, 30.0)])
+    for number in (4, 5):
+        (tmp_path / f"event00000000{number}-spacepoint.csv").write_text("measurement_id_1,x,y,z\n0,30,0,1\n")
+    assert [event.event_id for event in read_events(tmp_path)] == [4, 5]
+    assert [record.message for record in caplog.records] == [
+        f"{tmp_path}: passed over 3 files beside CSV or Parquet: measurements.root, particles.root, spacepoints.root"
+    ]
+
+
+def test_ten_thousand_events_are_streamed(tmp_path: Path) -> None:
+    with uproot.recreate(tmp_path / "e.root") as root:
+        tree = root.mktree("hits", {"x": "var * float32", "y": "var * float32", "z": "var * float32"})
+        for _ in range(20):
+            place = ak.unflatten(np.full(500 * 500, 30, dtype=np.float32), np.full(500, 500))
+            tree.extend({"x": place, "y": place, "z": place})
+    tracemalloc.start()
+    try:
+        count = sum(len(event) == 500 for event in read_events(tmp_path / "e.root"))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert count == 10_000
+    assert most < 60e6 / 2  # the positions alone are 60 MB
+
+
+def test_uproot_that_is_missing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_acts(tmp_path, [[0]], [(0, None, 30.0)])
+    monkeypatch.delitem(sys.modules, "exatrkx.events.readers.root_files", raising=False)
+    monkeypatch.setitem(sys.modules, "uproot", None)
+    assert find_tracks.main([str(tmp_path / "spacepoints.root"), "--url", "127.0.0.1:9"]) == 1
+    assert capsys.readouterr().err.endswith("pip install 'exatrkx[formats]'\n")
 
 
 def test_what_acts_writes_without_truth(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -25,8 +25,9 @@ _EVENT: Final = re.compile(rf".*(?=-[a-z]+{_CSV})")
 """What the names of an event's files have in common, in TrackML and in ACTS."""
 _SHOWN: Final = 3
 
-SUFFIXES: Final = (".parquet", ".root", ".h5", ".hdf5", *(f".csv{compression}" for compression in _COMPRESSIONS))
-"""What is looked for in a folder."""
+SUFFIXES: Final = (".parquet", *(f".csv{compression}" for compression in _COMPRESSIONS))
+OTHER_SUFFIXES: Final = (".root", ".h5", ".hdf5")
+"""What is looked for in a folder, and what is where it has no such events: ACTS writes the same ones twice."""
 
 _EVENT_PART: Final = re.compile(rf"(?P<event>event\d+)-(?P<part>[a-z_-]+){_CSV}")
 """How TrackML and ACTS name the several files of one event."""
@@ -96,12 +97,11 @@ def tell_missing(files: Sequence[Path]) -> None:
         tell(f"{name}: no such file{more}: {lost}")
 
 
-def _tell_passed_over(folder: Path, files: Iterable[Path]) -> None:
-    """A line for the files of a folder of events that are none."""
-    names = [file.name for file in files]
+def _tell_passed_over(folder: Path, files: Iterable[Path], why: str) -> None:
+    names = [file.name for file in files if not _EVENT_PART.search(file.name)]
     if names:
         shown = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
-        tell(f"{folder}: passed over {len(names)} file{'s' * (len(names) > 1)} without spacepoints: {shown}")
+        tell(f"{folder}: passed over {len(names)} file{'s' * (len(names) > 1)} {why}: {shown}")
 
 
 @functools.cache
@@ -134,15 +134,22 @@ def _expand(path: Path) -> list[Path]:
 
 
 def _events_of_folder(folder: Path) -> list[Path]:
-    found = sorted((file for file in folder.iterdir() if file.name.endswith(SUFFIXES)), key=_natural)
-    if not found:
-        raise EventFormatError(f"{folder}: a folder without any {', '.join(SUFFIXES)} file")
-    others = [file for file in found if not _EVENT_PART.search(file.name) and not _holds_spacepoints(file)]
-    if len(others) == len(found):
-        raise EventFormatError(f"{folder}: a folder without any file of spacepoints, found {others[0].name}")
-    events = [file for file in found if file not in set(others)]
-    used = {other for file in events for other in _companions(file)}
-    _tell_passed_over(folder, [file for file in others if file not in used])
+    all_files = sorted(folder.iterdir(), key=_natural)
+    found, later = ([file for file in all_files if file.name.endswith(one)] for one in (SUFFIXES, OTHER_SUFFIXES))
+    if not found and not later:
+        raise EventFormatError(f"{folder}: a folder without any {', '.join((*SUFFIXES, *OTHER_SUFFIXES))} file")
+    events = [file for file in found if _EVENT_PART.search(file.name) or _holds_spacepoints(file)]
+    if events:
+        _tell_passed_over(folder, later, "beside CSV or Parquet")
+    else:
+        events = [file for file in later if _holds_spacepoints(file)]
+        found += later
+    if not events:
+        raise EventFormatError(f"{folder}: a folder without any file of spacepoints, found {found[0].name}")
+    others = set(found) - set(events)
+    if others:
+        others -= {other for file in events for other in _companions(file)}
+        _tell_passed_over(folder, sorted(others, key=_natural), "without spacepoints")
     return events
 
 
