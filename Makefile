@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full clean
+.PHONY: help demo test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full physics physics-references clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -62,6 +62,27 @@ perf: $(VENV)/perf.installed models  ## measure direct, ensemble and custom back
 perf-full: $(VENV)/perf.installed models  ## the same with every setting, for hours; goes on where it was interrupted
 	$(BIN)/python perf/sweep.py --plan full --output out/perf/full
 	$(BIN)/python perf/compare.py out/perf/full
+
+# Fixed events for the guard, which are made anew when the simulation changes.
+physics_ideal0      := --events 100 --seed 901
+physics_realistic0  := --events 100 --seed 901 --detector realistic
+physics_dijets      := --events 20  --seed 902 --process dijet --pt-hat-min 1500
+physics_ideal40     := --events 10  --seed 903 --pileup 40
+physics_realistic40 := --events 10  --seed 903 --pileup 40 --detector realistic
+PHYSICS := ideal0 realistic0 dijets ideal40 realistic40
+
+physics physics-references: export OMP_NUM_THREADS = 1
+physics: $(VENV)/dev.installed $(PHYSICS:%=out/physics/%.parquet)  ## figures of the committed networks on fixed events beside data/physics.json: fails where they are worse; in minutes
+	$(BIN)/python -m exatrkx.validation.guard --references data/physics.json \
+		$(foreach one,$(PHYSICS),--sample $(one) out/physics/$(one).parquet) $(GUARD)
+
+physics-references: GUARD := --write
+physics-references: physics  ## data/physics.json anew, that of the bundled events too: after new networks or another simulation
+	$(BIN)/python -m exatrkx.validation.guard --references data/physics.json --sample bundled data/events/*.parquet --no-time --write
+
+out/physics/%.parquet: $(wildcard models_src/exatrkx/simulation/*.py) | $(VENV)/dev.installed
+	@mkdir -p $(@D)
+	$(BIN)/python -m exatrkx.simulation $@ $(physics_$*)
 
 clean:  ## what the targets above made, the virtual environment included
 	rm -rf $(VENV) out build backends/*/lib model_repository/*/1/model.pt models_src/exatrkx/*.so *.egg-info

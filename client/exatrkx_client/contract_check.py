@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exatrkx.contract import ENSEMBLE, REQUEST_DIGEST, ModelSpec, TensorSpec
+from exatrkx.contract import EDGES_DIGEST, ENSEMBLE, REQUEST_DIGEST, ModelSpec, TensorSpec
 from exatrkx_client.errors import ServedModelError
 
 
@@ -10,14 +10,16 @@ def require_pipeline(served: ModelSpec, address: str) -> None:
     """Refuse a model whose tensors are not those of a whole pipeline, whatever the model is called.
 
     Outputs beyond the contract's are left alone: they are never asked for. A model of somebody else's may lack
-    REQUEST_DIGEST: its answers are known by their request id alone.
+    the digests: its answers are known by their request id alone.
 
     Raises:
         ServedModelError: lists every tensor that is missing, in excess or of another type or shape.
     """
     problems = _differences("input", ENSEMBLE.inputs, served.inputs, others_allowed=False)
     given = {tensor.name for tensor in served.outputs}
-    expected = tuple(tensor for tensor in ENSEMBLE.outputs if tensor != REQUEST_DIGEST or tensor.name in given)
+    expected = tuple(
+        tensor for tensor in ENSEMBLE.outputs if tensor not in (REQUEST_DIGEST, EDGES_DIGEST) or tensor.name in given
+    )
     problems += _differences("output", expected, served.outputs, others_allowed=True)
     if problems:
         raise ServedModelError(f"{address}: model '{served.name}' does not keep the contract: {'; '.join(problems)}")

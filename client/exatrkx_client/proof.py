@@ -6,7 +6,8 @@ it. So nothing is believed because it came back.
 
 Answers: the request id is a new one for each attempt, and must be the answer's; REQUEST_DIGEST (`exatrkx.digest`),
 which the server works out stage by stage from the FEATURES that it sees, must be that of what was sent, with that of
-the labels as they came added to it. Of a served model without that output only the request id is checked.
+the labels as they came added to it. Where edges or scores are asked for, EDGES_DIGEST must be that of both, so both are
+fetched. Of a served model without these outputs only the request id is checked.
 
 Refusals: this project's models sign theirs with the request's digest, or with "unknown" where what they complain of
 came from another stage. One with this request's signature is believed; another's, and one out of an ensemble without
@@ -18,18 +19,22 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from exatrkx.contract import ENSEMBLE, REQUEST_DIGEST
+from exatrkx.contract import EDGES_DIGEST, ENSEMBLE, REQUEST_DIGEST
 from exatrkx.digest import added, features_digest, payload_digest, request_digest, signature, signed
 from exatrkx_client.errors import RequestRejectedError, ServerError, UnprovenError
 from exatrkx_client.transport import InferenceRequest, Pending, Reply, Transport
 
+if TYPE_CHECKING:
+    from exatrkx.arrays import Array
+
 _FEATURES: Final = ENSEMBLE.input("FEATURES").name
 
-_LABELS: Final = ENSEMBLE.outputs[0].name
+_PROVED_BY: Final = {REQUEST_DIGEST.name: ("LABELS",), EDGES_DIGEST.name: ("EDGE_INDEX", "EDGE_SCORES")}
+"""The outputs that a digest covers, all together."""
 
-_NOT_OFFERED: Final = f"unexpected inference output '{REQUEST_DIGEST.name}'"
+_NOT_OFFERED: Final = tuple(f"unexpected inference output '{name}'" for name in _PROVED_BY)
 """Triton's words, before any model sees the request."""
 
 _IN_ENSEMBLE: Final = "in ensemble '"
@@ -63,6 +68,7 @@ class _Proven:
         self._transport = transport
         self._request = request
         self._without_digest = without_digest
+        self._proofs: list[str] = []
         self._of_features = features_digest(request.inputs[_FEATURES])
         self._pending = self._send()
 
@@ -94,16 +100,28 @@ class _Proven:
         self._id = uuid.uuid4().hex
         self._digest = request_digest(self._of_features, self._id)
         self._asked = self._request.model not in self._without_digest
-        outputs = (*self._request.outputs, REQUEST_DIGEST.name) if self._asked else self._request.outputs
+        outputs, self._proofs = self._request.outputs, []
+        if self._asked:
+            self._proofs = [name for name, covered in _PROVED_BY.items() if not set(covered).isdisjoint(outputs)]
+            needed = [name for proof in self._proofs for name in (*_PROVED_BY[proof], proof)]
+            outputs = (*outputs, *(name for name in needed if name not in outputs))
         return self._transport.submit(replace(self._request, outputs=outputs, request_id=self._id))
 
     def _proven(self, reply: Reply) -> Reply:
-        digest = reply.tensors.pop(REQUEST_DIGEST.name, None)
-        labels = reply.tensors.get(_LABELS)
-        expected = self._digest if labels is None else added(self._digest, payload_digest(labels))
-        if reply.request_id != self._id or (self._asked and (digest is None or digest.tolist() != [expected])):
+        tensors = reply.tensors
+        proved = reply.request_id == self._id and all(self._covers(name, tensors) for name in self._proofs)
+        if not proved:
             raise UnprovenError(f"{self._request.model}: the answer is not to this request, but to another")
+        for name in tensors.keys() - set(self._request.outputs):
+            del tensors[name]
         return reply
+
+    def _covers(self, proof: str, tensors: dict[str, Array]) -> bool:
+        """Whether this digest is there, and that of the request and of the tensors that it covers."""
+        if not tensors.keys() >= {proof, *_PROVED_BY[proof]}:
+            return False
+        expected = added(self._digest, *(payload_digest(tensors[name]) for name in _PROVED_BY[proof]))
+        return bool(tensors[proof].tolist() == [expected])
 
     def _believed(self, error: RequestRejectedError | ServerError) -> str:
         """The text of an error that is to be asked about once more; one that needs no second word is raised."""
@@ -111,7 +129,7 @@ class _Proven:
         text = text.replace(f"[request id: {self._id}] ", "")
         if by == signature(self._digest) or (isinstance(error, ServerError) and not by):
             raise type(error)(text, status=error.status, reason=signed(error.reason)[0]) from error
-        if self._asked and _NOT_OFFERED in text:
+        if self._asked and any(words in text for words in _NOT_OFFERED):
             self._without_digest.add(self._request.model)
         elif by or _IN_ENSEMBLE in text:
             raise UnprovenError(f"an error that may be another request's: {text}", status=error.status) from error

@@ -69,10 +69,12 @@ _FEATURES: Final = (VARIABLE, NUM_FEATURES)
 _EDGES: Final = (2, VARIABLE)
 _PER_ROW: Final = (VARIABLE,)
 
-# Whose an event is, see `exatrkx.digest`: the digest of FEATURES as a network was given them, and that of the request.
+# Whose an event is, see `exatrkx.digest`: the digest of FEATURES as a network was given them; that of the request, with
+# LABELS' or what else a step gives; and where a whole pipeline gives edges and scores, with those of both.
 # As inputs both are optional: who calls one stage by itself needs neither.
 FEATURES_DIGEST: Final = TensorSpec("FEATURES_DIGEST", "INT64", (1,), optional=True)
 REQUEST_DIGEST: Final = TensorSpec("REQUEST_DIGEST", "INT64", (1,))
+EDGES_DIGEST: Final = TensorSpec("EDGES_DIGEST", "INT64", (1,))
 _EARLIER_DIGEST: Final = replace(REQUEST_DIGEST, optional=True)
 _NETWORK_DIGEST: Final = TensorSpec("OUTPUT__1", "INT64", (1,))
 
@@ -83,6 +85,7 @@ _PIPELINE_OUTPUTS: Final = (
     TensorSpec("EDGE_INDEX", "INT64", _EDGES),
     TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
     REQUEST_DIGEST,
+    EDGES_DIGEST,
 )
 
 EMBED: Final = ModelSpec(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from exatrkx.contract import CUSTOM, ENSEMBLE, FRNN, REQUEST_DIGEST, TensorSpec
+from exatrkx.contract import CUSTOM, EDGES_DIGEST, ENSEMBLE, FRNN, REQUEST_DIGEST, TensorSpec
 from exatrkx.errors import ContractError
 from exatrkx_client.contract_check import require_pipeline
 
@@ -18,7 +18,7 @@ def test_pipelines_pass_whatever_their_name_order_and_further_outputs() -> None:
     require_pipeline(CUSTOM, HERE)
     more = (*ENSEMBLE.outputs, TensorSpec("TIMES", "FP32", (6,)))
     require_pipeline(replace(ENSEMBLE, name="mine", outputs=more[::-1]), HERE)
-    require_pipeline(replace(ENSEMBLE, outputs=tuple(set(ENSEMBLE.outputs) - {REQUEST_DIGEST})), HERE)
+    require_pipeline(replace(ENSEMBLE, outputs=tuple(set(ENSEMBLE.outputs) - {REQUEST_DIGEST, EDGES_DIGEST})), HERE)
 
 
 @pytest.mark.parametrize(

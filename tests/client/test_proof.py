@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from exatrkx.digest import added, features_digest, payload_digest, request_digest, signature
@@ -16,12 +18,14 @@ from exatrkx_client.transport import InferenceRequest, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy.typing as npt
-
     Script = Callable[[InferenceRequest], Reply]
 
 FEATURES: Final = np.arange(12, dtype=np.float32).reshape(4, 3)
 LABELS: Final = np.array([0, 1, 1, 0])
+EDGES: Final[dict[str, npt.NDArray[Any]]] = {
+    "EDGE_INDEX": np.array([[3, 2], [0, 1]]),
+    "EDGE_SCORES": np.array([1, -1], dtype=np.float32),
+}
 REQUEST: Final = InferenceRequest("exatrkx_ensemble", {"FEATURES": FEATURES}, ("LABELS",), 1.0)
 
 
@@ -34,12 +38,16 @@ def answer(
     digest: int | None = None,
     request_id: str | None = None,
     labels: npt.NDArray[np.int64] = LABELS,
+    edges: dict[str, npt.NDArray[Any]] | None = None,
 ) -> Reply:
-    """A served pipeline's answer; with another's digest, id or labels, if they are given."""
+    """A served pipeline's answer; with another's digest, id, labels or edges, if they are given."""
     tensors: dict[str, Any] = {"LABELS": labels}
     if "REQUEST_DIGEST" in request.outputs:
         of_request = digest_of(request) if digest is None else digest
         tensors["REQUEST_DIGEST"] = np.array([added(of_request, payload_digest(LABELS))])
+    if "EDGES_DIGEST" in request.outputs:
+        of_edges = [payload_digest(array) for array in EDGES.values()]
+        tensors |= {**EDGES, **(edges or {}), "EDGES_DIGEST": np.array([added(digest_of(request), *of_edges)])}
     return Reply(tensors, 0.1, request.request_id if request_id is None else request_id)
 
 
@@ -91,6 +99,23 @@ def test_an_answer_with_its_proof_is_believed_and_the_proof_is_not_part_of_it() 
     reply = ProvingTransport(server).submit(REQUEST).result()
     assert set(reply.tensors) == {"LABELS"}
     assert server.sent[0].outputs == ("LABELS", "REQUEST_DIGEST")
+
+
+@pytest.mark.parametrize("asked", [("EDGE_INDEX",), ("EDGE_SCORES", "LABELS"), ("LABELS", *EDGES)])
+def test_edges_and_scores_are_proved_together_and_only_what_was_asked_for_comes_back(asked: tuple[str, ...]) -> None:
+    server = ScriptedServer(answer)
+    reply = ProvingTransport(server).submit(replace(REQUEST, outputs=asked)).result()
+    assert set(reply.tensors) == set(asked)
+    assert set(server.sent[0].outputs) >= {*EDGES, "EDGES_DIGEST"}
+
+
+@pytest.mark.parametrize(
+    "others", [{"EDGE_INDEX": EDGES["EDGE_INDEX"][::-1]}, {"EDGE_SCORES": -EDGES["EDGE_SCORES"]}], ids=str
+)
+def test_anothers_edges_beside_the_right_labels_are_none(others: dict[str, npt.NDArray[Any]]) -> None:
+    server = ScriptedServer(lambda request: answer(request, edges=others))
+    with pytest.raises(UnprovenError):
+        ProvingTransport(server).submit(replace(REQUEST, outputs=("LABELS", "EDGE_INDEX"))).result()
 
 
 def test_each_attempt_has_an_id_of_its_own() -> None:

@@ -63,9 +63,11 @@ def given(
 @pytest.mark.parametrize("request_id", ["", ID])
 def test_a_pipeline_gives_that_of_the_request(each_call: Caller, model: str, number: int, request_id: str) -> None:
     found = ask(each_call, model, {"FEATURES": EVENT[:number]}, request_id)
-    expected = added(digest(EVENT[:number], request_id), payload_digest(found["LABELS"]))
-    assert found["REQUEST_DIGEST"].tolist() == [expected]
-    assert found["REQUEST_DIGEST"].dtype == np.int64
+    of_request = digest(EVENT[:number], request_id)
+    of_edges = payload_digest(found["EDGE_INDEX"]), payload_digest(found["EDGE_SCORES"])
+    assert found["REQUEST_DIGEST"].tolist() == [added(of_request, payload_digest(found["LABELS"]))]
+    assert found["EDGES_DIGEST"].tolist() == [added(of_request, *of_edges)]
+    assert found["REQUEST_DIGEST"].dtype == found["EDGES_DIGEST"].dtype == np.int64
     assert len(found["LABELS"]) == number
 
 
@@ -94,6 +96,10 @@ def test_a_stage_passes_it_on_and_answers_without_it_too(each_call: Caller, mode
     )
     assert found.pop("REQUEST_DIGEST").tolist() == [added(digest(EVENT), payload)]
     assert bare.pop("REQUEST_DIGEST").tolist() == [added(request_digest(0, ID), payload)]
+    if model == "wcc":
+        of_edges = payload_digest(EDGES), payload_digest(SCORES)
+        assert found.pop("EDGES_DIGEST").tolist() == [added(digest(EVENT), *of_edges)]
+        assert bare.pop("EDGES_DIGEST").tolist() == [added(request_digest(0, ID), *of_edges)]
     assert {name: array.tolist() for name, array in found.items()} == {
         name: array.tolist() for name, array in bare.items()
     }

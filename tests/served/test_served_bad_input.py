@@ -123,6 +123,7 @@ def test_no_spacepoints(server: TritonServer, protocol: Protocol, model: str) ->
         "EDGE_INDEX": ("int64", (2, 0)),
         "EDGE_SCORES": ("float32", (0,)),
         "REQUEST_DIGEST": ("int64", (1,)),
+        "EDGES_DIGEST": ("int64", (1,)),
     }
 
 

@@ -7,11 +7,13 @@
 #include <future>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "../engine/compute_slots.hpp"
 #include "../engine/digest.hpp"
 #include "../engine/errors.hpp"
+#include "../stages/checks.hpp"
 #include "errors.hpp"
 #include "limits.hpp"
 #include "request.hpp"
@@ -34,6 +36,17 @@ c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
   std::int32_t id = 0;
   check(TRITONBACKEND_ModelInstanceDeviceId(instance, &id));
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(id)};
+}
+
+constexpr const char* kEdgesDigest = "EDGES_DIGEST";
+
+// The request's digest with those of its edges and of their scores added: proof of both, as exatrkx/digest.py has it.
+at::Tensor digest_of_edges(const Outputs& outputs, std::int64_t digest) {
+  for (const auto& [name, tensor] : outputs) {
+    const std::string_view one = name;
+    if (one == stages::kEdgeIndex || one == stages::kEdgeScores) digest = added(digest, payload_digest(tensor));
+  }
+  return tensor_of(digest);
 }
 
 }  // namespace
@@ -118,7 +131,8 @@ void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& ti
     check_memory(needed_bytes(model_.name(), tensors));
     check_wanted(request);  // it may have waited for long
   }
-  const Outputs outputs = runner_->run(tensors, digest.value_or(0));
+  Outputs outputs = runner_->run(tensors, digest.value_or(0));
+  if (input.wants(kEdgesDigest)) outputs.emplace_back(kEdgesDigest, digest_of_edges(outputs, digest.value_or(0)));
   slot.reset();
   times.compute_end = now_ns();
   for (const auto& [name, tensor] : outputs) {

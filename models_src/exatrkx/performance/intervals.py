@@ -64,3 +64,18 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == trials else centre + half
     return low, high
+
+
+def standard_deviations_below(one: Ratio, other: Ratio) -> float:
+    """How far one ratio is below another, in standard deviations of their difference; NaN where that says nothing.
+
+    The two are taken as independent, with the common fraction in both variances (two-proportion z test). Finders that
+    are compared on the same events have much in common, so that the true deviation is smaller than this one, and what
+    is found here is found with more certainty, not with less.
+    """
+    trials = (one.denominator, other.denominator)
+    if not all(trials):
+        return math.nan
+    common = (one + other).value
+    variance = common * (1.0 - common) * sum(1.0 / number for number in trials)
+    return (other.value - one.value) / math.sqrt(variance) if variance else math.nan

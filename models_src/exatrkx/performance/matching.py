@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,8 +83,26 @@ class Candidates:
         return criteria[matching]
 
 
-def match_candidates(labels: IntArray, truth: Truth) -> Candidates:
-    """Find every candidate's majority particle.
+class SharedSpacepoints(NamedTuple):
+    """What candidates and particles have in common: one entry for each pair of them that shares a spacepoint.
+
+    Attributes:
+        label: [C] the candidates' labels, rising.
+        size: [C] spacepoints in each candidate.
+        candidate: [K] place of each pair's candidate, rising.
+        particle: [K] its particle, rising within the candidate.
+        shared: [K] how many of the candidate's spacepoints the particle made.
+    """
+
+    label: IntArray
+    size: IntArray
+    candidate: IntArray
+    particle: IntArray
+    shared: IntArray
+
+
+def shared_spacepoints(labels: IntArray, truth: Truth) -> SharedSpacepoints:
+    """Count what every candidate shares with every particle.
 
     Args:
         labels: [N] a candidate's label ≥ 0 for each spacepoint, negative for a spacepoint on no candidate.
@@ -99,8 +117,14 @@ def match_candidates(labels: IntArray, truth: Truth) -> Candidates:
     candidate = np.searchsorted(names, label[on_candidate])
     pairs, shared = np.unique(candidate * num_particles + particle[on_candidate], return_counts=True)
     candidate, particle = np.divmod(pairs, max(num_particles, 1))
+    return SharedSpacepoints(names, size, candidate, particle, shared)
 
-    # Most shared spacepoints first within each candidate; of equals the smallest particle, as `pairs` is sorted.
+
+def match_candidates(labels: IntArray, truth: Truth) -> Candidates:
+    """Find every candidate's majority particle; the arguments are those of `shared_spacepoints`."""
+    names, size, candidate, particle, shared = shared_spacepoints(labels, truth)
+
+    # Most shared spacepoints first within each candidate; of equals the smallest particle, as these are sorted.
     best_first = np.lexsort((-shared, candidate))
     with_particle, first = np.unique(candidate[best_first], return_index=True)
     best = best_first[first]
@@ -109,7 +133,7 @@ def match_candidates(labels: IntArray, truth: Truth) -> Candidates:
     held, made = np.zeros_like(majority), np.zeros_like(majority)
     majority[with_particle] = particle[best]
     held[with_particle] = shared[best]
-    made[with_particle] = spacepoints_per_particle(truth, num_spacepoints)[particle[best]]
+    made[with_particle] = spacepoints_per_particle(truth, len(labels))[particle[best]]
     return Candidates(label=names, size=size, particle=majority, shared=held, particle_size=made)
 
 

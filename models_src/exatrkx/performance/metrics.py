@@ -17,7 +17,7 @@ from exatrkx.performance.matching import MAJORITY, Candidates, Matching, found_p
 from exatrkx.performance.selection import TARGET, ParticleSelection
 
 
-class _Pooled:
+class Pooled:
     """A dataclass of ratios and counts that are added field by field."""
 
     __slots__ = ()
@@ -28,7 +28,7 @@ class _Pooled:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackMetrics(_Pooled):
+class TrackMetrics(Pooled):
     """Track metrics: how good candidates are. A candidate is all spacepoints of one label ≥ 0.
 
     Attributes:
@@ -58,7 +58,7 @@ class TrackMetrics(_Pooled):
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeMetrics(_Pooled):
+class EdgeMetrics(Pooled):
     """Edge metrics: how good a graph is.
 
     Attributes:

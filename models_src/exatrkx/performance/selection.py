@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Literal
 
 import numpy as np
@@ -34,6 +35,9 @@ class ParticleSelection:
         charged: only particles with a charge.
         electrons: "drop" leaves out electrons and positrons, which lose energy by bremsstrahlung; "only" takes no
             others.
+        max_pt: transverse momentum in GeV that it must not exceed.
+        min_radius, max_radius: distance in mm of its production vertex from the beam axis, which must be at least the
+            first and below the second; a vertex that is not known passes where both are left as they are.
     """
 
     min_pt: float = 1.0
@@ -42,12 +46,21 @@ class ParticleSelection:
     primary: bool = True
     charged: bool = True
     electrons: Electrons = "keep"
+    max_pt: float = inf
+    min_radius: float = 0.0
+    max_radius: float = inf
 
     def __str__(self) -> str:
         kind = f"{'charged ' if self.charged else ''}{'primaries' if self.primary else 'particles'}"
         electrons = {"keep": "", "drop": ", no electrons", "only": ", electrons only"}[self.electrons]
         cuts = f"pT > {self.min_pt:g} GeV, |η| < {self.max_abs_eta:g}, ≥ {self.min_spacepoints} spacepoints"
-        return f"{kind} with {cuts}{electrons}"
+        most = f", pT ≤ {self.max_pt:g} GeV" if self.max_pt < inf else ""
+        where = f", produced {self.min_radius:g} – {self.max_radius:g} mm from the axis" if self._by_radius else ""
+        return f"{kind} with {cuts}{most}{where}{electrons}"
+
+    @property
+    def _by_radius(self) -> bool:
+        return (self.min_radius, self.max_radius) != (0.0, inf)
 
     def mask(self, event: Event) -> BoolArray:
         """[P] True for each particle of the event that is selected.
@@ -60,6 +73,10 @@ class ParticleSelection:
         # Of the two momenta that have no η, one along the beam gives ±∞ and none at all NaN: both fail the cut.
         chosen = (particles.pt > self.min_pt) & (np.abs(particles.eta) < self.max_abs_eta)
         chosen &= spacepoints_per_particle(truth, len(event)) >= self.min_spacepoints
+        if self.max_pt < inf:
+            chosen &= particles.pt <= self.max_pt
+        if self._by_radius:
+            chosen &= (particles.vr >= self.min_radius) & (particles.vr < self.max_radius)
         if self.primary:
             chosen &= particles.primary
         if self.charged:
@@ -72,3 +89,24 @@ class ParticleSelection:
 
 TARGET: Final = ParticleSelection()
 """Charged primaries with pT > 1 GeV, |η| < 3 and at least 7 spacepoints: what the published figures refer to."""
+
+SELECTIONS: Final = {
+    "standard": TARGET,
+    "soft": ParticleSelection(min_pt=0.5, max_pt=1.0),
+    "displaced": ParticleSelection(min_radius=30.0, max_radius=300.0),
+    "electrons": ParticleSelection(electrons="only"),
+}
+"""Particles of which a report tells how well they are found, by the names that people read."""
+
+LEAVES_A_TRACK: Final = 5
+"""Distinct spacepoints of a particle from which on a candidate of its own is expected."""
+
+
+def leaves_track(event: Event) -> BoolArray:
+    """[P] whether each particle of the event has at least `LEAVES_A_TRACK` spacepoints, whatever particle it is.
+
+    Raises:
+        ValueError: the event has no truth.
+    """
+    left: BoolArray = spacepoints_per_particle(require_truth(event), len(event)) >= LEAVES_A_TRACK
+    return left

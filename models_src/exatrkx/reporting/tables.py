@@ -23,6 +23,18 @@ TRACK_ROWS: Final = (
     ("duplicate rate", "duplicate_rate", "candidates of a selected particle beyond its first"),
 )
 
+FIELD_ROWS: Final = (
+    ("efficiency, acorn `ATLAS`", "acorn_atlas", "particles that made > 50 % of a candidate"),
+    ("efficiency, acorn `one_way`", "acorn_one_way", "particles > 50 % of which are in one candidate"),
+    ("efficiency, acorn `two_way`", "acorn_two_way", "both in the same candidate"),
+    ("fakes, acorn `ATLAS`, `one_way`", "acorn_fakes", "candidates > 50 % of which no particle made"),
+    ("fakes, acorn `two_way`", "acorn_two_way_fakes", "candidates that match no particle both ways"),
+    ("fakes, HEPTv2", "fakes_of_selected", "≤ 50 %, of candidates whose majority particle is to be found"),
+    ("hit efficiency", "hit_efficiency", "spacepoints of found particles that are on their candidates"),
+    ("hit purity", "hit_purity", "spacepoints of these candidates that are the particle's"),
+)
+"""Title, field of `FieldMetrics`, and what it counts."""
+
 
 def particles_line(selection: ParticleSelection) -> str:
     """The particles that an efficiency counts."""

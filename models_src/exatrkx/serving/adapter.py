@@ -16,7 +16,7 @@ import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_spacepoints, check_tensor, max_spacepoints
-from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, VARIABLE, WCC, ModelSpec, TensorSpec
+from exatrkx.contract import EDGES_DIGEST, FEATURES_DIGEST, REQUEST_DIGEST, VARIABLE, WCC, ModelSpec, TensorSpec
 from exatrkx.digest import added, features_digest, payload_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
@@ -33,6 +33,8 @@ _NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 """The version that the wheel's Python backend was built for; it misreads the sizes of a later version's arrays."""
 
 _EDGES: Final = WCC.inputs[0].name
+_SCORED: Final = ("EDGE_INDEX", "EDGE_SCORES")
+_DIGESTS: Final = (REQUEST_DIGEST, EDGES_DIGEST)
 
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
@@ -69,7 +71,6 @@ class Step(ABC):
     _matrices: list[TensorSpec]
     _payloads: list[TensorSpec]
     _is_given_digest: bool
-    _gives_digest: bool
 
     def initialize(self, args: dict[str, str]) -> None:
         """Called by Triton once. An exception fails the load, with its text as the reason."""
@@ -79,7 +80,6 @@ class Step(ABC):
         self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
         self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims]
         self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
-        self._gives_digest = REQUEST_DIGEST in self.spec.outputs
         self.device = Device.given_by(args)
         self.queue = Queue()
         config = json.loads(args["model_config"])
@@ -162,29 +162,33 @@ class Step(ABC):
                 for name, entry in sample["inputs"].items()
             }
             try:
-                self._outputs(tensors, digest=0)
+                self._outputs(tensors, digest=0, covered={})
             except Exception as error:
                 raise ContractError(f"{self.name}: the warm-up sample {sample['name']!r} failed: {error}") from error
 
-    def _outputs(self, tensors: Arrays, digest: int | None) -> Arrays:
+    def _outputs(self, tensors: Arrays, digest: int | None, covered: dict[str, int]) -> Arrays:
         outputs = self.run(tensors)
         for spec in self.spec.outputs:
-            if spec != REQUEST_DIGEST:
+            if spec not in _DIGESTS:
                 check_output(outputs[spec.name], spec)
-        if self._gives_digest and digest is not None:
-            covered = added(digest, payload_digest(outputs[self.spec.outputs[0].name]))
-            outputs[REQUEST_DIGEST.name] = np.array([covered])
+        if digest is not None and REQUEST_DIGEST in self.spec.outputs:
+            of_payload = payload_digest(outputs[self.spec.outputs[0].name])
+            outputs[REQUEST_DIGEST.name] = np.array([added(digest, of_payload)])
+        if digest is not None and EDGES_DIGEST in self.spec.outputs:
+            of_edges = [covered[name] if name in covered else payload_digest(outputs[name]) for name in _SCORED]
+            outputs[EDGES_DIGEST.name] = np.array([added(digest, *of_edges)])
         return outputs
 
-    def _request_digest(self, tensors: Arrays, request_id: str) -> int | None:
+    def _request_digest(self, tensors: Arrays, request_id: str, covered: dict[str, int]) -> int | None:
         """The digest of the request that the tensors are of; None where they do not say: edges may be another's.
+
+        Those of its payloads are put into `covered`.
 
         Raises:
             MixedRequestsError: they are of more than one.
         """
-        covered = {}
         if self._is_given_digest:
-            covered = {spec.name: payload_digest(tensors[spec.name]) for spec in self._payloads}
+            covered.update({spec.name: payload_digest(tensors[spec.name]) for spec in self._payloads})
             given = tensors.get(FEATURES_DIGEST.name)
             of_features = 0 if given is None else added(int(given[0]), *(-digest for digest in covered.values()))
         elif len(self.spec.inputs) == 1:
@@ -197,7 +201,7 @@ class Step(ABC):
         return digest
 
     def _answer(self, request: Any) -> Any:
-        digest = None
+        digest, covered = None, dict[str, int]()
         try:
             check_deadline(request.parameters())
             if self.spec.name in ENTRANCES:
@@ -208,13 +212,13 @@ class Step(ABC):
                 for spec in self.spec.inputs
                 if spec.name in given or not spec.optional
             }
-            digest = self._request_digest(arrays, request.request_id())
+            digest = self._request_digest(arrays, request.request_id(), covered)
             shapes = {name: array.shape for name, array in arrays.items()}
             for spec in self._matrices:
                 check_spacepoints(shapes[spec.name], spec, self._max_spacepoints)
             if self.device.gpu is None and (needed := needed_bytes(self.spec, shapes)):
                 check_memory(needed)
-            outputs = self._outputs(arrays, digest)
+            outputs = self._outputs(arrays, digest, covered)
             wanted = set(request.requested_output_names())
             answer = [self.to_triton(name, array) for name, array in outputs.items() if name in wanted]
         except Exception as error:

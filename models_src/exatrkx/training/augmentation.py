@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
-from exatrkx.training.events import NO_PARTICLE, part
+from exatrkx.training.events import NO_PARTICLE, along_particles, part, sequential_edges
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,16 +54,12 @@ def _with_faults(event: TrainingEvent, generator: torch.Generator, faults: Fault
 
 def without(event: TrainingEvent, missed: Tensor) -> TrainingEvent:
     """The event without the spacepoints where `missed`, [N] BOOL, is true; its tracks go on at the next one."""
-    along = torch.argsort(event.particle * (int(event.order.max()) + 1) + event.order)
-    missed_so_far = torch.cumsum(missed[along], dim=0)
-    order = event.order.index_copy(0, along, event.order[along] - missed_so_far)
-    kept = along[~missed[along]]
-    first, second = kept[:-1], kept[1:]
-    joined = (event.particle[first] == event.particle[second]) & (event.particle[first] != NO_PARTICLE)
-    joined &= order[second] - order[first] == 1
-    ends = torch.stack((first[joined], second[joined]))
-    true_edges = torch.stack((ends.amax(dim=0), ends.amin(dim=0)))
-    return part(replace(event, order=order, true_edges=true_edges), ~missed)
+    places = along_particles(event.particle, event.order)
+    missed_so_far = torch.cumsum(missed[places // event.particle.size(1)], dim=0)
+    order = event.order.flatten()
+    order = order.index_copy(0, places, order[places] - missed_so_far).view_as(event.order)
+    left = part(replace(event, order=order), ~missed)
+    return replace(left, true_edges=sequential_edges(left.particle, left.order))
 
 
 def _with_noise(event: TrainingEvent, count: int, generator: torch.Generator) -> TrainingEvent:
@@ -74,7 +70,7 @@ def _with_noise(event: TrainingEvent, count: int, generator: torch.Generator) ->
     place = torch.randint(len(event), (2, count), generator=generator, device=features.device)
     noise = features[place[0]]
     noise[:, 1] = features[place[1], 1]
-    nobody = torch.full_like(place[0], NO_PARTICLE)
+    nobody = torch.full_like(event.particle[place[0]], NO_PARTICLE)
     return replace(
         event,
         features=torch.cat((features, noise)),

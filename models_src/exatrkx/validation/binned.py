@@ -1,11 +1,11 @@
-"""Binned efficiencies and rates: ratios counted in bins of a variable (pT, η, production radius).
+"""Binned efficiencies and rates: ratios counted in bins of a variable (pT, η, vertex, ΔR to the nearest).
 
 What each figure counts is defined in `exatrkx.performance.metrics`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from exatrkx.events.truth import require_truth
 from exatrkx.performance.intervals import Ratio
+from exatrkx.performance.isolation import distance_to_nearest
 from exatrkx.performance.matching import Matching, found_particles
 from exatrkx.performance.metrics import duplicates, fakes
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from exatrkx.events.event import Event, FloatArray, IntArray
     from exatrkx.events.truth import BoolArray
     from exatrkx.performance.matching import Candidates
+    from exatrkx.performance.selection import ParticleSelection
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,28 @@ class Axis:
         return counts
 
 
-PT: Final = Axis("pt", "pT", "GeV", (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 15.0, 25.0, 50.0, 100.0, 200.0))
+PT: Final = Axis("pt", "pT", "GeV", (0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 15.0, 25.0, 50.0, 100.0, 200.0))
 ETA: Final = Axis("eta", "η", "", tuple(float(edge) for edge in np.linspace(-4.0, 4.0, 17)))
-RADIUS: Final = Axis("radius", "production radius", "mm", (0.0, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 400.0))
+RADIUS: Final = Axis("radius", "production radius", "mm", (0.0, 0.1, 1.0, 3.0, 10.0, 30.0, 100.0, 200.0, 300.0))
+VERTEX_Z: Final = Axis(
+    "vertex_z", "|z| of the vertex", "mm", (0.0, 25.0, 50.0, 75.0, 100.0, 125.0, 150.0, 200.0, 300.0)
+)
+DISTANCE: Final = Axis(
+    "distance", "ΔR to the nearest particle", "", (0.0, 0.001, 0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 10.0)
+)
+"""Distance to the nearest other particle that leaves a track, see `exatrkx.performance.isolation`."""
+
+
+def selection_in_bins(selection: ParticleSelection, axis: Axis) -> ParticleSelection:
+    """The particles that bins of a variable count: the selection, without its cut on that variable itself.
+
+    So the bins of pT and η show what the cut leaves out, too.
+    """
+    if axis == PT:
+        return replace(selection, min_pt=min(selection.min_pt, PT.edges[0]))
+    if axis == ETA:
+        return replace(selection, max_abs_eta=max(selection.max_abs_eta, ETA.edges[-1]))
+    return selection
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,25 +177,28 @@ class BinnedFigures:
             if curve.quantity is quantity and curve.axis == axis
         }
 
-    def count_tracks(self, labels: IntArray, candidates: Candidates, selected: BoolArray, event: Event) -> None:
+    def count_tracks(
+        self, labels: IntArray, candidates: Candidates, selection: ParticleSelection, event: Event
+    ) -> None:
         """Count the track candidates of one event.
 
         Args:
             labels: [N] of the spacepoints.
             candidates: the same, matched.
-            selected: [P] the particles that were to be found.
+            selection: the particles that were to be found, but for the cut on the variable of the bins.
             event: N spacepoints with truth.
         """
         particles = require_truth(event).particles
-        of_particles = {PT: particles.pt, ETA: particles.eta, RADIUS: particles.vr}
-        for name, matching in MATCHINGS.items():
-            found = found_particles(candidates, matching, len(selected))[selected]
-            for axis, values in of_particles.items():
-                self._count(Curve(Quantity.EFFICIENCY, name, axis), values[selected], found)
+        found = {name: found_particles(candidates, matching, len(particles)) for name, matching in MATCHINGS.items()}
+        for axis in (PT, ETA, RADIUS, VERTEX_Z, DISTANCE):
+            selected = selection_in_bins(selection, axis).mask(event)
+            values = np.full(len(particles), np.nan, dtype=np.float32)
+            values[selected] = _values(axis, selected, event)
+            for name, flags in found.items():
+                self._count(Curve(Quantity.EFFICIENCY, name, axis), values[selected], flags[selected])
+            particle, again = duplicates(candidates, selected)
+            self._count(Curve(Quantity.DUPLICATE_RATE, "", axis), values[particle], again)
         self._count(Curve(Quantity.FAKE_RATE, "", ETA), candidate_eta(labels, candidates, event), fakes(candidates))
-        particle, again = duplicates(candidates, selected)
-        for axis in (PT, ETA):
-            self._count(Curve(Quantity.DUPLICATE_RATE, "", axis), of_particles[axis][particle], again)
 
     def count_edges(self, stage: str, particle: IntArray, kept: BoolArray, event: Event) -> None:
         """Count the true edges of one event.
@@ -194,6 +218,15 @@ class BinnedFigures:
 
     def _add(self, curve: Curve, ratio: BinnedRatio) -> None:
         self.ratios[curve] = self.ratios.get(curve, BinnedRatio.zero(curve.axis)) + ratio
+
+
+def _values(axis: Axis, particles: BoolArray, event: Event) -> FloatArray:
+    """[K] the variable of each chosen particle of the event."""
+    if axis == DISTANCE:
+        return distance_to_nearest(event, particles)
+    every = require_truth(event).particles
+    values: FloatArray = {PT: every.pt, ETA: every.eta, RADIUS: every.vr, VERTEX_Z: np.abs(every.vz)}[axis]
+    return values[particles]
 
 
 def candidate_eta(labels: IntArray, candidates: Candidates, event: Event) -> FloatArray:

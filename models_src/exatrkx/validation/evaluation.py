@@ -9,11 +9,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.events.truth import edge_truth, owned_true_edges, require_truth, true_edges
+from exatrkx.performance.definitions import FieldMetrics, field_metrics
 from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.matching import found_particles
 from exatrkx.performance.metrics import EdgeMetrics, TrackMetrics, match_labels, score_candidates, score_edges, share
-from exatrkx.performance.selection import TARGET, ParticleSelection, is_electron
+from exatrkx.performance.selection import SELECTIONS, TARGET, ParticleSelection, is_electron, leaves_track
+from exatrkx.performance.trackml import trackml_score
 from exatrkx.validation.binned import MATCHINGS, BinnedFigures
+from exatrkx.validation.causes import Causes
 from exatrkx.validation.finders import GRAPHS, Finder, direct
 
 if TYPE_CHECKING:
@@ -49,7 +52,12 @@ class Validation:
         stages: of each stage's graph; counts of nothing where only labels are known.
         tracks: of the track candidates.
         kinds: efficiency of each kind of particle in each matching; the kinds together are all selected particles.
-        binned: in bins of pT, η and production radius.
+        binned: in bins of pT, η, production radius and |z|, and distance to the nearest particle.
+        other_definitions: the same candidates as other groups judge them.
+        samples: the figures for each of `SELECTIONS`, by its name.
+        trackml: the TrackML score of each event that has one.
+        particles: those that leave enough spacepoints for a candidate of their own, selected or not.
+        causes: why tracks that were found are not perfect.
     """
 
     selection: ParticleSelection = TARGET
@@ -63,6 +71,11 @@ class Validation:
         default_factory=lambda: {kind: dict.fromkeys(MATCHINGS, Ratio(0, 0)) for kind in PARTICLE_KINDS}
     )
     binned: BinnedFigures = field(default_factory=BinnedFigures)
+    other_definitions: FieldMetrics = field(default_factory=FieldMetrics.zero)
+    samples: dict[str, TrackMetrics] = field(default_factory=lambda: {name: TrackMetrics.zero() for name in SELECTIONS})
+    trackml: list[float] = field(default_factory=list)
+    particles: int = 0
+    causes: Causes = field(default_factory=Causes)
 
     @property
     def median_ms(self) -> float:
@@ -78,8 +91,9 @@ class Validation:
         selected = self.selection.mask(event)
         candidates = match_labels(found.labels, event)
         self.tracks += score_candidates(candidates, selected)
-        self.binned.count_tracks(found.labels, candidates, selected, event)
+        self.binned.count_tracks(found.labels, candidates, self.selection, event)
         self._count_kinds(candidates, selected, event)
+        self._judge(found, candidates, selected, event)
         if found.graphs:
             self._count_edges(found, selected, event)
         self.events += 1
@@ -87,6 +101,18 @@ class Validation:
         self.candidates += len(candidates)
         if not isnan(found.seconds):
             self.seconds.append(found.seconds)
+
+    def _judge(self, found: Found, candidates: Candidates, selected: BoolArray, event: Event) -> None:
+        """Count by the field's other definitions, for the named samples of particles, and what is not perfect."""
+        truth = require_truth(event)
+        self.other_definitions += field_metrics(found.labels, truth, candidates, selected)
+        for name, selection in SELECTIONS.items():
+            self.samples[name] += score_candidates(candidates, selection.mask(event))
+        score = trackml_score(found.labels, truth, candidates)
+        if not isnan(score):
+            self.trackml.append(score)
+        self.particles += int(leaves_track(event).sum())
+        self.causes.count(found, candidates, selected, event)
 
     def _count_kinds(self, candidates: Candidates, selected: BoolArray, event: Event) -> None:
         electron = is_electron(require_truth(event).particles)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from exatrkx.reporting.plot_style import COLOURS
-from exatrkx.validation.binned import PT, RADIUS
+from exatrkx.validation.binned import DISTANCE, PT, RADIUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,10 +29,15 @@ WIDE_INTERVAL: Final = 0.5
 _SCALES: Final[dict[str, dict[str, Any]]] = {
     PT.name: {"value": "log"},
     RADIUS.name: {"value": "symlog", "linthresh": RADIUS.edges[1], "linscale": 0.6},
+    DISTANCE.name: {"value": "symlog", "linthresh": DISTANCE.edges[1], "linscale": 0.6},
 }
 """Of the axes that are not linear."""
 
-_TICKS: Final = {PT.name: (1, 2, 5, 10, 20, 50, 100, 200), RADIUS.name: (0, 0.1, 1, 10, 100)}
+_TICKS: Final = {
+    PT.name: (0.5, 1, 2, 5, 10, 20, 50, 100, 200),
+    RADIUS.name: (0, 0.1, 1, 10, 100),
+    DISTANCE.name: (0, 0.001, 0.01, 0.1, 1, 10),
+}
 
 
 def looks() -> Iterator[dict[str, Any]]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from exatrkx.reporting.tables import code_line, particles_line
-from exatrkx.validation.binned import ETA, PT, RADIUS, Quantity
+from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, VERTEX_Z, Quantity
 from exatrkx.validation.evaluation import samples_of
+from exatrkx.validation.side_by_side import below_lines, definitions_table, named_samples_table
 from exatrkx.validation.tables import (
     binned_table,
     cost_table,
@@ -37,14 +38,20 @@ BINNED_TABLES: Final = (
     (
         "Track efficiency",
         (Quantity.EFFICIENCY,),
-        {PT: "efficiency_pt", ETA: "efficiency_eta", RADIUS: "efficiency_radius"},
+        {
+            PT: "efficiency_pt",
+            ETA: "efficiency_eta",
+            RADIUS: "efficiency_radius",
+            VERTEX_Z: "efficiency_vertex_z",
+            DISTANCE: "efficiency_distance",
+        },
     ),
     (
         "Edge efficiency after each stage",
         (Quantity.EDGE_EFFICIENCY,),
         {PT: "edge_efficiency_pt", ETA: "edge_efficiency_eta"},
     ),
-    ("Duplicate rate", (Quantity.DUPLICATE_RATE,), {PT: ""}),
+    ("Duplicate rate", (Quantity.DUPLICATE_RATE,), {PT: "", RADIUS: "", VERTEX_Z: "", DISTANCE: ""}),
     (
         "Fake rate by the mean η of the candidate's spacepoints, duplicate rate by the particle's η",
         (Quantity.FAKE_RATE, Quantity.DUPLICATE_RATE),
@@ -52,6 +59,11 @@ BINNED_TABLES: Final = (
     ),
 )
 """Title, quantities side by side, and the variables of a table each, with the plot that shows the same, if any."""
+
+CAUSES: Final = (
+    "What keeps the found particles of {} from being perfect; spacepoints too few or too many. A stage lost what is "
+    "too few if its graph is the first without an edge from there to the rest of the track:"
+)
 
 COST: Final = (
     "Cost of the networks in MACs of matrix products alone, counted in one event of {:,} spacepoints. A "
@@ -105,7 +117,11 @@ def _section(sample: Sample, evaluations: Sequence[Evaluation], images: Mapping[
         code_line(),
         "",
     ]
-    lines += [*_titled("", stage_table(evaluations)), *tracks_table(evaluations), "", *kinds_table(evaluations), ""]
+    lines += [*_titled("", stage_table(evaluations)), *tracks_table(evaluations), ""]
+    lines += [*definitions_table(evaluations), "", *kinds_table(evaluations), "", *named_samples_table(evaluations), ""]
+    lines += _titled("", below_lines(evaluations))
+    for one in evaluations:
+        lines += _titled(CAUSES.format(one.finder.name), one.result.causes.table())
     for cost in (one.cost for one in evaluations if one.cost):
         lines += _titled(COST.format(cost[0].spacepoints), cost_table(cost))
     for title, quantities, plots in BINNED_TABLES:

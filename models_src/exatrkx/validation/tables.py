@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from exatrkx.validation.evaluation import Evaluation
 
 TITLES: Final = {name: title for title, name, _ in TRACK_ROWS}
+MATCHING_FIGURES: Final = {
+    "double majority": "efficiency_double_majority",
+    "LHC": "efficiency_lhc",
+    "perfect": "efficiency_perfect",
+}
+"""The matchings by the names that people read, and the fields of their efficiencies."""
+
 SAMPLE_FIGURES: Final = (
-    *("efficiency_double_majority", "efficiency_lhc", "efficiency_perfect"),
+    *MATCHING_FIGURES.values(),
     *("fake_rate", "duplicate_rate"),
 )
 """The figures that are shown against µ."""

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, chi2_contingency
 
 from exatrkx.events.event import Event
-from exatrkx.performance.intervals import Ratio, wilson_interval
+from exatrkx.performance.intervals import Ratio, standard_deviations_below, wilson_interval
 from exatrkx.performance.metrics import EdgeMetrics, TrackMetrics, edge_metrics, track_metrics
 from exatrkx.performance.selection import ParticleSelection
 
@@ -160,3 +160,22 @@ def test_nothing_counted_is_undefined_and_wide() -> None:
 def test_more_than_the_whole_is_no_ratio(numerator: int, denominator: int) -> None:
     with pytest.raises(ValueError, match=f"found {numerator} of {denominator}"):
         Ratio(numerator, denominator)
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.floats(0, 1), st.floats(0, 1))
+@settings(derandomize=True, deadline=None)
+def test_deviations_are_those_of_the_chi_square_test(n: int, m: int, one: float, other: float) -> None:
+    mine, its = Ratio(round(one * n), n), Ratio(round(other * m), m)
+    found = standard_deviations_below(mine, its)
+    table = [[mine.numerator, n - mine.numerator], [its.numerator, m - its.numerator]]
+    if (mine + its).value in {0.0, 1.0}:
+        assert math.isnan(found), "no spread, and no difference"
+        return
+    assert found**2 == pytest.approx(chi2_contingency(table, correction=False).statistic, abs=1e-9)
+    assert (found > 0) == (its.value > mine.value)
+    assert standard_deviations_below(its, mine) == -found
+
+
+def test_nothing_counted_is_below_nothing() -> None:
+    assert math.isnan(standard_deviations_below(Ratio(0, 0), Ratio(1, 2)))
+    assert math.isnan(standard_deviations_below(Ratio(1, 2), Ratio(0, 0)))

@@ -6,11 +6,22 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from exatrkx.events.parquet import read_events
+from exatrkx.events.truth import true_edges
 from exatrkx.training.augmentation import augment, without
-from exatrkx.training.events import NO_PARTICLE, TrainingEvent, load_training_events, sectors
+from exatrkx.training.events import (
+    NO_PARTICLE,
+    TrainingEvent,
+    load_training_events,
+    part,
+    sectors,
+    sequential_edges,
+    training_event,
+)
 from exatrkx.training.recipes import FAULTS, Faults
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
@@ -50,9 +61,10 @@ def test_augmentation_keeps_radius_and_size_of_z_and_stays_in_range(event: Train
 def edges_by_hand(event: TrainingEvent, missed: list[bool]) -> set[tuple[int, int]]:
     """Edges between what is left of each track, where in the event itself no part of it is missing in between."""
     tracks: dict[int, list[tuple[int, int]]] = {}
-    for place, (particle, order) in enumerate(zip(event.particle.tolist(), event.order.tolist(), strict=True)):
-        if particle != NO_PARTICLE:
-            tracks.setdefault(particle, []).append((order, place))
+    for place, (particles, orders) in enumerate(zip(event.particle.tolist(), event.order.tolist(), strict=True)):
+        for particle, order in zip(particles, orders, strict=True):
+            if particle != NO_PARTICLE:
+                tracks.setdefault(particle, []).append((order, place))
     number = [sum(not gone for gone in missed[:place]) for place in range(len(missed))]
     found = set()
     for track in tracks.values():
@@ -70,16 +82,63 @@ def edges_by_hand(event: TrainingEvent, missed: list[bool]) -> set[tuple[int, in
     return found
 
 
-@pytest.mark.parametrize("part", [0.0, 0.2, 0.6, 1.0])
-def test_a_track_goes_on_at_its_next_spacepoint(event: TrainingEvent, part: float) -> None:
+def merged(event: TrainingEvent, every: int) -> TrainingEvent:
+    """The event with each `every`-th spacepoint merged into the one before it, of another particle, say."""
+    gone = torch.zeros(len(event), dtype=torch.bool)
+    gone[1::every] = True
+    partners = torch.nonzero(gone).squeeze(1) - 1
+    particle, order = event.particle.clone(), event.order.clone()
+    other = particle[partners, 0] != particle[partners + 1, 0]
+    particle[partners[other], 1], order[partners[other], 1] = (
+        particle[partners[other] + 1, 0],
+        order[partners[other] + 1, 0],
+    )
+    left = part(replace(event, particle=particle, order=order), ~gone)
+    return replace(left, true_edges=sequential_edges(left.particle, left.order))
+
+
+def common_by_hand(event: TrainingEvent, row: int, col: int) -> tuple[int, float]:
+    """Gap and pT of one edge."""
+    of_row, of_col = (
+        {p: o for p, o in zip(event.particle[end].tolist(), event.order[end].tolist(), strict=True) if p != NO_PARTICLE}
+        for end in (row, col)
+    )
+    gaps = [(abs(of_row[p] - of_col[p]), p) for p in of_row if p in of_col and of_row[p] != of_col[p]]
+    gap, particle = min(gaps, key=lambda found: found[0], default=(0, NO_PARTICLE))  # of equal ones the first
+    return gap, float(event.pt[particle]) if gap else 0.0
+
+
+def test_a_merged_spacepoint_is_of_both_particles(event: TrainingEvent) -> None:
+    shared = merged(event, 3)
+    assert (shared.particle[:, 1] != NO_PARTICLE).sum() > 100
+    everything = torch.combinations(torch.arange(0, len(shared), 7)).T
+    edges = torch.cat((shared.true_edges, shared.true_edges.flip(0), everything[:, ::50]), dim=1)
+    gaps, pts = shared.gap(edges).tolist(), shared.edge_pt(edges).tolist()
+    by_hand = [common_by_hand(shared, row, col) for row, col in edges.T.tolist()]
+    assert gaps == [gap for gap, _ in by_hand]
+    assert pts == [pt for _, pt in by_hand]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("lost", [0.0, 0.2, 0.6, 1.0])
+def test_a_track_goes_on_at_its_next_spacepoint(event: TrainingEvent, lost: float, *, shared: bool) -> None:
+    event = merged(event, 4) if shared else event
     sector = sectors(event, len(event) // 3)[0]  # there tracks have gaps, which stay gaps
-    missed = torch.rand(len(sector), generator=generator()) < part
+    missed = torch.rand(len(sector), generator=generator()) < lost
     left = without(sector, missed)
     assert torch.equal(left.features, sector.features[~missed])
     assert torch.equal(left.particle, sector.particle[~missed])
     assert {tuple(edge) for edge in left.true_edges.T.tolist()} == edges_by_hand(sector, missed.tolist())
     assert (left.gap(left.true_edges) == 1).all()
     assert (left.true_edges[0] > left.true_edges[1]).all()
+
+
+def test_true_edges_are_those_of_the_truth() -> None:
+    for event in read_events(EVENTS):
+        assert event.truth is not None
+        edges = true_edges(event.truth, len(event))
+        found = training_event(event).true_edges.numpy()
+        assert np.array_equal(found, edges)
 
 
 def test_noise_is_of_nobody_and_lies_on_modules(event: TrainingEvent) -> None:

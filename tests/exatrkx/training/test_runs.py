@@ -188,8 +188,8 @@ def test_an_event_stays_on_its_device(particles: int) -> None:
 
     event = TrainingEvent(
         features=zeros(4, 3, kind=torch.float32),
-        particle=zeros(4),
-        order=zeros(4),
+        particle=zeros(4, 2),
+        order=zeros(4, 2),
         pt=zeros(particles, kind=torch.float32),
         true_edges=zeros(2, 0),
     )

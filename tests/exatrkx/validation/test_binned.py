@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import handmade
@@ -17,7 +18,18 @@ from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.matching import match_candidates
 from exatrkx.performance.selection import ParticleSelection
 from exatrkx.validation import Validation
-from exatrkx.validation.binned import ETA, PT, RADIUS, Axis, BinnedFigures, BinnedRatio, Quantity, candidate_eta
+from exatrkx.validation.binned import (
+    DISTANCE,
+    ETA,
+    PT,
+    RADIUS,
+    VERTEX_Z,
+    Axis,
+    BinnedFigures,
+    BinnedRatio,
+    Quantity,
+    candidate_eta,
+)
 from exatrkx.validation.evaluation import Evaluation, Sample
 from exatrkx.validation.finders import GRAPHS, Finder, Found
 from exatrkx.validation.panels import range_from_zero, range_of_intervals, range_to_one
@@ -55,7 +67,7 @@ def test_bins_of_different_variables_are_not_added() -> None:
         _ = BinnedRatio.zero(PT) + BinnedRatio.zero(ETA)
 
 
-@pytest.mark.parametrize("axis", [PT, ETA, RADIUS])
+@pytest.mark.parametrize("axis", [PT, ETA, RADIUS, VERTEX_Z, DISTANCE])
 def test_edges_rise(axis: Axis) -> None:
     assert list(axis.edges) == sorted(set(axis.edges))
 
@@ -104,6 +116,33 @@ def test_figures_fall_into_the_bins_of_their_particle() -> None:
     assert filled(Quantity.EDGE_EFFICIENCY, "neighbours") == {1.0: Ratio(2, 2), 6.0: Ratio(4, 4)}
     assert filled(Quantity.EDGE_EFFICIENCY, "filter") == {1.0: Ratio(1, 2), 6.0: Ratio(4, 4)}
     assert filled(Quantity.EDGE_EFFICIENCY, "GNN") == {1.0: Ratio(0, 2), 6.0: Ratio(0, 4)}
+
+
+def test_each_variable_is_that_of_the_particle() -> None:
+    """Two particles of four spacepoints, the second one in the other direction, displaced and in pieces."""
+    made_by = handmade.particles(2, pt=[0.6, 2.2], eta=[0.2, -3.2])
+    made_by = replace(made_by, vx=np.array([0, 40], dtype=np.float32), vz=np.array([-60, 110], dtype=np.float32))
+    event = handmade.event(8, [[0, 1, 2, 3], [4, 5, 6, 7]], made_by)
+    total = Validation(ParticleSelection(min_spacepoints=1))
+    total.add(Found(labels=np.array([0, 0, 0, 0, 1, 1, 2, 2]), seconds=0.1), event)
+    expected = {
+        PT: {0.5: Ratio(1, 1)},  # the second one is beyond the cut on η, which its own bins are without
+        ETA: {-3.5: Ratio(0, 1)},  # and the first one below that on pT
+        RADIUS: {},
+        VERTEX_Z: {},
+        DISTANCE: {},
+    }
+    for axis, bins in expected.items():
+        binned = total.binned.kinds(Quantity.EFFICIENCY, axis)["perfect"]
+        assert {low: one for (low, _), one in zip(axis.bins, binned.ratios, strict=True) if one.denominator} == bins
+    wide = Validation(ANY)
+    wide.add(Found(labels=np.array([0, 0, 0, 0, 1, 1, 2, 2]), seconds=0.1), event)
+    for axis, bins in {
+        RADIUS: {0.0: Ratio(1, 1), 30.0: Ratio(0, 1)},
+        VERTEX_Z: {50.0: Ratio(1, 1), 100.0: Ratio(0, 1)},
+    }.items():
+        binned = wide.binned.kinds(Quantity.EFFICIENCY, axis)["perfect"]
+        assert {low: one for (low, _), one in zip(axis.bins, binned.ratios, strict=True) if one.denominator} == bins
 
 
 def test_adding_leaves_both_as_they_were() -> None:

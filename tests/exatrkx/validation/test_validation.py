@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import handmade
@@ -17,12 +18,15 @@ from exatrkx.events.event import Event
 from exatrkx.events.parquet import read_events
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.truth import require_truth
-from exatrkx.performance.selection import TARGET, ParticleSelection
+from exatrkx.performance.intervals import Ratio
+from exatrkx.performance.metrics import TrackMetrics, match_labels, track_metrics
+from exatrkx.performance.selection import SELECTIONS, TARGET, ParticleSelection, leaves_track
 from exatrkx.pipeline import Pipeline
 from exatrkx.validation import Validation, validate
 from exatrkx.validation.__main__ import main, served
-from exatrkx.validation.binned import ETA, PT, RADIUS, Quantity
-from exatrkx.validation.finders import Finder, Found
+from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, VERTEX_Z, BinnedRatio, Quantity
+from exatrkx.validation.causes import ALL, Causes
+from exatrkx.validation.finders import Finder, Found, direct
 from exatrkx_server import TritonServer
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
@@ -57,20 +61,56 @@ def test_bins_add_up_to_the_totals(evaluated: tuple[list[Event], Validation]) ->
         "LHC": result.tracks.efficiency_lhc,
         "perfect": result.tracks.efficiency_perfect,
     }
-    # The selection ends where the bins of η do not yet, and no spacepoint lies beyond them.
-    assert {name: one.total for name, one in result.binned.kinds(Quantity.EFFICIENCY, ETA).items()} == tracks
+    # The bins of η go beyond the selection, which ends at an edge of them.
+    inside = [place for place, (low, high) in enumerate(ETA.bins) if low >= -3.0 and high <= 3.0]
+
+    def selected(line: BinnedRatio) -> Ratio:
+        return sum((line.ratios[place] for place in inside), Ratio(0, 0))
+
+    assert {name: selected(one) for name, one in result.binned.kinds(Quantity.EFFICIENCY, ETA).items()} == tracks
     for stage, binned in result.binned.kinds(Quantity.EDGE_EFFICIENCY, ETA).items():
         assert binned.total == result.stages[stage].edges.efficiency
-    assert result.binned.kinds(Quantity.DUPLICATE_RATE, ETA)[""].total == result.tracks.duplicate_rate
+    assert selected(result.binned.kinds(Quantity.DUPLICATE_RATE, ETA)[""]) == result.tracks.duplicate_rate
     fakes = result.binned.kinds(Quantity.FAKE_RATE, ETA)[""].total
     assert fakes.denominator <= result.tracks.fake_rate.denominator
-    for axis, values in ((PT, "pt"), (RADIUS, "vr")):
-        inside = 0
+    soft, forward = replace(TARGET, min_pt=0.5), replace(TARGET, max_abs_eta=4.0)
+    for axis, values, chosen in ((PT, "pt", soft), (ETA, "eta", forward), (RADIUS, "vr", TARGET)):
+        inside_bins = 0
         for event in events:
             particles = require_truth(event).particles
-            wanted = getattr(particles, values)[TARGET.mask(event)].tolist()
-            inside += sum(axis.edges[0] <= value < axis.edges[-1] for value in wanted)
-        assert {one.total.denominator for one in result.binned.kinds(Quantity.EFFICIENCY, axis).values()} == {inside}
+            wanted = getattr(particles, values)[chosen.mask(event)].tolist()
+            inside_bins += sum(axis.edges[0] <= value < axis.edges[-1] for value in wanted)
+        in_bins = result.binned.kinds(Quantity.EFFICIENCY, axis)
+        assert {one.total.denominator for one in in_bins.values()} == {inside_bins}
+    near = result.binned.kinds(Quantity.EFFICIENCY, DISTANCE)
+    assert {name: one.total for name, one in near.items()} == tracks, "every particle has a neighbour"
+    vertices = np.concatenate([require_truth(event).particles.vz[TARGET.mask(event)] for event in events])
+    for binned in result.binned.kinds(Quantity.EFFICIENCY, VERTEX_Z).values():
+        assert binned.total.denominator == int((np.abs(vertices) < VERTEX_Z.edges[-1]).sum())
+
+
+def test_what_is_counted_of_each_event(evaluated: tuple[list[Event], Validation], pipeline: Pipeline) -> None:
+    """Named samples, other definitions, score and causes, each event by itself."""
+    events, result = evaluated
+    assert result.samples["standard"] == result.tracks
+    totals = {name: TrackMetrics.zero() for name in SELECTIONS}
+    causes = Causes()
+    for event in events:
+        found = direct(pipeline).find(event)
+        for name, selection in SELECTIONS.items():
+            totals[name] += track_metrics(found.labels, event, selection)
+        causes.count(found, match_labels(found.labels, event), TARGET.mask(event), event)
+    assert result.samples == totals
+    assert result.causes == causes
+    assert result.particles == sum(int(leaves_track(event).sum()) for event in events)
+    assert len(result.trackml) == len(events)
+    assert all(0.5 < score < 1.0 for score in result.trackml)
+    double, perfect = result.tracks.efficiency_double_majority, result.tracks.efficiency_perfect
+    assert result.causes.found == double.numerator
+    assert result.causes.tracks[ALL] == double.numerator - perfect.numerator > 0
+    assert result.other_definitions.acorn_two_way == double, "no spacepoint of these events has two particles"
+    assert result.other_definitions.acorn_fakes == result.tracks.fake_rate
+    assert result.other_definitions.acorn_two_way_fakes == result.tracks.unmatched_rate
 
 
 def test_electrons_and_all_others_are_all(evaluated: tuple[list[Event], Validation]) -> None:
@@ -156,7 +196,8 @@ def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: 
     assert "| electrons | " in printed
     assert "| [0, 0.1) | " in printed
     drawn = {path.stem for path in (tmp_path / "plots").iterdir()}
-    binned = {"efficiency_pt", "efficiency_eta", "efficiency_radius", "edge_efficiency_pt", "edge_efficiency_eta"}
+    binned = {f"efficiency_{name}" for name in ("pt", "eta", "radius", "vertex_z", "distance")}
+    binned |= {"edge_efficiency_pt", "edge_efficiency_eta"}
     assert drawn == binned | {"rates_eta", "samples"}
 
     counted: Counter[tuple[str, str]] = Counter()
@@ -165,7 +206,9 @@ def test_samples_are_compared_in_report_table_and_plots(tmp_path: Path, capsys: 
             assert row["finder"] == "networks"
             assert 0 <= int(row["numerator"]) <= int(row["denominator"])
             assert float(row["low"]) < float(row["high"])
-            if (row["quantity"], row["matching_or_stage"], row["variable"]) == ("track efficiency", "perfect", "eta"):
+            figure = (row["quantity"], row["matching_or_stage"], row["variable"])
+            selected = float(row["low"]) >= -3.0 and float(row["high"]) <= 3.0
+            if figure == ("track efficiency", "perfect", "eta") and selected:
                 counted[row["sample"], "found"] += int(row["numerator"])
                 counted[row["sample"], "all"] += int(row["denominator"])
     for sample in ("µ = 0", "µ = 10"):
