@@ -13,6 +13,7 @@ from pathlib import Path
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import ColumnMapping, add_columns_argument, mapping_of
 from exatrkx.events.event import Event
 from exatrkx.events.readers import input_files, read_events
 from exatrkx.events.saved_tracks import read_labels
@@ -33,21 +34,21 @@ def display(options: argparse.Namespace) -> None:
     from exatrkx_client.event_figure import draw, save  # noqa: PLC0415 - `--help` needs no matplotlib
 
     check_outputs([options.output], [*input_files(options.events), options.tracks])
-    event = find_event(options.events, options.event)
+    event = find_event(options.events, options.event, mapping_of(options))
     labels = read_labels(options.tracks, event)
     save(draw(event, labels), options.output)
     tracks = int(labels.max(initial=NOISE_LABEL)) + 1
     print(f"{options.output}: event {event.event_id}, {len(event):,} spacepoints, {tracks:,} tracks")
 
 
-def find_event(paths: Sequence[str], number: int | None) -> Event:
+def find_event(paths: Sequence[str], number: int | None, columns: ColumnMapping | None = None) -> Event:
     """The event with this number, or the first one where none is asked for.
 
     Raises:
         EventFormatError: it is not among the files' events.
     """
     seen = 0
-    for event in read_events(paths):
+    for event in read_events(paths, columns=columns):
         if number is None or event.event_id == number:
             return event
         seen += 1
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_version(command)
     command.add_argument("events", nargs="+", help="files, folders or patterns of events")
+    add_columns_argument(command)
     command.add_argument("tracks", type=Path, help="what was found in them, as .parquet or .csv")
     command.add_argument("--event", type=int, help="the event's number (default: the first)")
     command.add_argument(

@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import add_columns_argument, mapping_of
 from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, input_files, read_events
-from exatrkx.events.tracks import Per, TracksWriter, require_suffix
+from exatrkx.events.tracks import Layout, Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
 from exatrkx.journal import Journal
 from exatrkx_client.arguments import (
@@ -57,12 +58,13 @@ def find_tracks(options: argparse.Namespace) -> None:
         ExatrkxError: events, output or server are not as they should be; the text gives the reason.
     """
     output, skipped = options.output, Skipped() if options.skip_bad else None
+    columns = mapping_of(options)
     if output is not None:
-        require_suffix(output)
-    check_outputs([path for path in (output, options.metrics) if path is not None], input_files(options.events))
+        require_suffix(output, options.layout)
     files = event_files(options.events)
-    total = None if options.skip_bad else count_events(files)
-    events = islice(read_events(files, skipped), options.limit)
+    check_outputs([path for path in (output, options.metrics) if path is not None], input_files(files))
+    total = None if options.skip_bad else count_events(files, columns)
+    events = islice(read_events(files, skipped, columns), options.limit)
     first = next(events, None)  # a file that cannot be read is told before a server that cannot be reached
     if first is None:
         raise EventFormatError(f"{', '.join(map(str, files))}: no events{'' if skipped is None else f', {skipped}'}")
@@ -82,6 +84,7 @@ def find_tracks(options: argparse.Namespace) -> None:
             ),
             output=output,
             per=options.per,
+            layout=options.layout,
             in_flight=options.in_flight,
             total=total if options.limit is None or total is None else min(total, options.limit),
             journal=journal,
@@ -108,6 +111,7 @@ def run(
     *,
     output: Path | None = None,
     per: Per = "spacepoint",
+    layout: Layout = "exatrkx",
     in_flight: int = 1,
     total: int | None = None,
     journal: Journal | None = None,
@@ -118,7 +122,7 @@ def run(
     seen: set[int] = set()
     began = time.perf_counter()
     with (
-        TracksWriter(output, per) if output is not None else nullcontext() as writer,
+        TracksWriter(output, per, layout=layout) if output is not None else nullcontext() as writer,
         tqdm(total=total, unit="event", disable=None, file=sys.stderr) as progress,
     ):
         for event, result in find_resumable(client, events, in_flight, journal, skipped):
@@ -143,14 +147,16 @@ def parser() -> argparse.ArgumentParser:
     )
     add_version(command)
     add = command.add_argument
-    add("events", nargs="+", help="files, folders or patterns: Parquet, TrackML CSV, ACTS spacepoint CSV, feature CSV")
+    add("events", nargs="+", help="files, folders or patterns, in any format of docs/formats.md")
+    add_columns_argument(command)
     add_client_arguments(command)
     add_fallback_argument(command)
     add_metrics_argument(command)
-    add("--output", type=Path, help="tracks, as .parquet or .csv (default: only the table)")
+    add("--output", type=Path, help="tracks, as .parquet, .csv or .root (default: only the table)")
     add(
         "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
     )
+    add("--layout", choices=get_args(Layout), default="exatrkx", help="columns of the output (default: %(default)s)")
     add(
         "--resume",
         action="store_true",

@@ -16,7 +16,7 @@ from exatrkx.contract import VARIABLE, WCC, TensorSpec
 from exatrkx.errors import ContractError, EventTooLargeError, GraphTooLargeError, UnitsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 MAX_SPACEPOINTS: Final = 500_000
 """Most spacepoints of one event, where the environment variable says no other number: some four times µ = 200."""
@@ -43,8 +43,18 @@ HALF_TURN: Final = 1.0 + 1e-5
 
 _SCORED_EDGES, _SCORES, _NUM_NODES = (WCC.input(name) for name in ("EDGE_INDEX", "EDGE_SCORES", "NUM_NODES"))
 
+_SHOWN: Final = 60
+"""Most characters of a name in a message."""
+_NAMED: Final = 20
+"""Most names in a message."""
 _UNITS: Final = {"cm": 10.0, "m": 1000.0, "µm": 0.001, "tenths of a mm": 0.1}
 """Units that lengths are given in by mistake, in mm; the likeliest first."""
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names of columns for a message, at most some; a broken file's bytes are none, and must not steer a terminal."""
+    shown = [f"'{name}'" if name.isprintable() and len(name) <= _SHOWN else ascii(name[:_SHOWN]) for name in names]
+    return ", ".join(shown[:_NAMED]) + (f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else "")
 
 
 def check_tensor(array: Array, spec: TensorSpec) -> None:

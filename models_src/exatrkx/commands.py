@@ -36,6 +36,7 @@ _EXTRAS: Final = {
     "display": ("matplotlib",),
     "torch": ("torch", "torch_geometric", "safetensors", "scipy"),
     "simulate": ("acts", "pythia8mc"),
+    "formats": ("uproot", "awkward", "h5py"),
     "batch": ("distributed", "dask_jobqueue"),
     "perf": ("psutil", "mplhep", "sklearn", "faiss"),
 }

@@ -257,7 +257,7 @@ def test_servers_that_go_away_and_stay_away(
     ("text", "arguments", "reason"),
     [
         ("x,y\n1,2\n", [], "events.csv: column 'z' is missing; found 'x', 'y'"),
-        ("x,y,z\n1,2,3\n", ["--output", "tracks.root"], "tracks.root: a file of tracks ends in .parquet or .csv"),
+        ("x,y,z\n1,2,3\n", ["--output", "tracks.json"], "tracks.json: a file of tracks ends in .parquet or .csv"),
         ("x,y,z\n1,2,3\n", ["absent.csv"], "absent.csv: no such file or folder"),
     ],
 )

@@ -26,6 +26,7 @@ NO_SERVER: Final = ("--url", "127.0.0.1:9", "--wait", "0")
 
 INPUTS: Final = {
     "find EVENTS": "find IN --url 127.0.0.1:9 --wait 0 --output OUT/t.parquet",
+    "find --columns": "find EVENTS --columns IN --url 127.0.0.1:9 --wait 0 --output OUT/t.parquet",
     "display EVENTS": "display IN TRACKS --output OUT/d.png",
     "display TRACKS": "display EVENTS IN --output OUT/d.png",
     "validate EVENTS": "validate IN --output OUT/r.md",
@@ -137,6 +138,7 @@ KINDS: Final[dict[str, Callable[[Path], Path]]] = {
     "noise with a head": lambda folder: made(folder / "noise.parquet", b"PAR1" + noise(5000, 2) + b"PAR1"),
     "noise as text": lambda folder: made(folder / "noise.csv", noise(5000, 3)),
     "noise as gzip": lambda folder: made(folder / "noise.csv.gz", b"\x1f\x8b" + noise(5000, 4)),
+    "JSON": lambda folder: made(folder / "events.csv", b'{"x": [1.0, 2.0]}\n'),
     "another text": lambda folder: made(folder / "words.csv", b"once,upon\na,time\n"),
 }
 

@@ -32,6 +32,9 @@ POSITIONS: Final = ("x", "y", "z")
 HITS: Final = {"spacepoint": "hit_spacepoint", "particle": "hit_particle", "order": "hit_order"}
 """Fields of `Truth`, and the column that each is in."""
 
+STREAMED: Final = {"buffer_size": 1 << 20, "pre_buffer": False}
+"""Read so many bytes of a column at a time, and not all of a row group, which another program may make a large one."""
+
 _FIELD_TYPES: Final = {
     "particle_id": pa.uint64(),
     "pdg": pa.int32(),
@@ -72,8 +75,11 @@ def read_events(
     """
     with _open(path) as file:
         # One event per row group as written here; another tool may have put several in one.
-        ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
-        count = file.metadata.num_rows
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        if indices is None and max(sizes, default=1) > 1:
+            yield from _streamed(path, file, skipped)
+            return
+        ends, count = np.cumsum(sizes), file.metadata.num_rows
         for index in range(count) if indices is None else indices:
             if not 0 <= index < count:
                 raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
@@ -104,7 +110,7 @@ def _open(path: str | Path) -> Iterator[Any]:
     if not Path(path).is_file():
         raise EventFormatError(f"{path}: no such file")
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, **STREAMED)
     except (OSError, pa.ArrowException) as error:
         raise EventFormatError(f"{path}: not a Parquet file: {error}") from error
     with file:
@@ -117,8 +123,32 @@ def _check_schema(path: str | Path, schema: Any) -> None:
         if field.name not in schema.names:
             raise EventFormatError(f"{path}: no column {field.name!r}, found {', '.join(schema.names)}")
         found = schema.field(field.name).type
-        if found != field.type:
+        if not _alike(found, field.type):
             raise EventFormatError(f"{path}: column {field.name!r} must be of type {field.type}, found {found}")
+
+
+def _alike(found: Any, wanted: Any) -> bool:
+    """Whether a type is the wanted one but for the width of numbers and of lists' offsets."""
+    if pa.types.is_list(wanted):
+        return hasattr(found, "value_type") and _alike(found.value_type, wanted.value_type)
+    checks = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    return found == wanted or any(is_one(found) and is_one(wanted) for is_one in checks)
+
+
+def _streamed(path: str | Path, file: Any, skipped: Callable[[EventFormatError], object] | None) -> Iterator[Event]:
+    """All events of a file with several in a row group, which may be larger than the memory."""
+    try:
+        for row in file.iter_batches(1, columns=SCHEMA.names, use_threads=False):
+            try:
+                event = _event(path, row)
+            except EventFormatError as error:
+                if skipped is None:
+                    raise
+                skipped(error)
+                continue
+            yield event
+    except (OSError, pa.ArrowException) as error:
+        raise EventFormatError(f"{path}: cannot be read: {error}") from error
 
 
 def _row_group(path: str | Path, file: Any, group: int) -> Any:
@@ -134,7 +164,10 @@ def _event(path: str | Path, row: Any) -> Event:
         raise EventFormatError(f"{path}: column 'event_id' has a null")
     values: dict[str, Any] = {}
     for field in SCHEMA:
-        cell = row[field.name][0]
+        try:
+            cell = row[field.name].cast(field.type)[0]
+        except pa.ArrowException as error:
+            raise EventFormatError(f"{path}: event {event_id}: column {field.name!r}: {error}") from error
         if field.name != "event_id" and cell.is_valid:
             if cell.values.null_count:
                 raise EventFormatError(f"{path}: event {event_id}: column {field.name!r} has nulls among its values")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -32,15 +33,17 @@ class SavedTracks:
         file: its name, for what is refused.
         table: its rows, those of one event after those of another.
         rows: of each event by its number: the first of its rows, and how many there are.
+        assigned_only: whether spacepoints of no track have no rows, as in ColliderML's layout.
     """
 
     file: Path
     table: Any
     rows: dict[int, tuple[int, int]]
+    assigned_only: bool = False
 
     @classmethod
     def read(cls, file: Path) -> Self:
-        """Read all events of a file.
+        """Read all events of a file, which may be in the layout of ColliderML, too.
 
         The columns `event_id`, `label` and `spacepoint` or `spacepoints` must be there, `seconds` and positions may.
         Rows may come in any order. A negative label is of no track.
@@ -52,14 +55,15 @@ class SavedTracks:
         if file.exists() and not file.is_file():
             raise EventFormatError(f"{file}: cannot be read: not a file")
         try:
-            table = _read_csv(file) if file.suffix == ".csv" else pq.read_table(file)
+            table, assigned_only = _of_colliderml(_READERS[file.suffix](file))
             _check_columns(file, table)
             table = table.sort_by("event_id").combine_chunks()
             numbers, starts, sizes = np.unique(table["event_id"].to_numpy(), return_index=True, return_counts=True)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(file, error) from error
         rows = zip(starts.tolist(), sizes.tolist(), strict=True)
-        return cls(file=file, table=table, rows=dict(zip(numbers.tolist(), rows, strict=True)))
+        events = dict(zip(numbers.tolist(), rows, strict=True))
+        return cls(file=file, table=table, rows=events, assigned_only=assigned_only)
 
     def labels(self, event: Event) -> IntArray:
         """[N] the labels that the file has for the event of N spacepoints.
@@ -117,7 +121,7 @@ class SavedTracks:
         times = np.bincount(spacepoint, minlength=len(event))
         if times.max(initial=0) > 1:
             raise EventFormatError(f"{where}: spacepoint {times.argmax()} comes {times.max()} times")
-        if self._per_spacepoint and len(spacepoint) != len(event):
+        if self._per_spacepoint and not self.assigned_only and len(spacepoint) != len(event):
             raise EventFormatError(f"{where} has {len(event)} spacepoints, found rows of {len(spacepoint)}")
 
     def _check_places(self, event: Event, rows: Any) -> None:
@@ -162,6 +166,34 @@ def _check_columns(file: Path, table: Any) -> None:
             raise EventFormatError(f"{file}: column '{name}' must be of integers, found {column.type}")
 
 
+def _of_colliderml(table: Any) -> tuple[Any, bool]:
+    """Columns by this project's names, of a table that may be in one of ColliderML's two forms; and whether it was."""
+    names = {*table.column_names}
+    if {"event_id", "hit_id", "track_id"} <= names:
+        return table.select(["event_id", "hit_id", "track_id"]).rename_columns(
+            ["event_id", "spacepoint", "label"]
+        ), True
+    if {"event_id", "hit_ids", "track_id"} <= names and not pa.types.is_integer(table["track_id"].type):
+        tracks = table["track_id"].combine_chunks()
+        events = np.repeat(_whole(table["event_id"]), np.asarray(pc.list_value_length(tracks)))
+        hits = pc.list_flatten(table["hit_ids"].combine_chunks())
+        return pa.table({"event_id": events, "label": pc.list_flatten(tracks), "spacepoints": hits}), True
+    return table, False
+
+
+def _read_root(file: Path) -> Any:
+    from exatrkx.events.readers.root_files import Tree, opened_file  # noqa: PLC0415 - needs uproot, and others do not
+
+    with opened_file(file) as trees:
+        name, tree = next(((one, trees[one]) for one in trees if one == "tracks"), next(iter(trees.items())))
+        table = Tree(file, name, tree)
+        tables = list(table.batches(table.names))
+    if tables:
+        return pa.concat_tables(tables)
+    kinds = {"spacepoints": pa.list_(pa.int64())}
+    return pa.table({name: pa.array([], kinds.get(name, pa.int64())) for name in table.names})
+
+
 def _read_csv(file: Path) -> Any:
     # Said, because a list of one spacepoint looks like a number, and a column without rows like nothing.
     whole = dict.fromkeys(("event_id", "spacepoint", "label"), pa.int64())
@@ -173,6 +205,9 @@ def _whole(column: Any) -> IntArray:
     """[R] the column's entries, of any type of integers or text of them; an `ArrowException` if one is too large."""
     whole: IntArray = np.asarray(pc.cast(column, pa.int64()))
     return whole
+
+
+_READERS: Final[dict[str, Callable[[Path], Any]]] = {".csv": _read_csv, ".parquet": pq.read_table, ".root": _read_root}
 
 
 def _unreadable(file: Path, error: Exception) -> EventFormatError:

@@ -1,6 +1,6 @@
-"""Track files, Parquet or CSV: one row for each spacepoint, or one for each track candidate.
+"""Track files, Parquet, CSV or ROOT, as they are written: one row for each spacepoint, or for each track candidate.
 
-`TracksWriter` writes them, `exatrkx.events.saved_tracks` reads them.
+`TracksWriter` writes them, `exatrkx.events.saved_tracks` reads them, `exatrkx.events.track_layouts` has their columns.
 """
 
 from __future__ import annotations
@@ -8,38 +8,25 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, BinaryIO, Final, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, IntArray
+from exatrkx.events.track_layouts import POSITIONS, Layout, Per, group_by_label, rows_of, schema_of
 from exatrkx.files import named, whole_file
 
-Per = Literal["spacepoint", "track"]
+__all__ = ["POSITIONS", "SUFFIXES", "Layout", "Per", "TracksWriter", "group_by_label", "require_suffix"]
 
-SUFFIXES: Final = (".parquet", ".csv")
-
-POSITIONS: Final = ("x", "y", "z")
+SUFFIXES: Final = (".parquet", ".csv", ".root")
 
 _ROWS_AT_ONCE: Final = 1 << 17
 """Small events share a row group, or a file of thousands of them would be slow to read."""
 
-_SPACEPOINT_SCHEMA: Final = pa.schema(
-    {
-        "event_id": pa.int64(),
-        "spacepoint": pa.int64(),
-        "x": pa.float32(),
-        "y": pa.float32(),
-        "z": pa.float32(),
-        "label": pa.int64(),
-    }
-)
-_TRACK_SCHEMA: Final = pa.schema({"event_id": pa.int64(), "label": pa.int64(), "spacepoints": pa.list_(pa.int64())})
 _SECONDS: Final = pa.field("seconds", pa.float32())
 
 
@@ -53,21 +40,29 @@ class TracksWriter:
     | spacepoint | `event_id`, `spacepoint` (its index in the event), `x`, `y`, `z` in mm, `label` (−1: on no track) |
     | track | `event_id`, `label`, `spacepoints` (their indices; in CSV one text, separated by blanks) |
 
+    In a ROOT file they are the branches of a TTree `tracks`. In the layout of ColliderML, which is Parquet, they are
+
+    | per | columns |
+    |---|---|
+    | spacepoint | `event_id`, `hit_id`, `track_id` of hits on a track, as `colliderml.tasks.evaluate` takes them |
+    | track | the table `tracks` of release 1, a row for each event; its parameters are null |
+
     Either has a column `seconds` more where `timed`: the time that the event took, in each of its rows. An event
     without rows has none.
 
     Raises:
-        EventFormatError: the file's name ends in neither `.parquet` nor `.csv`.
+        EventFormatError: the file's name says no format that is written, or another one than the layout's.
         OutputError (at the beginning of the `with`, on writing and at the end): it cannot be written.
     """
 
-    def __init__(self, file: Path, per: Per = "spacepoint", *, timed: bool = False) -> None:
-        require_suffix(file)
+    def __init__(self, file: Path, per: Per = "spacepoint", *, timed: bool = False, layout: Layout = "exatrkx") -> None:
+        require_suffix(file, layout)
         self._file = file
         self._per = per
+        self._layout = layout
         self._timed = timed
         self._as_text = file.suffix == ".csv"
-        schema = _SPACEPOINT_SCHEMA if per == "spacepoint" else _TRACK_SCHEMA
+        schema = schema_of(layout, per)
         if self._as_text and per == "track":
             schema = schema.set(2, pa.field("spacepoints", pa.string()))
         self._schema = schema.append(_SECONDS) if timed else schema
@@ -78,7 +73,7 @@ class TracksWriter:
             self._file.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stream = stack.enter_context(whole_file(self._file))
-            self._writer: Any = (pa_csv.CSVWriter if self._as_text else pq.ParquetWriter)(stream, self._schema)
+            self._writer = _writer(self._file, stream, self._schema)
             stack.callback(self._writer.close)
             self._opened = stack.pop_all()
         return self
@@ -104,9 +99,11 @@ class TracksWriter:
         """
         if self._timed != (seconds is not None):
             raise ValueError(f"event {event.event_id}: seconds are of a timed file, found {seconds}")
-        columns = _spacepoint_rows(event, labels) if self._per == "spacepoint" else self._track_rows(event, labels)
+        columns = rows_of(self._layout, self._per, event, labels)
+        if self._as_text and self._per == "track":
+            columns["spacepoints"] = [" ".join(map(str, group)) for group in columns["spacepoints"]]
         if self._timed:
-            columns["seconds"] = np.full(len(columns["label"]), seconds, dtype=np.float32)
+            columns["seconds"] = np.full(len(columns["event_id"]), seconds, dtype=np.float32)
         self._waiting.append(pa.table(columns, schema=self._schema))
         if sum(table.num_rows for table in self._waiting) >= _ROWS_AT_ONCE:
             self._flush()
@@ -116,34 +113,26 @@ class TracksWriter:
             self._writer.write_table(pa.concat_tables(self._waiting))
             self._waiting.clear()
 
-    def _track_rows(self, event: Event, labels: IntArray) -> dict[str, Any]:
-        names, groups = group_by_label(labels)
-        spacepoints = [" ".join(map(str, group)) for group in groups] if self._as_text else groups
-        return {"event_id": np.full(len(names), event.event_id), "label": names, "spacepoints": spacepoints}
+
+def _writer(file: Path, stream: BinaryIO, schema: Any) -> Any:
+    match file.suffix:
+        case ".csv":
+            return pa_csv.CSVWriter(stream, schema)
+        case ".root":
+            from exatrkx.events.root_writer import RootWriter  # noqa: PLC0415 - needs uproot, and others do not
+
+            return RootWriter(stream, schema)
+        case _:
+            return pq.ParquetWriter(stream, schema)
 
 
-def group_by_label(labels: IntArray) -> tuple[IntArray, list[IntArray]]:
-    """The labels ≥ 0 in rising order, and for each the indices of its spacepoints in rising order."""
-    found = np.flatnonzero(labels > NOISE_LABEL)
-    in_order = found[np.argsort(labels[found], kind="stable")]
-    names, starts = np.unique(labels[in_order], return_index=True)
-    return names, np.split(in_order, starts[1:]) if len(names) else []
-
-
-def require_suffix(file: Path) -> None:
-    """Refuse a file of tracks whose name does not say its format.
+def require_suffix(file: Path, layout: Layout = "exatrkx") -> None:
+    """Refuse a file of tracks whose name does not say its format, or says another one than that of its layout.
 
     Raises:
-        EventFormatError: the name ends in neither `.parquet` nor `.csv`.
+        EventFormatError: the name ends in none of `SUFFIXES`.
     """
-    if file.suffix not in SUFFIXES:
-        raise EventFormatError(f"{file}: a file of tracks ends in {' or '.join(SUFFIXES)}, found '{file.suffix}'")
-
-
-def _spacepoint_rows(event: Event, labels: IntArray) -> dict[str, Any]:
-    return {
-        "event_id": np.full(len(event), event.event_id),
-        "spacepoint": np.arange(len(event)),
-        **{name: getattr(event, name) for name in POSITIONS},
-        "label": labels,
-    }
+    allowed = SUFFIXES if layout == "exatrkx" else SUFFIXES[:1]
+    if file.suffix not in allowed:
+        of = "a file of tracks" if layout == "exatrkx" else f"a file of tracks in the layout {layout}"
+        raise EventFormatError(f"{file}: {of} ends in {' or '.join(allowed)}, found '{file.suffix}'")

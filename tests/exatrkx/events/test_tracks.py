@@ -23,7 +23,7 @@ from exatrkx.events.tracks import Per, TracksWriter, group_by_label
 COLUMNS = {"event_id": [7, 7, 7], "spacepoint": [0, 2, 1], "label": [4, 4, 0]}
 
 every_form = pytest.mark.parametrize("per", ["spacepoint", "track"])
-every_format = pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+every_format = pytest.mark.parametrize("suffix", [".parquet", ".csv", ".root"])
 
 
 def event_of(number: int, size: int) -> Event:
@@ -165,9 +165,9 @@ def test_many_small_events_share_a_row_group(tmp_path: Path) -> None:
     assert pq.ParquetFile(tmp_path / "t.parquet").num_row_groups == 2
 
 
-@pytest.mark.parametrize("name", ["tracks", "tracks.root", "tracks.csv.gz"])
-def test_only_two_formats_are_known(tmp_path: Path, name: str) -> None:
-    with pytest.raises(EventFormatError, match=r"a file of tracks ends in \.parquet or \.csv, found "):
+@pytest.mark.parametrize("name", ["tracks", "tracks.json", "tracks.csv.gz"])
+def test_no_other_formats_are_known(tmp_path: Path, name: str) -> None:
+    with pytest.raises(EventFormatError, match=r"a file of tracks ends in \.parquet or \.csv or \.root, found "):
         TracksWriter(tmp_path / name)
 
 

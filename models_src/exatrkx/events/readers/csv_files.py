@@ -2,58 +2,47 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from exatrkx.checks import FEATURE_COLUMNS, check_features_range
+from exatrkx.checks import FEATURE_COLUMNS, check_features_range, quoted
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import POSITION
 from exatrkx.events.event import Event, positions
+from exatrkx.events.readers.formats import Header, header_of, opened
+from exatrkx.events.readers.whole_numbers import particle_numbers, whole_numbers
 
 Columns = dict[str, npt.NDArray[np.generic]]
 
-FLOAT: Final = pa.float64()
-INTEGER: Final = pa.int64()
-IDENTIFIER: Final = pa.uint64()
 
-_EVENT: Final = re.compile(r".*(?=-[a-z]+\.csv(\.gz)?$)")
-"""What the names of an event's files have in common, in TrackML and in ACTS."""
+class Cell(StrEnum):
+    """What the cells of a column hold."""
 
-_BYTE_ORDER_MARK: Final = "\ufeff"
-_SHOWN: Final = 60
-"""Most characters of a name that is no text."""
+    FLOAT = "floating-point number"
+    INTEGER = "int64"
+    IDENTIFIER = "uint64"
+    PARTICLE = "uint64, or of no particle"
 
 
-def first_line(file: Path) -> str:
-    """The first line of a text file that may be compressed.
+FLOAT, INTEGER, IDENTIFIER, PARTICLE = Cell
 
-    Raises:
-        EventFormatError: the file cannot be read, or is empty.
-    """
-    opened = gzip.open if file.suffix == ".gz" else open
-    try:
-        with opened(file, "rt", encoding="utf-8", errors="replace") as stream:
-            line = str(stream.readline()).removeprefix(_BYTE_ORDER_MARK)
-    except (OSError, EOFError, zlib.error) as error:
-        raise EventFormatError(f"{file}: cannot be read: {error}") from error
-    if not line.strip():
-        raise EventFormatError(f"{file}: no header and no rows on the first line, found an empty one")
-    return line
+_ARROW_TYPES: Final = {FLOAT: pa.float64(), INTEGER: pa.int64(), IDENTIFIER: pa.uint64()}
+_BLANKS: Final = re.compile(rb"[ \t]+")
 
 
-def read_columns(file: Path, required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]) -> Columns:
+def read_columns(file: Path, required: Mapping[str, Cell], optional: Mapping[str, Cell]) -> Columns:
     """Read the named columns of a CSV file with a header; whatever else is in it is passed over.
 
     Args:
-        file: the file, compressed when it ends in `.gz`.
+        file: the file, compressed or not.
         required: columns that must be there, and their types.
         optional: columns that are read when they are there.
 
@@ -64,32 +53,59 @@ def read_columns(file: Path, required: Mapping[str, pa.DataType], optional: Mapp
         EventFormatError: a column is missing or there twice, a value is not of its type, a row has too many or too few
             values, or the file cannot be read.
     """
-    names = [name.strip().strip('"') for name in first_line(file).split(",")]
-    missing = [name for name in required if name not in names]
+    header = header_of(file)
+    missing = [name for name in required if name not in header.names]
     if missing:
-        raise EventFormatError(f"{file}: column {_quoted(missing)} is missing; found {_quoted(names)}")
-    types = dict(required) | {name: kind for name, kind in optional.items() if name in names}
-    twice = [name for name in types if names.count(name) > 1]
+        raise EventFormatError(f"{file}: column {quoted(missing)} is missing; found {quoted(header.names)}")
+    types = dict(required) | {name: kind for name, kind in optional.items() if name in header.names}
+    twice = [name for name in types if header.names.count(name) > 1]
     if twice:
-        raise EventFormatError(f"{file}: column {_quoted(twice)} is there more than once")
-    return parse_columns(file, names, types, skip_rows=1)
+        raise EventFormatError(f"{file}: column {quoted(twice)} is there more than once")
+    return parse_columns(file, header, types, skip_rows=1)
 
 
-def parse_columns(file: Path, names: list[str], types: Mapping[str, pa.DataType], skip_rows: int) -> Columns:
-    """Read the columns in `types` of a CSV file whose columns, in order, are `names`; see `read_columns`."""
+def parse_columns(file: Path, header: Header, types: Mapping[str, Cell], skip_rows: int) -> Columns:
+    """Read the columns in `types` of a text table; see `read_columns`."""
     try:
-        table = pa_csv.read_csv(
-            file,
-            # One thread, so that errors can name the row.
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=skip_rows, use_threads=False),
-            # An empty cell is an error, not a number.
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=list(types), column_types=dict(types), null_values=[]
-            ),
-        )
-    except (pa.ArrowException, OSError) as error:
-        raise EventFormatError(f"{file}: {_readable(str(error), names)}") from error
-    return {name: table.column(name).to_numpy() for name in types}
+        table = pa_csv.read_csv(pa.BufferReader(_content(file, header)), **_options(header, types, skip_rows))
+    except pa.ArrowException as error:
+        raise EventFormatError(f"{file}: {_readable(str(error), header.names)}") from error
+    return {name: _values(file, name, table.column(name), kind, skip_rows + 1) for name, kind in types.items()}
+
+
+def _options(header: Header, types: Mapping[str, Cell], skip_rows: int) -> dict[str, Any]:
+    # Whole numbers come as text, because they are written in several ways.
+    read_as = {name: _ARROW_TYPES[kind] if kind is FLOAT else pa.string() for name, kind in types.items()}
+    return {
+        "parse_options": pa_csv.ParseOptions(delimiter=header.separator),
+        # One thread, so that errors can name the row.
+        "read_options": pa_csv.ReadOptions(column_names=header.names, skip_rows=skip_rows, use_threads=False),
+        # An empty cell is an error, not a number.
+        "convert_options": pa_csv.ConvertOptions(include_columns=list(types), column_types=read_as, null_values=[]),
+    }
+
+
+def _content(file: Path, header: Header) -> bytes:
+    # Read whole: the parser reads ahead of a stream with a thread of its own, which takes longer than a small file.
+    with opened(file) as stream:
+        content = stream.read()
+    if header.separator == " ":
+        content = single_blanks(content)
+    return content
+
+
+def single_blanks(content: bytes) -> bytes:
+    """A text with one blank in place of each row of them, and none at the ends of lines."""
+    return b"\n".join(_BLANKS.sub(b" ", line.strip()) for line in content.splitlines())
+
+
+def _values(file: Path, name: str, column: Any, kind: Cell, first_row: int) -> npt.NDArray[np.generic]:
+    where = f"{file}: column '{name}'"
+    if kind is FLOAT:
+        return np.asarray(column)
+    if kind is PARTICLE:
+        return particle_numbers(column, where, first_row)
+    return whole_numbers(column, _ARROW_TYPES[kind], where, first_row)
 
 
 def require_finite(file: Path, columns: Columns, names: Iterable[str], first_row: int = 2) -> None:
@@ -131,19 +147,6 @@ def event_number(file: Path, otherwise: int = 0) -> int:
     return int(numbers[-1]) if numbers else otherwise
 
 
-def beside(file: Path, part: str) -> Path | None:
-    """The file of the same event with another part of it, compressed or not; None where there is none."""
-    event = _EVENT.match(file.name)
-    if event is None:
-        return None
-    candidates = (file.with_name(f"{event[0]}-{part}.csv{suffix}") for suffix in ("", ".gz"))
-    return next((other for other in candidates if other.exists()), None)
-
-
-POSITION: Final = ("x", "y", "z")
-"""Columns of the position in mm; z along the beam."""
-
-
 def read_spacepoints(file: Path) -> Event:
     """Read one event from columns `x`, `y`, `z` in mm; others (`measurement_id_1`, `geo_id_1`, …) are passed over.
 
@@ -158,15 +161,6 @@ def read_spacepoints(file: Path) -> Event:
     return Event(event_id=event_number(file), x=x, y=y, z=z)
 
 
-def is_number(text: str) -> bool:
-    """Whether a cell of the first line is a value and so not the name of a column."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
 def read_features(file: Path) -> Event:
     """Read one event from three columns (r / 1000 mm, φ / π, z / 1000 mm) and no header.
 
@@ -175,13 +169,15 @@ def read_features(file: Path) -> Event:
     Raises:
         EventFormatError: not three columns, a value that is not a finite number, or one that is no r, φ or z.
     """
-    found = first_line(file).count(",") + 1
-    if found != len(FEATURE_COLUMNS):
+    header = header_of(file)
+    if (found := len(header.names)) != len(FEATURE_COLUMNS):
         raise EventFormatError(
             f"{file}: without a header there must be {len(FEATURE_COLUMNS)} columns "
             f"({', '.join(FEATURE_COLUMNS)}), found {found}"
         )
-    columns = parse_columns(file, list(FEATURE_COLUMNS), dict.fromkeys(FEATURE_COLUMNS, FLOAT), skip_rows=0)
+    columns = parse_columns(
+        file, header._replace(names=list(FEATURE_COLUMNS)), dict.fromkeys(FEATURE_COLUMNS, FLOAT), skip_rows=0
+    )
     require_finite(file, columns, FEATURE_COLUMNS, first_row=1)
     features = np.stack([columns[name] for name in FEATURE_COLUMNS], axis=1).astype(np.float32)
     check_features_range(features, str(file), first_row=1)
@@ -189,12 +185,7 @@ def read_features(file: Path) -> Event:
     return Event(event_id=event_number(file), x=x, y=y, z=z)
 
 
-def _quoted(names: Iterable[str]) -> str:
-    # A broken file's bytes are no names, and must not steer a terminal.
-    return ", ".join(f"'{name}'" if name.isprintable() else ascii(name[:_SHOWN]) for name in names)
-
-
 def _readable(message: str, names: list[str]) -> str:
     """The first line of a parser's message, with columns by name instead of by number."""
     first = message.splitlines()[0]
-    return re.sub(r"In CSV column #(\d+)", lambda found: f"column {_quoted([names[int(found[1])]])}", first)
+    return re.sub(r"In CSV column #(\d+)", lambda found: f"column {quoted([names[int(found[1])]])}", first)

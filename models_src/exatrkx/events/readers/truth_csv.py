@@ -20,9 +20,9 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from exatrkx.errors import EventFormatError
+from exatrkx.events.columns import POSITION
 from exatrkx.events.event import (
     BARCODE_BITS,
     NOISE,
@@ -41,20 +41,17 @@ from exatrkx.events.readers.csv_files import (
     FLOAT,
     IDENTIFIER,
     INTEGER,
-    POSITION,
+    PARTICLE,
+    Cell,
     Columns,
-    beside,
     event_number,
-    first_line,
     read_columns,
     read_spacepoints,
     require_finite,
     require_unique,
 )
-
-TRACKML_PARTS: Final = ("truth", "particles")
-ACTS_PARTS: Final = ("measurement-simhit-map", "hits", "particles_simulated")
-"""What is read beside the hits, and beside the spacepoints."""
+from exatrkx.events.readers.formats import header_of
+from exatrkx.events.readers.paths import ACTS_PARTS, beside
 
 NO_MEASUREMENT: Final = 2**64 - 1
 """The second measurement of an ACTS spacepoint that has only one."""
@@ -100,7 +97,7 @@ def read_trackml(hits_file: Path) -> Event:
 
 def _trackml_truth(file: Path, hits: Columns, hits_file: Path) -> Truth:
     optional = dict.fromkeys((*_TRUE_POSITION, *_MOMENTUM_AT_HIT), FLOAT)
-    rows = read_columns(file, required={"hit_id": INTEGER, "particle_id": IDENTIFIER}, optional=optional)
+    rows = read_columns(file, required={"hit_id": INTEGER, "particle_id": PARTICLE}, optional=optional)
     made = rows["particle_id"] != NOISE
     rows = {name: column[made] for name, column in rows.items()}
     spacepoint = _places("hit_id", rows["hit_id"], file, hits["hit_id"], hits_file)
@@ -185,14 +182,32 @@ def _pairs(file: Path, links_file: Path, num_hits: int, made_by: Identifiers) ->
     hit, measurement = hit[made], links["measurement_id"][made]
     columns = read_columns(file, {"measurement_id_1": IDENTIFIER}, {"measurement_id_2": IDENTIFIER})
     first = columns["measurement_id_1"]
-    spacepoint, chosen = _joined(first, measurement)
     second = columns.get("measurement_id_2", np.full(len(first), NO_MEASUREMENT, dtype=np.uint64))
+    spacepoint, link = made_spacepoints(first, second, second == NO_MEASUREMENT, measurement, made_by[hit])
+    return spacepoint, hit[link]
+
+
+def made_spacepoints(
+    first: AnyArray, second: AnyArray, alone: npt.NDArray[np.bool_], measurement: AnyArray, made_by: Identifiers
+) -> tuple[IntArray, IntArray]:
+    """Who made which spacepoint: one of one measurement whoever made that, one of two who made both.
+
+    Args:
+        first: [N] measurement of each spacepoint.
+        second: [N] the other one.
+        alone: [N] whether it has the first one only.
+        measurement: [L] of each link of a measurement and a particle.
+        made_by: [L] the particle.
+
+    Returns:
+        [H] spacepoint, and [H] link of its first measurement.
+    """
+    spacepoint, chosen = _joined(first, measurement)
     other, of_other = _joined(second, measurement)
-    both = set(zip(other.tolist(), made_by[hit[of_other]].tolist(), strict=True))
-    pairs = zip(spacepoint.tolist(), made_by[hit[chosen]].tolist(), strict=True)
-    alone = (second == NO_MEASUREMENT)[spacepoint]
-    kept = alone | np.fromiter((pair in both for pair in pairs), dtype=np.bool_, count=len(spacepoint))
-    return spacepoint[kept], hit[chosen[kept]]
+    both = set(zip(other.tolist(), made_by[of_other].tolist(), strict=True))
+    pairs = zip(spacepoint.tolist(), made_by[chosen].tolist(), strict=True)
+    kept = alone[spacepoint] | np.fromiter((pair in both for pair in pairs), dtype=np.bool_, count=len(spacepoint))
+    return spacepoint[kept], chosen[kept]
 
 
 def _joined(wanted: AnyArray, keys: AnyArray) -> tuple[IntArray, IntArray]:
@@ -222,12 +237,12 @@ def _acts_particles(file: Path) -> Particles:
 
 
 def _with_barcodes(
-    file: Path, required: Mapping[str, pa.DataType], optional: Mapping[str, pa.DataType]
+    file: Path, required: Mapping[str, Cell], optional: Mapping[str, Cell]
 ) -> tuple[Identifiers, Columns]:
     """The particle of each row, in one column as ACTS wrote it once or in five, and the other columns."""
-    packed = "particle_id" in first_line(file).strip().split(",")
+    packed = "particle_id" in header_of(file).names
     names = ("particle_id",) if packed else _BARCODE
-    rows = read_columns(file, dict.fromkeys(names, IDENTIFIER) | dict(required), optional)
+    rows = read_columns(file, dict.fromkeys(names, PARTICLE if packed else IDENTIFIER) | dict(required), optional)
     numbers = np.stack([rows[name].astype(np.uint64) for name in names], axis=1)
     try:
         return (numbers[:, 0] if packed else pack_barcodes(numbers)), rows
