@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "../stages/local_helix.hpp"
+
 namespace exatrkx {
 
 struct WorkingPoint {
@@ -20,9 +22,12 @@ struct WorkingPoint {
   std::int64_t min_hits = 3;
   std::int64_t max_edges = 5'000'000;
   std::string track_building = kComponents;
+  stages::CompletionCuts completion;
+  std::int64_t min_track_hits = 5;
 
-  static constexpr std::array<const char*, 7> kFields{"radius",   "max_neighbors", "filter_cut",    "gnn_cut",
-                                                      "min_hits", "max_edges",     "track_building"};
+  static constexpr std::array<const char*, 14> kFields{
+      "radius",           "max_neighbors",     "filter_cut",     "gnn_cut",           "min_hits",     "max_edges",  "track_building",
+      "completion_reach", "completion_sigmas", "hit_resolution", "scattering_length", "polar_spread", "max_chance", "min_track_hits"};
 
   using Texts = std::map<std::string, std::string, std::less<>>;
 

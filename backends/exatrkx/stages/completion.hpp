@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <numbers>
 #include <numeric>
 #include <optional>
@@ -15,77 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "components.hpp"
+#include "hit_columns.hpp"
 #include "local_helix.hpp"
 
 namespace exatrkx::stages {
-
-// The hits that may be found, in square columns of the transverse plane.
-class HitColumns {
- public:
-  HitColumns(const std::vector<Point>& points, const std::vector<std::int32_t>& hits) {
-    for (const std::int32_t hit : hits) {
-      for (const double v : {points[hit].x, points[hit].y}) {
-        low_ = std::min(low_, v);
-        high_ = std::max(high_, v);
-      }
-    }
-    for (const std::int32_t hit : hits) {
-      const double r = std::sqrt(points[hit].x * points[hit].x + points[hit].y * points[hit].y);
-      innermost_ = std::min(innermost_, r - 1e-6);
-      outermost_ = std::max(outermost_, r + 1e-6);
-    }
-    columns_ = hits.empty() ? 0 : static_cast<std::int32_t>(std::min((high_ - low_) / kWidth, kMostColumns - 1.0)) + 1;
-    width_ = std::max(kWidth, (high_ - low_) / columns_);
-    begin_.assign(static_cast<std::size_t>(columns_) * columns_ + 1, 0);
-    const auto cell = [&](std::int32_t hit) { return column(points[hit].x) * columns_ + column(points[hit].y); };
-    for (const std::int32_t hit : hits) ++begin_[cell(hit) + 1];
-    std::partial_sum(begin_.begin(), begin_.end(), begin_.begin());
-    std::vector<std::int32_t> next(begin_.begin(), begin_.end() - 1);
-    entries_.resize(hits.size());
-    for (const std::int32_t hit : hits) entries_[next[cell(hit)]++] = {points[hit], hit};
-    for (std::size_t c = 0; c + 1 < begin_.size(); ++c) {
-      std::sort(entries_.begin() + begin_[c], entries_.begin() + begin_[c + 1],
-                [](const Entry& a, const Entry& b) { return a.point.z < b.point.z; });
-    }
-  }
-
-  // Calls visit(hit, point) for at least the hits within the box.
-  template <class Visit>
-  void within(const Point& low, const Point& high, Visit&& visit) const {
-    if (columns_ == 0 || high.x < low_ || low.x > high_ || high.y < low_ || low.y > high_) return;
-    for (std::int32_t i = column(low.x); i <= column(high.x); ++i) {
-      for (std::int32_t j = column(low.y); j <= column(high.y); ++j) {
-        const auto end = entries_.begin() + begin_[i * columns_ + j + 1];
-        auto entry = std::lower_bound(entries_.begin() + begin_[i * columns_ + j], end, low.z,
-                                      [](const Entry& e, double z) { return e.point.z < z; });
-        for (; entry != end && entry->point.z <= high.z; ++entry) visit(entry->hit, entry->point);
-      }
-    }
-  }
-
-  [[nodiscard]] double width() const { return width_; }
-  [[nodiscard]] double innermost() const { return innermost_; }
-  [[nodiscard]] double outermost() const { return outermost_; }
-
- private:
-  static constexpr double kWidth = 40.0, kMostColumns = 512.0;  // mm; bounds the memory of an event of any size
-
-  struct Entry {
-    Point point;
-    std::int32_t hit;
-  };
-
-  [[nodiscard]] std::int32_t column(double v) const {
-    return static_cast<std::int32_t>(std::clamp((v - low_) / width_, 0.0, columns_ - 1.0));
-  }
-
-  double low_ = 0.0, high_ = 0.0, width_ = kWidth;
-  double innermost_ = std::numeric_limits<double>::max(), outermost_ = 0.0;  // distances from the beam
-  std::int32_t columns_ = 0;
-  std::vector<std::int32_t> begin_;
-  std::vector<Entry> entries_;
-};
 
 class TrackCompletion {
  public:
@@ -120,12 +52,17 @@ class TrackCompletion {
     }
   }
 
+  // Numbers the tracks of at least `min_hits` hits by their smallest one.
   void write(std::int64_t min_hits, std::int64_t* labels) const {
-    DisjointSets sets(static_cast<std::int64_t>(label_.size()));
-    for (const Track& track : tracks_) {
-      for (const std::int32_t hit : track) sets.join(track.front(), hit);
+    constexpr std::int64_t kNoise = -1;
+    std::vector<std::int64_t> number(tracks_.size(), kNoise);
+    std::int64_t next = 0;
+    for (std::size_t i = 0; i < label_.size(); ++i) {
+      labels[i] = kNoise;
+      if (label_[i] < 0 || static_cast<std::int64_t>(tracks_[label_[i]].size()) < min_hits) continue;
+      if (number[label_[i]] < 0) number[label_[i]] = next++;
+      labels[i] = number[label_[i]];
     }
-    write_labels(sets, static_cast<std::int64_t>(label_.size()), min_hits, labels);
   }
 
  private:
@@ -144,6 +81,8 @@ class TrackCompletion {
     std::int32_t before, after;   // hits, -1 for none
     double begin, end;            // their places along the helix, or as far as it reaches
   };
+
+  [[nodiscard]] static bool helical(const Track& track) { return track.size() >= 3 && track.size() <= kMostHits; }
 
   void sort(Track& track) const {
     const auto key = [&](std::int32_t i) {
@@ -177,6 +116,7 @@ class TrackCompletion {
     Segment s{*helix, place == 0 ? -1 : track[place - 1], place == track.size() ? -1 : track[place], 0.0, 0.0};
     s.begin = s.before >= 0 ? helix->along(points_[s.before]) : helix->along(points_[s.after]) - reach;
     s.end = s.after >= 0 ? helix->along(points_[s.after]) : s.begin + reach;
+    if (!(s.end - s.begin <= 2.0 * reach)) return std::nullopt;
     return s;
   }
 
@@ -189,6 +129,7 @@ class TrackCompletion {
     const Point& node = points_[near_begin ? s.before : s.after];
     if (!(node.x * p.x + node.y * p.y > 0.0)) return std::nullopt;  // on the other side of the beam
     const Spread spread = s.helix.spread(near_begin ? x - s.begin : s.end - x, cuts_);
+    if (!(spread.transverse <= kWidest * kWidest)) return std::nullopt;
     const double t = s.helix.transverse(p, x), l = s.helix.longitudinal(p, x);
     const double chi2 = t * t / spread.transverse + l * l / spread.longitudinal;
     if (!(chi2 <= cuts_.sigmas * cuts_.sigmas)) return std::nullopt;
@@ -200,7 +141,7 @@ class TrackCompletion {
 
   void look_around(const HitColumns& columns, std::int32_t number) {
     const Track& track = tracks_[number];
-    if (track.size() < 3) return;
+    if (!helical(track)) return;
     for (std::size_t place = 0; place <= track.size(); ++place) {
       const auto found = segment(track, place);
       if (!found) continue;
@@ -223,7 +164,7 @@ class TrackCompletion {
   // The same from the other side: how well the nearest hit of the segment's track fits the one whose end was found.
   [[nodiscard]] std::optional<double> score_back(const Segment& s, std::int32_t end) const {
     const Track& other = tracks_[label_[end]];
-    if (other.size() < 3 || (end != other.front() && end != other.back())) return std::nullopt;
+    if (!helical(other) || (end != other.front() && end != other.back())) return std::nullopt;
     const auto theirs = segment(other, end == other.front() ? 0 : other.size());
     if (!theirs) return std::nullopt;
     const double x = s.helix.along(points_[end]);
@@ -259,23 +200,28 @@ class TrackCompletion {
   void visit_step(const HitColumns& columns, const Segment& s, const Step& step, Visit&& visit_hit) const {
     const LocalHelix& h = s.helix;
     const double middle = (step.low + step.high) / 2.0, half = (step.high - step.low) / 2.0;
-    const double wide = cuts_.sigmas * (1.0 + 1e-6), margin = 1e-6;  // with room for what is rounded
-    // A hit is within the largest slope's tilt of the parabola, and that within its slopes of its value in the middle.
-    const double steep = std::min(kSteepest, std::max(std::abs(h.slope(step.low)), std::abs(h.slope(step.high))));
-    const Spread least = h.spread(step.near, cuts_), most = h.spread(step.far, cuts_);
-    const double aside = wide * std::sqrt(most.transverse * (1.0 + steep * steep)) + margin;
-    const double across = aside + half * steep;
-    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
     const Point centre = h.at(middle, h.across(middle));
+    const double wide = cuts_.sigmas * (1.0 + 1e-6);  // with room for what is rounded
+    const double margin = 1e-6 + 1e-9 * (std::abs(centre.x) + std::abs(centre.y) + std::abs(centre.z));
+    const double from = h.slope(step.low), to = h.slope(step.high);
+    if (std::min(from, to) > kSteepest || std::max(from, to) < -kSteepest) return;
+    // A hit is within its slope's tilt of the parabola, and that within the slopes on the way of its value in the middle.
+    const double steepest = std::max(std::abs(from), std::abs(to)), steep = std::min(kSteepest, steepest);
+    const Spread least = h.spread(step.near, cuts_), most = h.spread(step.far, cuts_);
+    const double aside = wide * std::sqrt(std::min(most.transverse, kWidest * kWidest) * (1.0 + steep * steep)) + margin;
+    const double across = aside + half * steepest;
+    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
     // Neither inside the innermost hit, nor beyond the outermost, nor where any hit may be there by chance.
     const double r = std::sqrt(centre.x * centre.x + centre.y * centre.y), radius = half + across;
     if (r + radius < columns.innermost() || r - radius > columns.outermost()) return;
     const double largest = cuts_.max_chance * (1.0 + 1e-6) * (r + radius) * (r + radius);
     if (free_ * std::sqrt(least.transverse * least.longitudinal) > largest) return;
+    if (least.transverse > kWidest * kWidest * (1.0 + 1e-6)) return;
     const double bx = half * std::abs(h.ux()) + across * std::abs(h.uy());
     const double by = half * std::abs(h.uy()) + across * std::abs(h.ux());
-    const auto [below, above] = std::minmax(h.z(step.low), h.z(step.high));
-    columns.within({centre.x - bx, centre.y - by, below - up}, {centre.x + bx, centre.y + by, above + up},
+    const double za = h.z(step.low), zb = h.z(step.high);
+    columns.within({centre.x - bx, centre.y - by, std::min(za, zb) - up},
+                   {centre.x + bx, centre.y + by, std::max(za, zb) + up},
                    [&](std::int32_t hit, const Point& p) {
                      const double x = h.along(p);
                      if (std::abs(p.z - h.z(x)) > up || std::abs(h.sideways(p) - h.across(x)) > aside) return;
@@ -312,8 +258,10 @@ class TrackCompletion {
     return again;
   }
 
-  static constexpr double kSteepest = 1.0;   // slope of the helix to its chord
-  static constexpr double kFirstStep = 3.0;  // mm
+  static constexpr std::size_t kMostHits = 100;  // of a track that is completed
+  static constexpr double kSteepest = 1.0;       // slope of the helix to its chord
+  static constexpr double kWidest = 10.0;        // mm, standard deviation: more says nothing
+  static constexpr double kFirstStep = 3.0;      // mm
 
   const float* features_;
   CompletionCuts cuts_;

@@ -17,11 +17,11 @@ struct Point {
 // exatrkx/working_point.py says what each number means.
 struct CompletionCuts {
   double reach = 0.0;  // mm; 0: no completion
-  double sigmas = 0.0;
-  double hit_resolution = 0.0;
-  double scattering_length = 0.0;
-  double polar_spread = 0.0;
-  double max_chance = 0.0;
+  double sigmas = 4.0;
+  double hit_resolution = 0.02;
+  double scattering_length = 5.0;
+  double polar_spread = 0.003;
+  double max_chance = 3.0;
 };
 
 // What a helix expects at a distance from the hits that it was fitted to: standard deviations in mm.

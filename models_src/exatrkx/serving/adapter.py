@@ -16,7 +16,7 @@ import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_spacepoints, check_tensor, max_spacepoints
-from exatrkx.contract import FEATURES_DIGEST, REQUEST_DIGEST, VARIABLE, WCC, ModelSpec, TensorSpec
+from exatrkx.contract import ENSEMBLE, FEATURES_DIGEST, REQUEST_DIGEST, VARIABLE, WCC, ModelSpec, TensorSpec
 from exatrkx.digest import added, features_digest, payload_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
@@ -33,6 +33,7 @@ _NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 """The version that the wheel's Python backend was built for; it misreads the sizes of a later version's arrays."""
 
 _EDGES: Final = WCC.inputs[0].name
+_FEATURES: Final = ENSEMBLE.inputs[0].name
 
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
@@ -77,7 +78,7 @@ class Step(ABC):
         self.name = args["model_name"]
         self._max_spacepoints = max_spacepoints()
         self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
-        self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims]
+        self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims and not spec.optional]
         self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
         self._gives_digest = REQUEST_DIGEST in self.spec.outputs
         self.device = Device.given_by(args)
@@ -187,6 +188,9 @@ class Step(ABC):
             covered = {spec.name: payload_digest(tensors[spec.name]) for spec in self._payloads}
             given = tensors.get(FEATURES_DIGEST.name)
             of_features = 0 if given is None else added(int(given[0]), *(-digest for digest in covered.values()))
+            features = tensors.get(_FEATURES)
+            if given is not None and features is not None and features_digest(features) != of_features:
+                raise MixedRequestsError("features and scores are of different requests")
         elif len(self.spec.inputs) == 1:
             of_features = features_digest(tensors[self.spec.inputs[0].name])
         else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx.contract import CUSTOM
 from exatrkx.errors import ContractError
-from exatrkx.working_point import PIPELINE_PARAMETERS, WorkingPoint
+from exatrkx.working_point import COMPLETION_CUTS, PIPELINE_PARAMETERS, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "frnn": ("radius", "max_neighbors", "max_edges"),
     "applyfilter": ("filter_cut",),
-    "wcc": ("gnn_cut", "min_hits", "track_building"),
+    "wcc": ("gnn_cut", "min_hits", "track_building", *COMPLETION_CUTS, "min_track_hits"),
     CUSTOM.name: PIPELINE_PARAMETERS,
 }
 """The working point's fields that each model reads from its `parameters`."""

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.stages import native, reference
+from exatrkx.stages.completion import complete_tracks
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
 from exatrkx.working_point import COMPONENTS, CONTRACTION
@@ -102,13 +103,17 @@ def _labels_on_gpu(
 _METHODS: Final = {COMPONENTS: label_components, CONTRACTION: label_clusters}
 
 
-def label_tracks(edge_index: Array, scores: Array, num_nodes: int, cuts: WorkingPoint) -> Array:
+def label_tracks(
+    edge_index: Array, scores: Array, num_nodes: int, cuts: WorkingPoint, features: Array | None = None
+) -> Array:
     """The track candidate of each spacepoint at the working point's `gnn_cut`, `min_hits` and `track_building`.
 
-    Shapes, labels and errors are those of `label_components`.
+    Shapes, labels and errors are those of `label_components`, and with `features` [N,3] FP32, which only track
+    completion needs, those of `exatrkx.stages.completion.complete_tracks`.
     """
     method = _METHODS[cuts.track_building]
-    return method(edge_index, scores, num_nodes, cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+    labels = method(edge_index, scores, num_nodes, cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+    return complete_tracks(features, labels, cuts)
 
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
