@@ -79,5 +79,3 @@ def _on_host(features: Array, labels: Array, cuts: WorkingPoint) -> Array:
     from exatrkx.stages import completion_reference  # noqa: PLC0415 - of no use to the compiled form
 
     return completion_reference.complete_tracks(features, labels, cuts)
-
-

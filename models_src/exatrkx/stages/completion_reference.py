@@ -238,7 +238,9 @@ class TrackCompletion:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             chance = self.free / r2 * (self.free / r2) * area
         kept = (nodes[:, 0] * x + nodes[:, 1] * y > 0.0) & (transverse <= WIDEST * WIDEST)
-        kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (chance <= cuts.max_chance * cuts.max_chance)
+        kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (
+            chance <= cuts.max_chance * cuts.max_chance
+        )
         return hits[kept], (area * (1.0 + chi2))[kept]
 
     def _near_begin(self, segment: Segment, along: Number) -> Any:
