@@ -1,4 +1,4 @@
-// Track completion: exatrkx/stages/completion.py says what it does; here hits are looked up in columns of the
+// Track completion: complete_tracks of exatrkx/stages/track_building.py says what it does; here hits are looked up in columns of the
 // transverse plane, in the order of z, along each candidate's helix.
 #pragma once
 

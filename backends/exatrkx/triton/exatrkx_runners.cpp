@@ -70,8 +70,7 @@ const std::map<std::string, Stage, std::less<>>& known_stages() {
         {edge_scores_spec(), kEdgeIndexSpec, kFeaturesDigestSpec, kRequestDigestSpec},
         applyfilter}},
       {"wcc",
-       {{"gnn_cut", "min_hits", "track_building", "completion_reach", "completion_sigmas", "hit_resolution",
-         "scattering_length", "polar_spread", "max_chance", "min_track_hits"},
+       {{"gnn_cut", "min_hits", "track_building"},
         {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, kFeaturesSpec, kFeaturesDigestSpec, kRequestDigestSpec},
         wcc}},
   };
@@ -83,6 +82,9 @@ WorkingPoint cuts_of(const Model& model, std::span<const char* const> fields) {
   require(model.parameters(), fields);
   Parameters texts;
   for (const char* name : fields) texts[name] = model.parameters().at(name);
+  for (const char* name : WorkingPoint::kCompletion) {
+    if (const auto found = model.parameters().find(name); found != model.parameters().end()) texts[name] = found->second;
+  }
   return WorkingPoint::from_texts(texts, kParametersOfConfig);
 }
 
