@@ -46,8 +46,8 @@ class WorkingPoint:
         track_building: what makes candidates of scored edges: `components`, or `contraction`, which takes components
             apart where their edges disagree; see `exatrkx.stages.track_building`.
         completion_reach: how far in mm along a candidate's helix, from its nearest spacepoint, further ones are looked
-            for; 0 for no track completion, which `exatrkx.stages.track_building.complete_tracks` describes, and the fields below then mean
-            nothing.
+            for; 0 for no track completion, and then the numbers below mean nothing; see
+            `exatrkx.stages.track_building.complete_tracks`.
         completion_sigmas: most standard deviations that a spacepoint is from the helix.
         hit_resolution: standard deviation in mm of a spacepoint across the track; the finest of the detector.
         scattering_length: by a layer's multiple scattering a track turns as much as by its curvature in these mm: the

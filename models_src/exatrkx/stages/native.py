@@ -114,7 +114,7 @@ def label_clusters(
 
 
 def complete_tracks(features: FloatArray, labels: IntArray, cuts: WorkingPoint) -> IntArray:
-    """[N] labels; see `exatrkx.stages.track_building.complete_tracks`, which has looked at types, shapes and entries."""
+    """[N] labels; see `exatrkx.stages.track_building.complete_tracks`, which has checked the arguments."""
     rows, completed = np.ascontiguousarray(features), labels.copy()
     numbers = np.array([getattr(cuts, name) for name in COMPLETION_CUTS], dtype=np.float64)
     _call(

@@ -23,10 +23,10 @@ import numpy.typing as npt
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import WCC
+from exatrkx.errors import ContractError
 from exatrkx.stages import native, reference
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
-from exatrkx.errors import ContractError
 from exatrkx.working_point import COMPONENTS, CONTRACTION
 
 if TYPE_CHECKING:
@@ -104,25 +104,25 @@ def _labels_on_gpu(
 def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -> Array:
     """Track completion: merging of a candidate's pieces, extension and hole recovery by local helices.
 
-    Networks leave out a spacepoint where an edge to it is missing, and a track in pieces where a layer gave no hit. Both
-    show in the track itself: five neighbouring hits of it give a helix (a parabola in the transverse plane, a line in z
-    along its arc), which says where further hits are. Looked through is each segment between two of a candidate's hits, and
-    before the first and behind the last as far as `completion_reach`, never past the beam line.
+    Networks leave out a spacepoint to which an edge is missing, and a track in pieces where a layer gave no hit. Five
+    neighbouring hits of a candidate give a helix (a parabola in the transverse plane, a line in z along its arc), which
+    says where further hits are. Looked through is each segment between two of its hits, and before the first and behind
+    the last as far as `completion_reach`, never past the beam line.
 
     A spacepoint at distance d along the track from the nearest hit fits when its χ² of two terms is at most
-    `completion_sigmas`². The transverse one has the standard deviation of what a parabola through equally spaced hits of
-    resolution `hit_resolution` extrapolates to, and of multiple scattering, d · `scattering_length` / R at a radius of
-    curvature R (an angle that falls with the momentum, as the Highland formula has it). The longitudinal one has that of a
-    line, the same scattering, and d · `polar_spread` for the coarse coordinate of strips. Besides, few enough free
-    spacepoints must be about: with F of them in the event, F σₜ σₗ / r² is at most `max_chance`.
+    `completion_sigmas`². The transverse standard deviation σₜ is that to which a parabola through equally spaced hits
+    of resolution `hit_resolution` extrapolates, and multiple scattering: d · `scattering_length` / R at a radius of
+    curvature R, an angle that falls with the momentum. The longitudinal one, σₗ, is that of a line, the same
+    scattering, and d · `polar_spread` for the coarse coordinate of strips. Besides, with F free spacepoints in the
+    event F σₜ σₗ / r² is at most `max_chance`.
 
-    Candidates of which each has the other's end hit on its helix are merged, the best pairs first; then free spacepoints
-    are added, the best first, one for each segment; and what has changed is looked at again until nothing does. Of all
-    that may be chosen the smallest σₜ² σₗ² (1 + χ²) is best. At last candidates with fewer than `min_track_hits`
-    spacepoints, too few for the five parameters of a track, are dropped.
+    Candidates each of which has the other's end on its helix are merged, the best pairs first; then free spacepoints
+    are added, the best first, one for each segment; and what has changed is looked at again until nothing does. The
+    best has the smallest σₜ² σₗ² (1 + χ²). At last candidates with fewer than `min_track_hits` spacepoints are dropped:
+    a track has five parameters. Candidates of more than 100 spacepoints are no helix, and left as they are.
 
-    Nothing depends on the order of edges or spacepoints, but for those at one and the same place. The scores of the
-    networks have spoken before, in the candidates; no edge is needed here, as where one is missing none was proposed.
+    Nothing depends on the order of edges or spacepoints, but for those at one and the same place. The networks' scores
+    have spoken before, in the candidates; no edge is needed here, for most that are missing were never proposed.
 
     Args:
         features: [N,3] FP32 (r / 1000 mm, φ / π, z / 1000 mm), NumPy or CuPy.
@@ -136,8 +136,7 @@ def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -
     Raises:
         ContractError: there are no features, or not finite FP32 ones for each spacepoint.
 
-    Sources: pieces and holes as in the track fits of the LHC experiments; the spread from least squares; V. L. Highland,
-    Nucl. Instrum. Meth. 129 (1975) 497.
+    Source: V. L. Highland, Nucl. Instrum. Meth. 129 (1975) 497, for the scattering; least squares for the rest.
     """
     if cuts.completion_reach <= 0.0:
         return labels
