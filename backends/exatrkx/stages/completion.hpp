@@ -224,7 +224,7 @@ class TrackCompletion {
                    {centre.x + bx, centre.y + by, std::max(za, zb) + up},
                    [&](std::int32_t hit, const Point& p) {
                      const double x = h.along(p);
-                     if (std::abs(p.z - h.z(x)) > up || std::abs(h.sideways(p) - h.across(x)) > aside) return;
+                     if (std::abs(h.sideways(p) - h.across(x)) > aside || std::abs(p.z - h.z(x)) > up) return;
                      visit_hit(hit);
                    });
   }
@@ -261,7 +261,7 @@ class TrackCompletion {
   static constexpr std::size_t kMostHits = 100;  // of a track that is completed
   static constexpr double kSteepest = 1.0;       // slope of the helix to its chord
   static constexpr double kWidest = 10.0;        // mm, standard deviation: more says nothing
-  static constexpr double kFirstStep = 3.0;      // mm
+  static constexpr double kFirstStep = 6.0;      // mm
 
   const float* features_;
   CompletionCuts cuts_;

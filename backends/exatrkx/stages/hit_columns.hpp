@@ -61,7 +61,7 @@ class HitColumns {
   [[nodiscard]] double outermost() const { return outermost_; }
 
  private:
-  static constexpr double kWidth = 40.0, kMostColumns = 512.0;  // mm; bounds the memory of an event of any size
+  static constexpr double kWidth = 32.0, kMostColumns = 512.0;  // mm; bounds the memory of an event of any size
 
   struct Entry {
     Point point;
