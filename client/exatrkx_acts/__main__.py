@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from exatrkx.ckf.settings import SETTINGS
 from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
 from exatrkx.files import check_outputs
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
@@ -51,11 +52,13 @@ def run(options: argparse.Namespace) -> None:
             fallback=options.fall_back,
             skipFailed=options.skip_failed,
         )
-        performance = run_chain(options.settings, finding, event_numbers(options), options.threads)
-    print(report(performance, finding.tally))
+        ckf = SETTINGS[options.ckf] if options.ckf else None
+        found = run_chain(options.settings, finding, event_numbers(options), options.threads, ckf)
+    print(report(found, finding.tally))
     if options.output is not None:
         title = f"{options.process}, µ = {options.pileup:g}, {options.events} events, {options.model}"
-        written = [*write_tables(performance, options.output), *write_plots(performance, options.output, title)]
+        title += f", {options.detector} detector"
+        written = [*write_tables(found, options.output), *write_plots(found, options.output, title)]
         print(f"written:     {', '.join(map(str, written))}")
 
 
@@ -77,6 +80,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--attempts", type=at_least(int, 1), metavar="A", help="most attempts for a server that is away")
     add_fallback_argument(parser)
     add("--skip-failed", action="store_true", help="leave events without tracks out, instead of ending the run")
+    add("--ckf", choices=SETTINGS, help="find the tracks of ACTS's CKF, with these settings, beside the server's")
     add("--output", type=Path, metavar="DIR", help="folder for tables (CSV) and plots (PNG)")
     options = parse_with_settings(parser, arguments)
     check_client_arguments(parser, options)

@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import acts
 import acts.examples as ex
 
-TRACKS: Final = "fitted_tracks"
-TRACK_PARTICLES: Final = "track_particles"
-PARTICLE_TRACKS: Final = "particle_tracks"
-"""Names under which the whiteboard has the tracks in the end, and the maps between them and particles."""
+SEEDED: Final = "proto_tracks_with_seed"
+TO_FIT: Final = "proto_tracks_to_fit"
+"""Names under which the whiteboard has the proto-tracks that give three spacepoints to start from, and of these those
+that give the parameters."""
 
 _LEVEL: Final = acts.logging.ERROR
+# A fit that fails is an error to ACTS; `exatrkx_acts.fitted` counts them.
+_FIT_LEVEL: Final = acts.logging.FATAL
+
+
+@dataclass(frozen=True, slots=True)
+class TrackNames:
+    """Names under which the whiteboard has tracks, and the maps between them and particles."""
+
+    tracks: str
+
+    @property
+    def particles(self) -> str:
+        """Of the map from tracks to particles."""
+        return f"{self.tracks}_particles"
+
+    @property
+    def of_particles(self) -> str:
+        """Of the map from particles to tracks."""
+        return f"{self.tracks}_of_particles"
+
+
+FITTED: Final = TrackNames("fitted_tracks")
+"""The tracks in the end."""
+
+
+def perigee(beam: tuple[float, float] = (0.0, 0.0)) -> Any:
+    """Perigee surface, where tracks have their parameters: closest to the line along z through this x and y in mm."""
+    return acts.Surface.createPerigee(acts.Vector3(beam[0] * acts.UnitConstants.mm, beam[1] * acts.UnitConstants.mm, 0))
 
 
 def starting(geometry: Any, field: Any, proto_tracks: str, spacepoints: str) -> Iterator[Any]:
@@ -28,14 +57,14 @@ def starting(geometry: Any, field: Any, proto_tracks: str, spacepoints: str) -> 
         inputProtoTracks=proto_tracks,
         inputSpacePoints=spacepoints,
         outputSeeds="proto_track_seeds",
-        outputProtoTracks="proto_tracks_with_seed",
+        outputProtoTracks=SEEDED,
     )
     yield ex.TrackParamsEstimationAlgorithm(
         level=_LEVEL,
         inputSeeds="proto_track_seeds",
-        inputProtoTracks="proto_tracks_with_seed",
+        inputProtoTracks=SEEDED,
         outputSeeds="proto_track_estimated_seeds",
-        outputProtoTracks="proto_tracks_to_fit",
+        outputProtoTracks=TO_FIT,
         outputTrackParameters="start_parameters",
         # The first three, as is the default, are too close to each other: one fit in ten did not get to the perigee.
         spacePointSelection=ex.SeedSpacePointSelection.SpreadTriplet,
@@ -44,19 +73,18 @@ def starting(geometry: Any, field: Any, proto_tracks: str, spacepoints: str) -> 
     )
 
 
-def fitting(geometry: Any, field: Any, measurements: str) -> Iterator[Any]:
-    """ACTS's Kalman filter over the proto-tracks of `starting`, and its result at the perigee.
+def fitting(geometry: Any, field: Any, measurements: str, beam: tuple[float, float] = (0.0, 0.0)) -> Iterator[Any]:
+    """ACTS's Kalman filter over the proto-tracks of `starting`, and its result at the `perigee`.
 
-    The perigee is the point of closest approach to the z axis. Of several measurements on one surface the fit takes
-    one, and none that the track does not reach.
+    Of several measurements on one surface the fit takes one, and none that the track does not reach.
     """
     yield ex.TrackFittingAlgorithm(
-        level=_LEVEL,
+        level=_FIT_LEVEL,
         inputMeasurements=measurements,
-        inputProtoTracks="proto_tracks_to_fit",
+        inputProtoTracks=TO_FIT,
         inputInitialTrackParameters="start_parameters",
         inputClusters="",
-        outputTracks=TRACKS,
+        outputTracks=FITTED.tracks,
         pickTrack=-1,
         fit=ex.makeKalmanFitterFunction(
             geometry,
@@ -73,18 +101,18 @@ def fitting(geometry: Any, field: Any, measurements: str) -> Iterator[Any]:
         ),
         calibrator=ex.makePassThroughCalibrator(),
         linkForward=False,
-        referenceSurface=acts.Surface.createPerigee(acts.Vector3(0, 0, 0)),
+        referenceSurface=perigee(beam),
     )
 
 
-def matching(particles: str, measurement_particles: str) -> Iterator[Any]:
-    """Double majority: a track and a particle have more than half of the measurements of each other."""
+def matching(names: TrackNames, particles: str, measurement_particles: str) -> Iterator[Any]:
+    """Double majority as ACTS has it: a track and a particle have at least half of the measurements of each other."""
     yield ex.TrackTruthMatcher(
         level=_LEVEL,
-        inputTracks=TRACKS,
+        inputTracks=names.tracks,
         inputParticles=particles,
         inputMeasurementParticlesMap=measurement_particles,
-        outputTrackParticleMatching=TRACK_PARTICLES,
-        outputParticleTrackMatching=PARTICLE_TRACKS,
+        outputTrackParticleMatching=names.particles,
+        outputParticleTrackMatching=names.of_particles,
         doubleMatching=True,
     )

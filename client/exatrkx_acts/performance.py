@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,11 +15,11 @@ from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.selection import TARGET
 from exatrkx.validation.binned import Axis, BinnedRatio
 from exatrkx_acts.distribution import Distribution
-from exatrkx_acts.fitting import PARTICLE_TRACKS, TRACK_PARTICLES, TRACKS
+from exatrkx_acts.fitting import TrackNames
 from exatrkx_acts.parameters import PARAMETERS, SCALE, Parameter
 
 MAX_PROMPT_R: Final = 0.1
-"""Distance in mm from the z axis up to which a particle that residuals and pulls count was produced.
+"""Distance in mm from the beam line up to which a particle that residuals and pulls count was produced.
 
 ACTS takes the truth from the production vertex to the perigee on a straight line. A particle of 1 GeV turns by 0.6 mrad
 in each mm of its way, half of the resolution in φ.
@@ -29,8 +30,10 @@ PT: Final = Axis("pt", "pT of the particle", "GeV", (1.0, 1.5, 2.0, 3.0, 5.0, 10
 """Bins of the efficiency."""
 
 _BINS: Final = 200
-_SELECTED: Final = "particles_to_find"
+SELECTED: Final = "particles_to_find"
 _PROMPT: Final = "prompt_particles_to_find"
+"""Names under which the whiteboard has the particles to be found, and of these those from the beam line."""
+
 _LEVEL: Final = acts.logging.ERROR
 
 
@@ -64,33 +67,53 @@ class Performance:
             yield p, "pull", "", self.pulls[p.key]
 
 
-class PerformanceWriters:
-    """ACTS's performance writers and what they need, for one run of a sequencer; given the names on its whiteboard."""
+def selecting(particles: str, particle_measurements: str, beam: tuple[float, float] = (0.0, 0.0)) -> Iterator[Any]:
+    """ACTS's own selection of the particles of `exatrkx.performance.selection.TARGET`, and of these the prompt ones.
 
-    def __init__(self, particles: str, particle_measurements: str) -> None:
-        self._particles, self._particle_measurements = particles, particle_measurements
+    Args:
+        particles: their name on ACTS's whiteboard.
+        particle_measurements: the name of the map from them to measurements.
+        beam: x and y in mm of the beam line.
+    """
+    yield ex.ParticleSelector(
+        level=_LEVEL,
+        inputParticles=particles,
+        inputParticleMeasurementsMap=particle_measurements,
+        outputParticles=SELECTED,
+        ptMin=TARGET.min_pt * acts.UnitConstants.GeV,
+        absEtaMax=TARGET.max_abs_eta,
+        measurementsMin=TARGET.min_spacepoints,
+        removeNeutral=TARGET.charged,
+        removeSecondaries=TARGET.primary,
+    )
+    yield _PromptSelector(beam)
+
+
+class PerformanceWriters:
+    """ACTS's performance writers of the tracks of one finder, for one run of a sequencer, after `selecting`."""
+
+    def __init__(self, names: TrackNames, particle_measurements: str) -> None:
+        self._names, self._particle_measurements = names, particle_measurements
         self._finding: Any = None
         self._fit: Any = None
 
     def elements(self) -> Iterator[Any]:
-        """The algorithms and writers, to be added to the sequencer."""
-        yield self._selector(_SELECTED)
-        yield self._selector(_PROMPT, rhoMax=MAX_PROMPT_R * acts.UnitConstants.mm)
+        """The writers, to be added to the sequencer."""
         self._finding = ex.PythonPatternRecognitionPerformanceWriter(
             level=_LEVEL,
-            inputTracks=TRACKS,
-            inputParticles=_SELECTED,
-            inputTrackParticleMatching=TRACK_PARTICLES,
-            inputParticleTrackMatching=PARTICLE_TRACKS,
+            inputTracks=self._names.tracks,
+            inputParticles=SELECTED,
+            inputTrackParticleMatching=self._names.particles,
+            inputParticleTrackMatching=self._names.of_particles,
             inputParticleMeasurementsMap=self._particle_measurements,
             effPlotToolConfig=_efficiency_bins(),
         )
         yield self._finding
         self._fit = ex.PythonTrackParameterPerformanceWriter(
             level=_LEVEL,
-            inputTracks=TRACKS,
+            inputTracks=self._names.tracks,
             inputParticles=_PROMPT,
-            inputTrackParticleMatching=TRACK_PARTICLES,
+            inputTrackParticleMatching=self._names.particles,
             resPlotToolConfig=_residual_bins(),
         )
         yield self._fit
@@ -113,20 +136,25 @@ class PerformanceWriters:
             pulls={p.key: _distribution(fitted[f"pull_{p.key}"], compared) for p in PARAMETERS},
         )
 
-    def _selector(self, output: str, **more: float) -> Any:
-        """ACTS's own selection of the particles of `exatrkx.performance.selection.TARGET`."""
-        return ex.ParticleSelector(
-            level=_LEVEL,
-            inputParticles=self._particles,
-            inputParticleMeasurementsMap=self._particle_measurements,
-            outputParticles=output,
-            ptMin=TARGET.min_pt * acts.UnitConstants.GeV,
-            absEtaMax=TARGET.max_abs_eta,
-            measurementsMin=TARGET.min_spacepoints,
-            removeNeutral=TARGET.charged,
-            removeSecondaries=TARGET.primary,
-            **more,
-        )
+
+class _PromptSelector(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no types
+    """Particles from the beam line; ACTS's own selector knows no other line than the z axis."""
+
+    def __init__(self, beam: tuple[float, float]) -> None:
+        super().__init__("PromptSelector", _LEVEL)
+        self._beam = beam
+        self._input = ex.ReadDataHandle(self, ex.SimParticleContainer, "InputParticles")
+        self._input.initialize(SELECTED)
+        self._output = ex.WriteDataHandle(self, ex.SimParticleContainer, "OutputParticles")
+        self._output.initialize(_PROMPT)
+
+    def execute(self, context: Any) -> Any:
+        prompt, most = ex.SimParticleContainer(), MAX_PROMPT_R * acts.UnitConstants.mm
+        for particle in self._input(context.eventStore):
+            if math.hypot(*(particle.position[axis] - self._beam[axis] for axis in (0, 1))) < most:
+                prompt.insert(particle)
+        self._output(context, prompt)
+        return ex.ProcessCode.SUCCESS
 
 
 def _efficiency_bins() -> Any:

@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import Final
@@ -21,7 +23,7 @@ from exatrkx_client.retry import Retry
 from exatrkx_client.transport import Connection, InferenceRequest, Pending, Reply, Transport
 from exatrkx_client.triton_api import connect
 
-_REST: Final = Retry(for_s=math.inf, first_delay_s=1.0, max_delay_s=8.0)
+_REST: Final = Retry(for_s=math.inf, first_delay_s=1.0, max_delay_s=2.0)
 """How long a server that failed is left alone. The longest rest is what a server that is back may stay without work."""
 
 _SILENCE_S: Final = 5.0
@@ -141,20 +143,24 @@ class Server:
             rest = _REST.wait_s(self._failures, 0.0, random.random()) or 0.0  # noqa: S311 - no secret
             self.rests_until = self.failed_at + rest
 
-    def is_well(self, model: str) -> bool:
-        """Whether it takes requests again; asked only where it failed before, and once its rest is over."""
-        if self.rests_until == 0.0:
-            return True
-        if time.monotonic() < self.rests_until:
-            return False
-        self.failed()  # so that other threads do not ask at the same time
-        try:
-            if not self.transport.is_ready(model, _PROBE_S):
-                return False
-        except ClientError:
-            return False
-        self.answered()
-        return True
+    def is_well(self, model: str, *, wait: bool) -> bool:
+        """Whether it takes requests again; asked only where it failed before, and once its rest is over.
+
+        Without `wait` the answer is for whoever asks later: another server is there for the event meanwhile.
+        """
+        if self.rests_until and time.monotonic() >= self.rests_until:
+            self.failed()  # so that other threads do not ask at the same time
+            if wait:
+                self._probe(model)
+            else:
+                threading.Thread(target=self._probe, args=(model,), daemon=True).start()
+        return self.rests_until == 0.0
+
+    def _probe(self, model: str) -> None:
+        """Ask whether it takes requests again."""
+        with suppress(ClientError):
+            if self.transport.is_ready(model, _PROBE_S):
+                self.answered()
 
     def close(self) -> None:
         """Give up requests on their way, and the connection; nothing happens the second time."""
@@ -193,7 +199,7 @@ class Servers:
             None where `without` leaves none.
         """
         left = [server for server in self._servers if server not in without]
-        well = [server for server in left if server.is_well(model)] if len(left) > 1 else []
+        well = [server for server in left if server.is_well(model, wait=False)] if len(left) > 1 else []
         if not well:  # an only one need not be asked how it is
             return min(left, key=lambda server: server.failed_at, default=None)
         chosen = min(well, key=lambda server: (server.outstanding, server.chosen_at))
@@ -211,7 +217,7 @@ class Servers:
 
     def any_is_well(self, model: str) -> bool:
         """Whether a server takes requests, after none did."""
-        self.given_up = not any(server.is_well(model) for server in self._servers)
+        self.given_up = not any(server.is_well(model, wait=True) for server in self._servers)
         return not self.given_up
 
     def close(self) -> None:

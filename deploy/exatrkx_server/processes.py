@@ -53,8 +53,8 @@ def tethered(command: Sequence[str]) -> list[str]:
 def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
     """End `process`, the leader of its process group, and the whole group: SIGTERM first, SIGKILL after `grace_s`.
 
-    Where the leader died without its children, these get a few seconds: Triton's Python models notice the death of
-    their server within two, and then remove the shared memory that a SIGKILL would leave behind.
+    Where the leader died without its children, these get a few seconds of it: Triton's Python models notice the death
+    of their server within two, and then remove the shared memory that a SIGKILL leaves behind.
     """
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -64,7 +64,7 @@ def stop_process_group(process: subprocess.Popen[bytes], *, grace_s: float) -> N
         process.kill()
         process.wait()
     _signal_group(process.pid, signal.SIGCONT)  # or a stopped one would not notice
-    deadline = time.monotonic() + _STRAGGLERS_S
+    deadline = time.monotonic() + min(grace_s, _STRAGGLERS_S)
     while _signal_group(process.pid, 0) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     _signal_group(process.pid, signal.SIGKILL)
@@ -82,13 +82,15 @@ def _signal_group(group: int, number: int) -> bool:
 class StopRequest:
     """Whether SIGINT, SIGTERM or SIGHUP has come.
 
-    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short.
+    The handler only takes a note: an exception raised out of it could hit any line, and cut a clean stop short. SIGINT
+    and SIGTERM are taken also where they were ignored before: a shell without job control, a script's, starts what is
+    to run in the background so, and nothing but SIGKILL would end the server.
     """
 
     def __init__(self) -> None:
         self.made = False
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP for us
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup starts it
                 signal.signal(number, self._note)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:

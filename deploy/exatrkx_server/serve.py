@@ -76,11 +76,11 @@ def gauges(server: TritonServer) -> dict[str, tuple[str, Callable[[], int]]]:
     }
 
 
-def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *, again: bool, where: str) -> None:
-    """Write the ports file, and the ready line; `again`: after a restart, which needs neither.
+def list_ports(server: TritonServer, health_url: str, ports_file: Path | None, *, again: bool, where: str) -> None:
+    """Write the ports file, if there is to be one; `again`: after a restart, when it is there.
 
     Raises:
-        OutputError: the file cannot be written the first time.
+        OutputError: it cannot be written the first time.
     """
     try:
         if ports_file:
@@ -89,6 +89,10 @@ def tell_ready(server: TritonServer, health_url: str, ports_file: Path | None, *
         if not again:
             raise
         say(f"{where}warning: {error}")  # no reason to stop serving: the addresses are the same
+
+
+def tell_ready(server: TritonServer, health_url: str, *, again: bool, where: str) -> None:
+    """The ready line: on standard output, after a restart on standard error."""
     line = f"{where}{ready_line(server, health_url)}"
     if again:
         say(line)
@@ -127,11 +131,17 @@ def serve(arguments: argparse.Namespace, stop: StopRequest, where: str = "") -> 
         health_url = server.local_url(health_port)
         for warning in server.options.access.warnings():
             tell(f"warning: {warning}")
-
-        def ready() -> None:
-            tell_ready(server, health_url, arguments.ports_file, again=health.restarts > 0, where=where)
-
-        Supervisor(server, supervision_options(arguments), health, stopping=stopping, on_ready=ready, say=tell).run()
+        ports_file = arguments.ports_file
+        Supervisor(
+            server,
+            supervision_options(arguments),
+            health,
+            stopping=stopping,
+            # Whoever is told that it is ready may look for the file then.
+            before_ready=lambda: list_ports(server, health_url, ports_file, again=health.restarts > 0, where=where),
+            on_ready=lambda: tell_ready(server, health_url, again=health.restarts > 0, where=where),
+            say=tell,
+        ).run()
 
 
 def serve_on_gpus(arguments: argparse.Namespace, stop: StopRequest) -> None:

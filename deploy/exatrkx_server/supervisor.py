@@ -28,7 +28,8 @@ class Supervisor:
         options: how it is watched, and how often it is started again.
         health: is told what is found.
         stopping: whether to stop; asked again and again.
-        on_ready: called each time that the service is ready after a start.
+        before_ready: called each time that the service is ready after a start, before it says so.
+        on_ready: called then, once it does.
         say: gets each thing that a person should know, as one text.
     """
 
@@ -39,6 +40,7 @@ class Supervisor:
         health: Health,
         *,
         stopping: Callable[[], bool],
+        before_ready: Callable[[], None],
         on_ready: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
@@ -46,6 +48,7 @@ class Supervisor:
         self._options = options
         self._health = health
         self._stopping = stopping
+        self._before_ready = before_ready
         self._on_ready = on_ready
         self._say = say
         self._in_a_row = 0
@@ -89,6 +92,8 @@ class Supervisor:
     def _ready(self) -> None:
         if self._health.ready:
             return
+        if self._ready_since is None:
+            self._before_ready()
         self._health.set_ready()
         if self._ready_since is None:
             self._on_ready()

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "perf stages": ("exatrkx_perf.commands.stages", "time each stage beside libraries that do the same"),
     "perf figures": ("exatrkx_perf.commands.figures", "the project's own figures, on this machine"),
     "perf balance": ("exatrkx_perf.commands.balance", "what load balancing costs, and a slow server among others"),
+    "perf batch": ("exatrkx_perf.commands.batch", "throughput of a batch beside that of one client"),
     "perf make-input": ("exatrkx_perf.commands.make_input", "events as input for perf_analyzer"),
     "perf install-analyzer": ("exatrkx_perf.commands.install_perf_analyzer", "make perf_analyzer run as one types it"),
 }

@@ -120,6 +120,7 @@ WCC: Final = ModelSpec(
         TensorSpec("EDGE_INDEX", "INT64", _EDGES),
         TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
         TensorSpec("NUM_NODES", "INT64", (1,)),
+        replace(_PIPELINE_INPUTS[0], optional=True),  # for track completion alone
         FEATURES_DIGEST,
         _EARLIER_DIGEST,
     ),

@@ -156,7 +156,7 @@ class Pipeline:
             logits = self.gnn(hits, edges)
         scores = check_scores_form(_for_stages(logits), edge_index.shape[1], WCC.input("EDGE_SCORES"))
         with self.observe(WCC.name):
-            labels = label_tracks(edge_index, scores, len(hits), cuts)
+            labels = label_tracks(edge_index, scores, len(hits), cuts, features)
         return Tracks(labels, edge_index, scores, neighbour_edges)
 
     def _array(self, features: torch.Tensor) -> Any:

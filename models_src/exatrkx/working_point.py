@@ -19,6 +19,19 @@ CONTRACTION: Final = "contraction"
 TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
 """Methods of the last stage; the C++ engine (engine/working_point.hpp) has the same."""
 
+COMPLETION_CUTS: Final = (
+    "completion_reach",
+    "completion_sigmas",
+    "hit_resolution",
+    "scattering_length",
+    "polar_spread",
+    "max_chance",
+)
+"""Real numbers of the track completion, in the order of C++'s `CompletionCuts`."""
+
+LONGEST_REACH: Final = 100_000.0
+"""Largest of them that is accepted, in whatever unit: more than the size of any detector in mm."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingPoint:
@@ -32,6 +45,16 @@ class WorkingPoint:
         min_hits: spacepoints that a component needs to be a track candidate.
         track_building: what makes candidates of scored edges: `components`, or `contraction`, which takes components
             apart where their edges disagree; see `exatrkx.stages.track_building`.
+        completion_reach: how far in mm along a candidate's helix, from its nearest spacepoint, further ones are looked
+            for; 0 for no track completion, and then the numbers below mean nothing; see
+            `exatrkx.stages.track_building.complete_tracks`.
+        completion_sigmas: most standard deviations that a spacepoint is from the helix.
+        hit_resolution: standard deviation in mm of a spacepoint across the track; the finest of the detector.
+        scattering_length: by a layer's multiple scattering a track turns as much as by its curvature in these mm: the
+            Highland angle times the momentum over 0.3 times the field, 3 mrad · GeV / (0.3 · 2 T).
+        polar_spread: angle in rad that the coarse coordinate of strips, mm at the distance of a layer, comes to.
+        max_chance: a spacepoint at radius r is taken where (free spacepoints) · σₜ σₗ / r² is at most this.
+        min_track_hits: spacepoints that a candidate needs to be left after completion.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
         embedding: the network that the radius was chosen for, by the hash of its weights
             (`exatrkx.networks.storage.hash_tensors`); empty where nothing is known of it.
@@ -44,6 +67,13 @@ class WorkingPoint:
     min_hits: int = 3
     max_edges: int = 5_000_000
     track_building: str = COMPONENTS
+    completion_reach: float = 0.0
+    completion_sigmas: float = 4.0
+    hit_resolution: float = 0.02
+    scattering_length: float = 5.0
+    polar_spread: float = 0.003
+    max_chance: float = 3.0
+    min_track_hits: int = 5
     embedding: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -57,8 +87,13 @@ class WorkingPoint:
         ]
         problems += [
             f"{name} must be at least 1, found {getattr(self, name)}"
-            for name in ("max_neighbors", "min_hits", "max_edges")
+            for name in ("max_neighbors", "min_hits", "max_edges", "min_track_hits")
             if getattr(self, name) < 1
+        ]
+        problems += [
+            f"{name} must be from 0 to {LONGEST_REACH:g}, found {getattr(self, name)}"
+            for name in COMPLETION_CUTS
+            if not 0.0 <= getattr(self, name) <= LONGEST_REACH
         ]
         if self.track_building not in TRACK_BUILDING:
             known = " or ".join(TRACK_BUILDING)

@@ -14,16 +14,15 @@ import psutil
 from exatrkx.contract import ENSEMBLE
 from exatrkx_client import TrackingClient
 from exatrkx_perf.balancers import PROGRAMS, balancer, installed
-from exatrkx_perf.goals import Goal
+from exatrkx_perf.goals import Goal, lower_goals
 from exatrkx_perf.median_range import MedianRange, ratio
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from exatrkx_perf.events import FeatureArray
 
-CLIENTS: Final = 16
 _WARM_S: Final = 1.0
 _PERIODS_S: Final = (0.02, 0.02, 0.06)
 _LEAST_SHARE: Final = 0.95
@@ -63,6 +62,7 @@ class BalancingFigures:
     Attributes:
         repository: of the models whose server is saturated.
         event: that all clients ask for, [N,3].
+        clients: each of which asks for one event at a time.
         seconds: of each measurement.
         repeats: of all ways in turn.
         folder: for logs and configurations.
@@ -70,6 +70,7 @@ class BalancingFigures:
 
     repository: Path
     event: FeatureArray
+    clients: int
     seconds: float
     repeats: int
     folder: Path
@@ -88,7 +89,7 @@ class BalancingFigures:
             rates: dict[str, dict[int, float]] = {way: {} for way in ways}
             own: dict[str, list[float]] = {program: [] for program in pids}
             for repeat in range(self.repeats):
-                for way, urls in ways.items():
+                for way, urls in list(ways.items())[:: 1 - 2 * (repeat % 2)]:  # none is always the first
                     before = _cpu_seconds(pids.get(way)), _cpu_seconds(server.pid)
                     rates[way][repeat] = self._rate(urls, ENSEMBLE.name)
                     if way in pids:
@@ -107,7 +108,7 @@ class BalancingFigures:
             (f"CPU time of {way}, of the server's", MedianRange.of(found), None, "%") for way, found in own.items()
         ]
         goals.append(("direct", MedianRange.of(rates["direct"].values()), None, "events/s"))
-        return _goals(goals)
+        return lower_goals(*goals)
 
     def slow_server(self) -> list[Goal]:
         """Throughput of three servers, one of which takes three times as long, over the sum of each alone.
@@ -125,14 +126,16 @@ class BalancingFigures:
                 url = stack.enter_context(balancer(program, [_listed(one) for one in servers], self.folder)).grpc_url
                 ways[program] = lambda url=url: self._rate([url], _PACED)  # type: ignore[misc]  # a default binds it
             # With the results in order, a request behind a slow one is done and not yet asked for: stated alone.
-            return _goals(
-                (
-                    f"one of three slow: {way} / sum",
-                    MedianRange.of(measure() / alone for _ in range(self.repeats)),
-                    None if "order" in way else _LEAST_SHARE,
-                    "",
+            return lower_goals(
+                *(
+                    (
+                        f"one of three slow: {way} / sum",
+                        MedianRange.of(measure() / alone for _ in range(self.repeats)),
+                        None if "order" in way else _LEAST_SHARE,
+                        "",
+                    )
+                    for way, measure in ways.items()
                 )
-                for way, measure in ways.items()
             )
 
     @contextlib.contextmanager
@@ -157,7 +160,7 @@ class BalancingFigures:
                     client.find_tracks(self.event)
                     ends.append(time.monotonic())
 
-            threads = [threading.Thread(target=ask, daemon=True) for _ in range(CLIENTS)]
+            threads = [threading.Thread(target=ask, daemon=True) for _ in range(self.clients)]
             for thread in threads:
                 thread.start()
             begin = time.monotonic() + _WARM_S
@@ -177,17 +180,8 @@ class BalancingFigures:
                 yield self.event
 
         with TrackingClient(urls, _PACED) as client:
-            results = client.find_tracks_many(events(), CLIENTS)
+            results = client.find_tracks_many(events(), self.clients)
             return sum(begin < time.monotonic() <= end for _ in results) / self.seconds
-
-
-def _goals(figures: Iterable[tuple[str, MedianRange | None, float | None, str]]) -> list[Goal]:
-    """Figures with a lower bound, or without one: name, what was measured, bound and unit."""
-    return [
-        Goal(name, measured, bound, unit, at_least=True)
-        for name, measured, bound, unit in figures
-        if measured is not None
-    ]
 
 
 def _listed(server: TritonServer) -> dict[str, Any]:

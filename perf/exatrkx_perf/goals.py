@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from exatrkx_perf.median_range import MedianRange
@@ -51,6 +51,11 @@ def measured_goals(*figures: tuple[str, MedianRange | None, float | None, str]) 
     return [Goal(name, measured, bound, unit) for name, measured, bound, unit in figures if measured is not None]
 
 
+def lower_goals(*figures: tuple[str, MedianRange | None, float | None, str]) -> list[Goal]:
+    """The same with a lower bound, or with none."""
+    return [replace(goal, at_least=True) for goal in measured_goals(*figures)]
+
+
 def project_goals_text(goals: Iterable[Goal]) -> str:
     """A row for each figure of the project, all of which have an upper bound."""
     cells = []
@@ -60,7 +65,7 @@ def project_goals_text(goals: Iterable[Goal]) -> str:
     return table(["figure", "measured", "at most", "met"], cells)
 
 
-def balancing_goals_text(goals: Iterable[Goal]) -> str:
-    """A row for each figure of load balancing, whose bounds are lower ones."""
+def lower_goals_text(goals: Iterable[Goal]) -> str:
+    """A row for each figure, whose bounds are lower ones."""
     cells = [[goal.name, f"{goal.measured:.3g} {goal.unit}".strip(), goal.asked, goal.verdict] for goal in goals]
     return table(["figure", "measured", "asked for", "met"], cells)

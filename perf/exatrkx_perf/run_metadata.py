@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from exatrkx.files import write_files
+from exatrkx.reporting.git import git
 from exatrkx_perf import ROOT
 from exatrkx_perf.usage import gpu_names
 from exatrkx_server.resources import usable_cores
@@ -116,16 +117,11 @@ def commit(root: Path = ROOT, ignore: Sequence[str] = _NOT_SOURCE) -> str:
     if not (root / ".git").exists():  # not that of a clone which an installed package may lie in
         return "unknown"
     try:
-        name = _git(root, "rev-parse", "--short=10", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{p}" for p in ignore))
+        name = git(root, "rev-parse", "--short=10", "HEAD")
+        changed = git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *(f":!{p}" for p in ignore))
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return name + ("+" if changed else "")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def _version(package: str) -> str:

@@ -176,6 +176,16 @@ def test_bundled_events_with_trained_networks(path: Path, tmp_path: Path) -> Non
         assert_same(found, direct, event)
 
 
+def test_bundled_events_with_track_completion(tiny_repository: Path, tmp_path: Path) -> None:
+    """The tiny networks leave tracks in pieces; a look at what is completed says that there were some."""
+    cuts = replace(WORKING_POINT, completion_reach=1000.0, min_track_hits=4)
+    direct, without = direct_call(tiny_repository, cuts), direct_call(tiny_repository, WORKING_POINT)
+    events = [features(event) for event in read_events(EVENT_FILES[0])][:3]
+    for found, event in zip(Engine(tiny_repository, cuts, tmp_path)(*events), events, strict=True):
+        assert_same(found, direct, event)
+        assert found.labels != without(event).labels.tolist()
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -95,4 +95,4 @@ def test_the_image_serves_as_a_user_who_may_write_nothing(buildah: container.Bui
             assert not psutil.wait_procs(family, timeout=STOP_S)[1]
         finally:
             process.kill()
-            process.communicate()
+            print(process.communicate()[1], (tmp_path / "server.log").read_text(errors="replace")[-4000:])

@@ -93,6 +93,29 @@ def test_signal_stops_it_cleanly(serving: Serving, number: signal.Signals) -> No
     assert "successfully unloaded 'frnn'" in serving.log.read_text()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_that_was_ignored_stops_it(repository: Path, tmp_path: Path, number: signal.Signals) -> None:
+    ignoring = ("sh", "-c", "trap '' INT TERM HUP; exec \"$@\"", "sh")  # as of a script's background, under nohup
+    with Serving(repository, tmp_path, "--free-ports", limits=ignoring) as serving:
+        serving.ready_line()
+        family = serving.family()
+        serving.process.send_signal(signal.SIGHUP)
+        serving.process.send_signal(number)
+        assert serving.end() == (0, "")
+    assert gone(family)
+
+
+def test_nohup_lets_it_live(repository: Path, tmp_path: Path) -> None:
+    with Serving(repository, tmp_path, "--free-ports", limits=("nohup",)) as serving:
+        serving.ready_line()
+        serving.process.send_signal(signal.SIGHUP)
+        status, _ = serving.health("/live")
+        assert status == 200
+        assert serving.process.poll() is None
+        serving.process.terminate()
+        assert serving.end()[0] == 0
+
+
 def test_impatient_user(serving: Serving) -> None:
     """A second and a third Ctrl-C do not break off the stop."""
     serving.ready_line()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,6 +60,7 @@ CHART: Final = closed({
         {"enabled": BOOLEAN, "minReplicaCount": INTEGER, "maxReplicaCount": INTEGER, "scaleDown": SCALE}
     ),
     "prometheus": closed({"enabled": BOOLEAN}),
+    "serverLoadMetric": TEXT,
     "serverLoadThreshold": INTEGER,
 })  # fmt: skip
 
@@ -83,8 +86,26 @@ def test_the_server_takes_the_command_line(values: dict[str, Any]) -> None:
     assert ports is not None
     listens = {"http": ports.http, "grpc": ports.grpc, "metrics": ports.metrics, "health": options.health_port}
     assert {port["name"]: port["port"] for port in triton["service"]["ports"]} == listens
+    # The chart's Envoy looks for these by name, its Prometheus for the metrics by number.
+    assert {"grpc", "http", "metrics"} <= set(listens)
+    assert ports.metrics == 8002
     assert options.max_restarts == 0
     startup = triton["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] > options.start_timeout
     assert (startup["httpGet"]["path"], startup["httpGet"]["port"]) == ("/ready", "health")
     assert re.search(rf":{options.health_port}/ready'", triton["readinessProbe"]["command"][-1])
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool comes with Debian's prometheus")
+def test_the_metric_is_a_query_of_prometheus(values: dict[str, Any], tmp_path: Path) -> None:
+    """Sixteen requests on their way all the time, of which KEDA then makes four servers."""
+    counter = 'envoy_cluster_upstream_rq_time_sum{release="supersonic", envoy_cluster_name="triton_grpc_service"}'
+    expected = [{"labels": "{}", "value": 16.0}]
+    asked = {"expr": values["serverLoadMetric"], "eval_time": "2m", "exp_samples": expected}
+    series = [{"series": counter, "values": "0+240000x20"}]  # ms, each 15 s
+    test = {"interval": "15s", "input_series": series, "promql_expr_test": [asked]}
+    file = tmp_path / "metric.yml"
+    file.write_text(yaml.safe_dump({"tests": [test]}))
+    done = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert -(-16 // values["serverLoadThreshold"]) == 4

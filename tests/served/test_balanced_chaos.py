@@ -34,6 +34,8 @@ CLIENTS: Final = 16
 MOST_SPACEPOINTS: Final = 20_000
 PAUSE_S: Final = 20.0
 WINDOW_S: Final = 2.0
+LULL: Final = 0.15
+"""Share of the requests between the end of a fault and the next one."""
 BACK: Final = 0.9
 """Of the throughput before: then it is back."""
 
@@ -117,11 +119,12 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
             ("killed", 0.15, lambda: second.kill("tritonserver")),
             ("paused", 0.25, lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
         ]
-        times = []
+        times: list[tuple[str, float, float]] = []
         began = time.monotonic()
         load.start()
         for name, share, fault in faults:
-            load.wait_for(share)
+            # Not before the throughput can be back from the fault before.
+            load.wait_for(max(share, load.done / number + LULL * bool(times)))
             struck = time.monotonic()
             fault()
             for service in services:

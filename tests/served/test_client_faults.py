@@ -154,6 +154,22 @@ def test_a_server_that_stands_still_keeps_no_event(
         until(lambda: client.find_tracks(order(GOOD), with_edges=True).answered_by == mortal.url(protocol))
 
 
+@both
+def test_no_event_waits_while_a_server_is_asked_whether_it_is_back(
+    repository: Path, scripted: TritonServer, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "_SILENCE_S", 0.2)
+    monkeypatch.setattr(servers, "_REST", Retry(first_delay_s=0.0))
+    monkeypatch.setattr(servers, "_PROBE_S", 3600.0)
+    other = url_of(scripted, protocol)
+    with Mortal(repository) as mortal, TrackingClient([mortal.url(protocol), other], MODEL) as client:
+        with mortal.paused():
+            found = [result for _, result in client.find_tracks_many([order(GOOD)] * 8, in_flight=1)]
+            assert {result.answered_by for result in found} == {other}
+            assert sum(result.attempts for result in found) == 9
+        mortal.kill()
+
+
 def test_a_busy_server_keeps_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "_SILENCE_S", 0.02)
     busy = OrderedRepository(tmp_path / "models")

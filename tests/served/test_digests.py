@@ -125,6 +125,14 @@ def test_a_stage_with_tensors_of_two_requests_says_so(each_call: Caller, model: 
     assert text == f"{model}: edges and scores are of different requests"
 
 
+def test_track_building_with_features_of_another_request_says_so(each_call: Caller) -> None:
+    inputs = {**stage_inputs()["wcc"], **given(EVENT)}
+    assert ask(each_call, "wcc", {**inputs, "FEATURES": EVENT}).keys() == ask(each_call, "wcc", inputs).keys()
+    with pytest.raises(ServerUnavailableError) as caught:
+        ask(each_call, "wcc", {**inputs, "FEATURES": EVENT[::-1]})
+    assert signed(caught.value.reason)[0] == "wcc: features and scores are of different requests"
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "whose"),
     [

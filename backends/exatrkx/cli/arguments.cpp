@@ -20,6 +20,7 @@ const char* const kUsage =
     "\n"
     "  --embed, --filter, --gnn FILE   TorchScript networks\n"
     "  --working-point FILE            JSON: radius, max_neighbors, filter_cut, gnn_cut, min_hits, max_edges, track_building\n"
+    "                                  and those of track completion\n"
     "  --device DEVICE                 cpu (default), or cuda:N where it was built for CUDA\n"
     "  --threads N                     default: OMP_NUM_THREADS, or the usable processors\n"
     "  --edges                         after the labels, a line 'i,j,logit' for each edge that the GNN scored\n";

@@ -3,10 +3,13 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/isfinite.h>
 
+#include "../stages/completion.hpp"
 #include "../stages/components.hpp"
 #include "../stages/contraction.hpp"
 #include "../stages/edges.hpp"
 #include "../stages/neighbours.hpp"
+#include "contract.hpp"
+#include "errors.hpp"
 #include "gpu/graph.hpp"
 
 namespace exatrkx {
@@ -72,8 +75,10 @@ at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, 
   return selected;
 }
 
-at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
-                        const WorkingPoint& cuts) {
+namespace {
+
+at::Tensor label_candidates(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                            const WorkingPoint& cuts) {
   const float threshold = stages::score_threshold(cuts.gnn_cut);
   const bool clusters = cuts.track_building == WorkingPoint::kContraction;
   if (by_kernels(scores)) return gpu::label_tracks(edge_index, scores, num_nodes, threshold, cuts.min_hits, clusters);
@@ -83,6 +88,30 @@ at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, 
   label(index.const_data_ptr<std::int64_t>(), values.const_data_ptr<float>(), values.size(0), num_nodes, threshold,
         cuts.min_hits, labels.mutable_data_ptr<std::int64_t>());
   return labels;
+}
+
+}  // namespace
+
+at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
+                        const WorkingPoint& cuts, const at::Tensor& features) {
+  const at::Tensor labels = label_candidates(edge_index, scores, num_nodes, cuts);
+  if (cuts.completion.reach <= 0.0) return labels;
+  const TensorSpec& spec = features_spec();
+  if (!features.defined()) {
+    throw ContractError(std::string(spec.name) + ": expected " + spec.name + " " + spec.form() + ", found no such input");
+  }
+  check_form(features, spec);
+  if (features.size(0) != num_nodes) {
+    throw ContractError(std::string(spec.name) + ": expected one row for each of " + std::to_string(num_nodes) +
+                        " spacepoints, found " + std::to_string(features.size(0)));
+  }
+  // On the host also where the candidates were made on a GPU.
+  const at::Tensor rows = features.cpu().contiguous();
+  check_finite(rows, spec.name);
+  at::Tensor completed = labels.cpu();
+  stages::complete_tracks(rows.const_data_ptr<float>(), num_nodes, cuts.completion, cuts.min_track_hits,
+                          completed.mutable_data_ptr<std::int64_t>());
+  return completed.to(labels.device());
 }
 
 }  // namespace exatrkx

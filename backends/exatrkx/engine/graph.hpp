@@ -22,8 +22,9 @@ void check_edge_index(const at::Tensor& edge_index, std::int64_t num_nodes, cons
 [[nodiscard]] at::Tensor select_edges(const at::Tensor& edge_index, const at::Tensor& scores, const WorkingPoint& cuts,
                                       int threads);
 
-// The labels [N] of the candidates that cuts.track_building makes; see exatrkx/stages/track_building.py. Throws ContractError.
+// The labels [N] of the candidates that cuts.track_building makes; see exatrkx/stages/track_building.py. `features` [N,3]
+// are for track completion alone, and else may be undefined. Throws ContractError.
 [[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
-                                      const WorkingPoint& cuts);
+                                      const WorkingPoint& cuts, const at::Tensor& features);
 
 }  // namespace exatrkx

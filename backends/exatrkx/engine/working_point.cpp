@@ -74,6 +74,15 @@ WorkingPoint WorkingPoint::from_texts(const Texts& texts, const std::string& sou
   field("max_edges", cuts.max_edges, read_whole, kAtLeastOne, at_least_one);
   field("track_building", cuts.track_building, read_method, "components or contraction",
         [](const std::string& method) { return method == kComponents || method == kContraction; });
+  const auto in_range = [](double value) { return value >= 0.0 && value <= 100'000.0; };  // LONGEST_REACH
+  const char* const kInRange = "from 0 to 100000";
+  field("completion_reach", cuts.completion.reach, read_real, kInRange, in_range);
+  field("completion_sigmas", cuts.completion.sigmas, read_real, kInRange, in_range);
+  field("hit_resolution", cuts.completion.hit_resolution, read_real, kInRange, in_range);
+  field("scattering_length", cuts.completion.scattering_length, read_real, kInRange, in_range);
+  field("polar_spread", cuts.completion.polar_spread, read_real, kInRange, in_range);
+  field("max_chance", cuts.completion.max_chance, read_real, kInRange, in_range);
+  field("min_track_hits", cuts.min_track_hits, read_whole, kAtLeastOne, at_least_one);
   if (!problems.empty()) throw ContractError(source + problems);
   return cuts;
 }

@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "../stages/local_helix.hpp"
+
 namespace exatrkx {
 
 struct WorkingPoint {
@@ -20,9 +22,15 @@ struct WorkingPoint {
   std::int64_t min_hits = 3;
   std::int64_t max_edges = 5'000'000;
   std::string track_building = kComponents;
+  stages::CompletionCuts completion;
+  std::int64_t min_track_hits = 5;
 
   static constexpr std::array<const char*, 7> kFields{"radius",   "max_neighbors", "filter_cut",    "gnn_cut",
                                                       "min_hits", "max_edges",     "track_building"};
+  // What a model's configuration may lack: without a `completion_reach` there is no track completion.
+  static constexpr std::array<const char*, 7> kCompletion{"completion_reach",  "completion_sigmas", "hit_resolution",
+                                                          "scattering_length", "polar_spread",      "max_chance",
+                                                          "min_track_hits"};
 
   using Texts = std::map<std::string, std::string, std::less<>>;
 

@@ -5,6 +5,7 @@
 #include <exception>
 #include <new>
 
+#include "completion.hpp"
 #include "components.hpp"
 #include "contraction.hpp"
 #include "edges.hpp"
@@ -18,7 +19,7 @@ namespace stages = exatrkx::stages;
 namespace {
 
 // To be raised with every change of a signature or of a status below, here and in native.py.
-constexpr int kAbiVersion = 2;
+constexpr int kAbiVersion = 3;
 
 enum Status : int { kOk = 0, kContract = 1, kGraphTooLarge = 2, kMemory = 3, kOther = 4 };
 
@@ -94,5 +95,15 @@ EXATRKX_API int exatrkx_label_clusters(const std::int64_t* edge_index, const flo
                                        std::int64_t* labels, char* message, std::int64_t message_size) {
   return guarded({message, message_size}, [&] {
     stages::label_clusters(edge_index, scores, edges, num_nodes, threshold, min_hits, labels);
+  });
+}
+
+// `cuts`: the entries of CompletionCuts, in its order.
+EXATRKX_API int exatrkx_complete_tracks(const float* features, std::int64_t num_nodes, const double* cuts,
+                                        std::int64_t min_hits, std::int64_t* labels, char* message,
+                                        std::int64_t message_size) {
+  return guarded({message, message_size}, [&] {
+    const stages::CompletionCuts named{cuts[0], cuts[1], cuts[2], cuts[3], cuts[4], cuts[5]};
+    stages::complete_tracks(features, num_nodes, named, min_hits, labels);
   });
 }

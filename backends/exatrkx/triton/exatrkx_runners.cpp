@@ -31,6 +31,7 @@ struct Stage {
 
 const TensorSpec kEdgeIndexSpec{stages::kEdgeIndex, at::kLong, {2, kVariable}};
 const TensorSpec kNumNodesSpec{"NUM_NODES", at::kLong, {1}};
+const TensorSpec kFeaturesSpec{"FEATURES", at::kFloat, {kVariable, 3}, true};
 const TensorSpec kFeaturesDigestSpec{"FEATURES_DIGEST", at::kLong, {1}, true};
 const TensorSpec kRequestDigestSpec{"REQUEST_DIGEST", at::kLong, {1}, true};
 
@@ -55,7 +56,7 @@ Outputs wcc(const Tensors& tensors, const WorkingPoint& cuts, int /*threads*/) {
   const std::int64_t count = tensors[2].item<std::int64_t>();
   check_num_nodes(count, kNumNodesSpec.name);
   const at::Tensor scores = one_score_each(tensors[1], edge_index.size(1));
-  return {{"LABELS", label_tracks(edge_index, scores, count, cuts)},
+  return {{"LABELS", label_tracks(edge_index, scores, count, cuts, tensors[3])},
           {stages::kEdgeIndex, edge_index},
           {stages::kEdgeScores, scores}};
 }
@@ -70,7 +71,7 @@ const std::map<std::string, Stage, std::less<>>& known_stages() {
         applyfilter}},
       {"wcc",
        {{"gnn_cut", "min_hits", "track_building"},
-        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, kFeaturesDigestSpec, kRequestDigestSpec},
+        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, kFeaturesSpec, kFeaturesDigestSpec, kRequestDigestSpec},
         wcc}},
   };
   return kStages;
@@ -81,6 +82,9 @@ WorkingPoint cuts_of(const Model& model, std::span<const char* const> fields) {
   require(model.parameters(), fields);
   Parameters texts;
   for (const char* name : fields) texts[name] = model.parameters().at(name);
+  for (const char* name : WorkingPoint::kCompletion) {
+    if (const auto found = model.parameters().find(name); found != model.parameters().end()) texts[name] = found->second;
+  }
   return WorkingPoint::from_texts(texts, kParametersOfConfig);
 }
 
@@ -96,13 +100,17 @@ class StageRunner final : public Runner {
     std::int64_t of_edges = 0, of_all = 0;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
       const TensorSpec& spec = stage_.inputs[i];
-      if (std::ranges::find(spec.dims, kVariable) == spec.dims.end()) continue;
+      if (std::ranges::find(spec.dims, kVariable) == spec.dims.end() || spec.optional) continue;
       const std::int64_t one = payload_digest(tensors[i]);
       if (std::string_view(spec.name) == stages::kEdgeIndex) of_edges = one;
       of_all = added(of_all, one);
     }
     const at::Tensor given = tensor_called(kFeaturesDigestSpec.name, tensors);
     const std::int64_t of_features = given.defined() ? without(given.item<std::int64_t>(), of_all) : 0;
+    const at::Tensor features = tensor_called(kFeaturesSpec.name, tensors);
+    if (given.defined() && features.defined() && features_digest(features) != of_features) {
+      throw MixedRequestsError("features and scores are of different requests");
+    }
     const std::int64_t digest = request_digest(of_features, request_id);
     const at::Tensor earlier = tensor_called(kRequestDigestSpec.name, tensors);
     if (earlier.defined() && without(earlier.item<std::int64_t>(), of_edges) != digest) {

@@ -5,8 +5,8 @@ tracks with what ACTS has (triplets of spacepoints as seeds, CKF, greedy ambigui
 spacepoint to one of them; `reconstruction` joins these, `figures` counts. The candidates are then evaluated as those of
 the networks are, by `exatrkx.performance.metrics`.
 
-The filter knows what the networks had to learn: the geometry, the material, the field, and the exact resolution of
-every measurement.
+The filter knows what the networks had to learn: the geometry, the material, the field, the resolution of every
+measurement, and how far modules are displaced (`measurements`), but not which ones and where to.
 
 Sources: ACTS (arXiv:2106.13593); the CKF: R. Mankel, Nucl. Instrum. Meth. A 395 (1997) 169.
 """

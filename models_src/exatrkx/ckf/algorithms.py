@@ -14,20 +14,13 @@ from exatrkx.ckf.labels import label_spacepoints
 from exatrkx.ckf.settings import CkfSettings
 from exatrkx.events.event import IntArray
 from exatrkx.simulation.collect import measurement_indices
-from exatrkx.simulation.detector import FIELD, MEASUREMENTS, SPACEPOINTS
+from exatrkx.simulation.detector import FIELD, SPACEPOINTS
 
 TRACKS: Final = "tracks"
 """Name under which ACTS's whiteboard has the tracks in the end."""
 
 MIN_PT: Final = 0.5
 """Transverse momentum in GeV that seeds and tracks must have."""
-
-MAX_CHI2: Final = 15.0
-MAX_OUTLIER_CHI2: Final = 25.0
-"""χ² up to which a measurement belongs to the track, and up to which it is at least an outlier and no hole."""
-
-MAX_SHARED: Final = 3
-"""Measurements that a track may share with others."""
 
 MIN_SEED_STEP: Final = 1.0
 MAX_SEED_STEP: Final = 200.0
@@ -43,11 +36,11 @@ _LEVEL: Final = acts.logging.FATAL
 _OWN_LEVEL: Final = acts.logging.ERROR
 
 
-def seeding(geometry: Any, field: Any, settings: CkfSettings) -> Iterator[Any]:
-    """Triplets of spacepoints, and the track parameters that each of them gives."""
+def seeding(geometry: Any, field: Any, settings: CkfSettings, measurements: str) -> Iterator[Any]:
+    """Triplets of spacepoints, and the track parameters that each of them gives; `measurements` is of a subset."""
     yield ex.SpacePointMaker(
         level=_LEVEL,
-        inputMeasurements=MEASUREMENTS,
+        inputMeasurements=measurements,
         outputSpacePoints="seed_spacepoints",
         trackingGeometry=geometry,
         geometrySelection=[acts.GeometryIdentifier(volume=volume) for volume in settings.seed_volumes],
@@ -69,10 +62,9 @@ def seeding(geometry: Any, field: Any, settings: CkfSettings) -> Iterator[Any]:
         collisionRegionMax=MAX_VERTEX_Z * _MM,
         **{f"deltaRMin{which}": MIN_SEED_STEP * _MM for which in ("", "Top", "Bottom")},
         **{f"deltaRMax{which}": MAX_SEED_STEP * _MM for which in ("", "Top", "Bottom")},
-        # Of all triplets with one middle spacepoint the best; scattering as of 0.1 radiation lengths, five times over.
-        maxSeedsPerSpM=1,
+        maxSeedsPerSpM=settings.seeds_per_middle,
         radLengthPerSeed=0.1,
-        sigmaScattering=5.0,
+        sigmaScattering=settings.seed_scattering,
     )
     yield ex.TrackParamsEstimationAlgorithm(
         level=_LEVEL,
@@ -84,13 +76,13 @@ def seeding(geometry: Any, field: Any, settings: CkfSettings) -> Iterator[Any]:
     )
 
 
-def finding(geometry: Any, field: Any, settings: CkfSettings) -> Iterator[Any]:
-    """The CKF, outwards from each seed and back inwards."""
-    cuts: tuple[list[float], ...] = ([], [MAX_CHI2], [MAX_OUTLIER_CHI2], [settings.max_branches])
+def finding(geometry: Any, field: Any, settings: CkfSettings, measurements: str) -> Iterator[Any]:
+    """The CKF, outwards from each seed and back inwards; `measurements` is of a subset."""
+    cuts: tuple[list[float], ...] = ([], [settings.max_chi2], [settings.max_outlier_chi2], [settings.max_branches])
     tracking = ex.TrackFindingAlgorithm
     yield tracking(
         level=_LEVEL,
-        inputMeasurements=MEASUREMENTS,
+        inputMeasurements=measurements,
         inputSeeds="estimated_seeds",
         inputInitialTrackParameters="estimated_parameters",
         outputTracks="found_tracks",
@@ -103,8 +95,8 @@ def finding(geometry: Any, field: Any, settings: CkfSettings) -> Iterator[Any]:
             loc0Min=-settings.max_loc0 * _MM,
             loc0Max=settings.max_loc0 * _MM,
             minMeasurements=settings.min_measurements,
-            maxHoles=2,
-            maxOutliers=2,
+            maxHoles=settings.max_holes,
+            maxOutliers=settings.max_outliers,
         ),
         twoWay=True,
         # A seed on a track that is already found is skipped, and a track keeps to its seed.
@@ -120,7 +112,7 @@ def ambiguity(settings: CkfSettings) -> Iterator[Any]:
         level=_LEVEL,
         inputTracks="found_tracks",
         outputTracks=TRACKS,
-        maximumSharedHits=MAX_SHARED,
+        maximumSharedHits=settings.max_shared,
         nMeasurementsMin=settings.min_measurements,
         maximumIterations=1_000_000,
     )

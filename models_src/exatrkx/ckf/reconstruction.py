@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from exatrkx.ckf.algorithms import Clock, TrackSink, ambiguity, finding, seeding
+from exatrkx.ckf.measurements import Measured
 from exatrkx.ckf.settings import CkfSettings
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event, IntArray
@@ -54,6 +55,7 @@ class Reconstruction:
 
     def __init__(self, settings: SimulationSettings, ckf: CkfSettings) -> None:
         self._ckf = ckf
+        self._measured = Measured(settings.detector)
         self._clock, self._sink = Clock(), TrackSink()
         self._simulation = Simulation(settings, self._algorithms)
 
@@ -71,10 +73,11 @@ class Reconstruction:
         return Reconstructed(event=event, labels=labels, seconds=self._clock.take())
 
     def _algorithms(self, geometry: Any, field: Any) -> Iterator[Any]:
+        yield from self._measured.algorithms()
         yield self._clock.end_of("what was before")
-        yield from seeding(geometry, field, self._ckf)
+        yield from seeding(geometry, field, self._ckf, self._measured.all)
         yield self._clock.end_of("seeding")
-        yield from finding(geometry, field, self._ckf)
+        yield from finding(geometry, field, self._ckf, self._measured.all)
         yield self._clock.end_of("finding")
         yield from ambiguity(self._ckf)
         yield self._clock.end_of("ambiguity resolution")

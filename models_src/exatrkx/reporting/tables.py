@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx.reporting.git import git
 from exatrkx.reporting.markdown import markdown_table
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def with_interval(ratio: Ratio) -> str:
 
 def _commit() -> str:
     try:
-        describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
-        answer = subprocess.run(describe, capture_output=True, text=True, check=True)
+        folder = Path(__file__).parent
+        dirty = "-dirty" * bool(git(folder, "status", "--porcelain", "--untracked-files=no"))
+        return f"commit {git(folder, 'describe', '--always')}{dirty}"
     except (OSError, subprocess.CalledProcessError):
         return "not in a git checkout"
-    return f"commit {answer.stdout.strip()}"

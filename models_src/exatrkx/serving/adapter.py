@@ -16,7 +16,16 @@ import triton_python_backend_utils as pb_utils
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_spacepoints, check_tensor, max_spacepoints
-from exatrkx.contract import EDGES_DIGEST, FEATURES_DIGEST, REQUEST_DIGEST, VARIABLE, WCC, ModelSpec, TensorSpec
+from exatrkx.contract import (
+    EDGES_DIGEST,
+    ENSEMBLE,
+    FEATURES_DIGEST,
+    REQUEST_DIGEST,
+    VARIABLE,
+    WCC,
+    ModelSpec,
+    TensorSpec,
+)
 from exatrkx.digest import added, features_digest, payload_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
@@ -35,6 +44,7 @@ _NUMPY_1: Final = np.lib.NumpyVersion(np.__version__) < "2.0.0"
 _EDGES: Final = WCC.inputs[0].name
 _SCORED: Final = ("EDGE_INDEX", "EDGE_SCORES")
 _DIGESTS: Final = (REQUEST_DIGEST, EDGES_DIGEST)
+_FEATURES: Final = ENSEMBLE.inputs[0].name
 
 Arrays = dict[str, Any]
 """Tensors of one request or response by name: NumPy arrays on a CPU, CuPy arrays (or torch tensors) on a GPU."""
@@ -78,7 +88,7 @@ class Step(ABC):
         self.name = args["model_name"]
         self._max_spacepoints = max_spacepoints()
         self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
-        self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims]
+        self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims and not spec.optional]
         self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
         self.device = Device.given_by(args)
         self.queue = Queue()
@@ -191,6 +201,9 @@ class Step(ABC):
             covered.update({spec.name: payload_digest(tensors[spec.name]) for spec in self._payloads})
             given = tensors.get(FEATURES_DIGEST.name)
             of_features = 0 if given is None else added(int(given[0]), *(-digest for digest in covered.values()))
+            features = tensors.get(_FEATURES)
+            if given is not None and features is not None and features_digest(features) != of_features:
+                raise MixedRequestsError("features and scores are of different requests")
         elif len(self.spec.inputs) == 1:
             of_features = features_digest(tensors[self.spec.inputs[0].name])
         else:

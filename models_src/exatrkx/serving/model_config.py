@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exatrkx.contract import CUSTOM
 from exatrkx.errors import ContractError
-from exatrkx.working_point import PIPELINE_PARAMETERS, WorkingPoint
+from exatrkx.working_point import COMPLETION_CUTS, PIPELINE_PARAMETERS, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+COMPLETION: Final = (*COMPLETION_CUTS, "min_track_hits")
+"""Fields that a configuration may lack: without a `completion_reach` there is no track completion."""
+
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "frnn": ("radius", "max_neighbors", "max_edges"),
     "applyfilter": ("filter_cut",),
-    "wcc": ("gnn_cut", "min_hits", "track_building"),
+    "wcc": ("gnn_cut", "min_hits", "track_building", *COMPLETION),
     CUSTOM.name: PIPELINE_PARAMETERS,
 }
 """The working point's fields that each model reads from its `parameters`."""
@@ -50,10 +53,10 @@ def working_point_of(model: str, parameters: Mapping[str, str]) -> WorkingPoint:
         ContractError: a parameter of the model is missing, not a number or out of range.
     """
     names = PARAMETERS[model]
-    missing = [name for name in names if name not in parameters]
+    missing = [name for name in names if name not in parameters and name not in COMPLETION]
     if missing:
         raise ContractError(f"{model}: config.pbtxt has no parameter {', '.join(missing)}")
-    values: dict[str, object] = {**asdict(_UNREAD), **{name: parameters[name] for name in names}}
+    values: dict[str, object] = {**asdict(_UNREAD), **{name: parameters[name] for name in names if name in parameters}}
     return WorkingPoint.from_mapping(values, f"{model}: parameters of config.pbtxt")
 
 
@@ -98,6 +101,8 @@ def edited_configs(
         wanted = parse_config(text, path)
         for name, value in parameters.items():
             if name not in wanted.parameters:
+                if name in COMPLETION and value == str(getattr(_UNREAD, name)):
+                    continue
                 raise ContractError(f"{path}: no parameter {name}")
             if wanted.parameters[name].string_value != value:
                 wanted.parameters[name].string_value = value
@@ -122,6 +127,8 @@ def read_working_point(repository: Path) -> WorkingPoint:
         parameters = parse_config(path.read_text(), path).parameters
         for name in names:
             if name not in parameters:
+                if name in COMPLETION:
+                    continue
                 raise ContractError(f"{path}: no parameter {name}")
             found = parameters[name].string_value
             if values.setdefault(name, found) != found:

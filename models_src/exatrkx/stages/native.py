@@ -11,14 +11,18 @@ import functools
 import importlib.util
 import logging
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from exatrkx.errors import ContractError, ExatrkxError, GraphTooLargeError
+from exatrkx.working_point import COMPLETION_CUTS
 
-ABI_VERSION: Final = 2
+if TYPE_CHECKING:
+    from exatrkx.working_point import WorkingPoint
+
+ABI_VERSION: Final = 3
 """Of the functions that are declared below, and of `kAbiVersion` in c_api.cpp: raised together."""
 
 CHOICE_VARIABLE: Final = "EXATRKX_STAGES"
@@ -46,6 +50,7 @@ _SIGNATURES: Final = {
     "exatrkx_select_edges": (_POINTER, _POINTER, _INT64, _FLOAT, _INT, _Allocate, *_MESSAGE),
     "exatrkx_label_components": (_POINTER, _POINTER, _INT64, _INT64, _FLOAT, _INT64, _POINTER, *_MESSAGE),
     "exatrkx_label_clusters": (_POINTER, _POINTER, _INT64, _INT64, _FLOAT, _INT64, _POINTER, *_MESSAGE),
+    "exatrkx_complete_tracks": (_POINTER, _INT64, _POINTER, _INT64, _POINTER, *_MESSAGE),
 }
 
 
@@ -108,6 +113,21 @@ def label_clusters(
     return _labels("exatrkx_label_clusters", edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
 
 
+def complete_tracks(features: FloatArray, labels: IntArray, cuts: WorkingPoint) -> IntArray:
+    """[N] labels; see `exatrkx.stages.track_building.complete_tracks`, which has checked the arguments."""
+    rows, completed = np.ascontiguousarray(features), labels.copy()
+    numbers = np.array([getattr(cuts, name) for name in COMPLETION_CUTS], dtype=np.float64)
+    _call(
+        "exatrkx_complete_tracks",
+        _address(rows),
+        len(rows),
+        _address(numbers),
+        _int64(cuts.min_track_hits),
+        _address(completed),
+    )
+    return completed
+
+
 def _labels(
     function: str, edge_index: IntArray, scores: FloatArray, num_nodes: int, *, threshold: np.float32, min_hits: int
 ) -> IntArray:
@@ -153,7 +173,7 @@ def _call(function: str, *arguments: object) -> None:
         raise _ERRORS.get(status, ExatrkxError)(message.value.decode())
 
 
-def _address(array: IntArray | FloatArray) -> int:
+def _address(array: npt.NDArray[Any]) -> int:
     """Where the array's entries begin; `array.ctypes.data` is the same, by way of an import and an object."""
     address: int = array.__array_interface__["data"][0]
     return address

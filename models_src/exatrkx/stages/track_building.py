@@ -1,4 +1,4 @@
-"""Track building: connected components, or greedy additive edge contraction (GAEC) where tracks are close.
+"""Track building: connected components, or greedy edge contraction (GAEC) where tracks are close; track completion.
 
 A component needs one wrong edge to become two tracks. In contraction every edge is a witness, for its ends being one
 track where its score is above the cut and against it where it is below: the two clusters with the largest sum of logits
@@ -22,6 +22,8 @@ import numpy.typing as npt
 
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
+from exatrkx.contract import WCC
+from exatrkx.errors import ContractError
 from exatrkx.stages import native, reference
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
@@ -99,16 +101,82 @@ def _labels_on_gpu(
         return building.labels(min_hits, partial(_clusters_on_host, threshold=threshold) if contract else None)
 
 
+def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -> Array:
+    """Track completion: merging of a candidate's pieces, extension and hole recovery by local helices.
+
+    Networks leave out a spacepoint to which an edge is missing, and a track in pieces where a layer gave no hit. Five
+    neighbouring hits of a candidate give a helix (a parabola in the transverse plane, a line in z along its arc), which
+    says where further hits are. Looked through is each segment between two of its hits, and before the first and behind
+    the last as far as `completion_reach`, never past the beam line.
+
+    A spacepoint at distance d along the track from the nearest hit fits when its χ² of two terms is at most
+    `completion_sigmas`². The transverse standard deviation σₜ is that to which a parabola through equally spaced hits
+    of resolution `hit_resolution` extrapolates, and multiple scattering: d · `scattering_length` / R at a radius of
+    curvature R, an angle that falls with the momentum. The longitudinal one, σₗ, is that of a line, the same
+    scattering, and d · `polar_spread` for the coarse coordinate of strips. Besides, with F free spacepoints in the
+    event F σₜ σₗ / r² is at most `max_chance`.
+
+    Candidates each of which has the other's end on its helix are merged, the best pairs first; then free spacepoints
+    are added, the best first, one for each segment; and what has changed is looked at again until nothing does. The
+    best has the smallest σₜ² σₗ² (1 + χ²). At last candidates with fewer than `min_track_hits` spacepoints are dropped:
+    a track has five parameters. Candidates of more than 100 spacepoints are no helix, and left as they are.
+
+    Nothing depends on the order of edges or spacepoints, but for those at one and the same place. The networks' scores
+    have spoken before, in the candidates; no edge is needed here, for most that are missing were never proposed.
+
+    Args:
+        features: [N,3] FP32 (r / 1000 mm, φ / π, z / 1000 mm), NumPy or CuPy.
+        labels: [N] INT64 as `exatrkx.stages.track_building` gives them.
+        cuts: the working point; at a `completion_reach` of 0 the labels are returned as they are.
+
+    Returns:
+        [N] INT64 labels, 0, 1, 2, … in the order of the candidates' smallest spacepoint index, and −1 for spacepoints
+        on none. On a GPU the work is done on the host: features and labels are copied there, the labels back.
+
+    Raises:
+        ContractError: there are no features, or not finite FP32 ones for each spacepoint.
+
+    Source: V. L. Highland, Nucl. Instrum. Meth. 129 (1975) 497, for the scattering; least squares for the rest.
+    """
+    if cuts.completion_reach <= 0.0:
+        return labels
+    if features is None:
+        raise ContractError(f"{_FEATURES.name}: expected {_FEATURES}, found no such input")
+    checks.check_tensor(features, _FEATURES)
+    if len(features) != len(labels):
+        raise ContractError(
+            f"{_FEATURES.name}: expected one row for each of {len(labels)} spacepoints, found {len(features)}"
+        )
+    checks.check_finite(features, _FEATURES.name)
+    if on_gpu(labels):
+        import cupy  # noqa: PLC0415 - only where a CuPy array has come in
+
+        with labels.device:
+            return cupy.asarray(_completed_on_host(cupy.asnumpy(features), labels.get(), cuts))
+    return _completed_on_host(features, labels, cuts)
+
+
+def _completed_on_host(features: Array, labels: Array, cuts: WorkingPoint) -> Array:
+    if native.available():
+        return native.complete_tracks(features, labels, cuts)
+    return reference.complete_tracks(features, labels, cuts)
+
+
+_FEATURES: Final = WCC.input("FEATURES")
 _METHODS: Final = {COMPONENTS: label_components, CONTRACTION: label_clusters}
 
 
-def label_tracks(edge_index: Array, scores: Array, num_nodes: int, cuts: WorkingPoint) -> Array:
+def label_tracks(
+    edge_index: Array, scores: Array, num_nodes: int, cuts: WorkingPoint, features: Array | None = None
+) -> Array:
     """The track candidate of each spacepoint at the working point's `gnn_cut`, `min_hits` and `track_building`.
 
-    Shapes, labels and errors are those of `label_components`.
+    Shapes, labels and errors are those of `label_components`, and with `features` [N,3] FP32, which only track
+    completion needs, those of `complete_tracks`.
     """
     method = _METHODS[cuts.track_building]
-    return method(edge_index, scores, num_nodes, cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+    labels = method(edge_index, scores, num_nodes, cut=cuts.gnn_cut, min_hits=cuts.min_hits)
+    return complete_tracks(features, labels, cuts)
 
 
 IntArray: TypeAlias = npt.NDArray[np.int64]

@@ -83,8 +83,9 @@ def choose_gnn_cut(
         figures = []
         for events, graphs in zip(samples, scored, strict=True):
             total = TrackMetrics.zero()
-            for (truth, _), (edges, logits) in zip(events, graphs, strict=True):
-                labels = label_tracks(edges, logits, len(truth), replace(point, gnn_cut=cut))
+            for (truth, event), (edges, logits) in zip(events, graphs, strict=True):
+                features = event.features.cpu().numpy()
+                labels = label_tracks(edges, logits, len(truth), replace(point, gnn_cut=cut), features)
                 total += track_metrics(labels, truth)
             figures.append(total)
         best = max(best, (sum(map(_balance, figures)), cut, figures), key=lambda candidate: candidate[0])

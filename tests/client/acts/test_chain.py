@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
+from exatrkx.ckf.settings import SETTINGS
 from exatrkx.events.event import features
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
-from exatrkx.simulation.profile import PROFILES
+from exatrkx.simulation.profile import IDEAL, PROFILES, DetectorProfile
 from exatrkx.simulation.settings import SimulationSettings
 from exatrkx_client import TrackingClient
 from exatrkx_server import TritonServer, free_ports
@@ -27,8 +29,9 @@ from acts_cases import Particles, muons, shoot
 
 from exatrkx.simulation.chain import Simulation
 from exatrkx_acts.__main__ import main
-from exatrkx_acts.chain import PROTO_TRACKS, run_chain
+from exatrkx_acts.chain import CKF, NETWORKS, PROTO_TRACKS, Fits, run_chain
 from exatrkx_acts.finding import ServedTrackFinding
+from exatrkx_acts.fitted import FITS, fit_ratio, unfitted
 from exatrkx_acts.parameters import PARAMETERS
 from exatrkx_acts.performance import Performance
 from exatrkx_acts.report import report
@@ -52,21 +55,29 @@ def client(trained_server: TritonServer) -> Iterator[TrackingClient]:
         yield connected
 
 
-def performance_of(client: TrackingClient, numbers: range, threads: int = 1) -> Performance:
-    return run_chain(
-        SimulationSettings(seed=SEED), ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS), numbers, threads
-    )
+def found_in(
+    client: TrackingClient, numbers: range, threads: int = 1, detector: DetectorProfile = IDEAL
+) -> dict[str, Fits]:
+    """By the networks and by the CKF."""
+    finding = ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS)
+    return run_chain(SimulationSettings(seed=SEED, detector=detector), finding, numbers, threads, SETTINGS["tuned"])
 
 
 @pytest.fixture(scope="module")
-def hard(client: TrackingClient) -> Performance:
+def found(client: TrackingClient) -> dict[str, Fits]:
     """tt̄ events without pile-up."""
-    return performance_of(client, HARD, threads=2)
+    return found_in(client, HARD, threads=2)
+
+
+@pytest.fixture(scope="module")
+def hard(found: dict[str, Fits]) -> Performance:
+    """What the networks found in them."""
+    return found[NETWORKS].performance
 
 
 def test_the_fit_of_muons_knows_its_errors(client: TrackingClient, shoot: Shoot) -> None:
     shoot(muons)
-    found = performance_of(client, GUN_EVENTS, threads=2)
+    found = found_in(client, GUN_EVENTS, threads=2)[NETWORKS].performance
     assert found.efficiency.denominator > 280
     assert found.efficiency.value > 0.97
     assert found.fake_ratio.value < 0.03
@@ -102,10 +113,38 @@ def test_acts_counts_as_the_project_does(hard: Performance) -> None:
 
 
 def test_noise_and_merged_clusters_go_through_the_fit(client: TrackingClient) -> None:
-    settings = SimulationSettings(seed=SEED, detector=PROFILES["realistic"])
-    found = run_chain(settings, ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS), range(3), threads=2)
-    assert found.efficiency.denominator > 100
-    assert found.efficiency.value > 0.85
+    found = found_in(client, range(6), threads=2, detector=PROFILES["realistic"])
+    for fits in found.values():
+        assert fits.performance.efficiency.denominator > 200
+        assert fits.performance.efficiency.value > 0.85
+        assert fit_ratio(fits.tracks).value > 0.97
+        for parameter in PARAMETERS:
+            pull = fits.performance.pulls[parameter.key]
+            # The beam line is 0.36 mm off the z axis, and modules are displaced by 10 µm, which the fit is told.
+            assert pull.total > 150
+            assert 0.6 < pull.width < 1.4, parameter.key
+
+
+def test_the_ckf_meets_the_same_particles(found: dict[str, Fits]) -> None:
+    networks, ckf = found[NETWORKS], found[CKF]
+    assert ckf.performance.efficiency.denominator == networks.performance.efficiency.denominator
+    assert ckf.performance.efficiency.value > 0.97
+    assert fit_ratio(ckf.tracks).value == 1.0
+    for parameter in PARAMETERS:
+        widths = [fits.performance.residuals[parameter.key].width for fits in (networks, ckf)]
+        assert 0.7 < widths[0] / widths[1] < 1.5, parameter.key
+        assert 0.75 < ckf.performance.pulls[parameter.key].width < 1.3, parameter.key
+
+
+def test_every_candidate_has_its_fit_or_a_reason(found: dict[str, Fits]) -> None:
+    for fits in found.values():
+        fitted = fits.tracks["fit"] == 0
+        assert np.count_nonzero(fitted) == fits.performance.tracks - unfitted(fits.tracks)["not at the perigee"]
+        assert len(fits.tracks) == np.count_nonzero(fitted) + sum(unfitted(fits.tracks).values())
+        for name in ("d0", "qop", "theta_error", "chi2"):
+            assert np.array_equal(np.isfinite(fits.tracks[name]), fitted), name
+        matched = np.count_nonzero(fits.tracks["matched"])
+        assert abs(matched - fits.performance.efficiency.numerator) <= 0.02 * matched
 
 
 def test_bins_add_up(hard: Performance) -> None:
@@ -121,10 +160,10 @@ def test_prompt_particles_have_pulls_of_one(hard: Performance) -> None:
         assert 0.75 < pull.width < 1.3, parameter.key
 
 
-def test_the_number_of_threads_changes_nothing(client: TrackingClient, hard: Performance, tmp_path: Path) -> None:
+def test_the_number_of_threads_changes_nothing(client: TrackingClient, found: dict[str, Fits], tmp_path: Path) -> None:
     tables = [
-        [path.read_text() for path in write_tables(performance, tmp_path / name)]
-        for name, performance in (("one", performance_of(client, HARD)), ("two", hard))
+        [path.read_text() for path in write_tables(one, tmp_path / name)]
+        for name, one in (("one", found_in(client, HARD)), ("two", found))
     ]
     assert tables[0] == tables[1]
 
@@ -133,26 +172,35 @@ def test_nothing_at_all(client: TrackingClient, shoot: Shoot, tmp_path: Path) ->
     shoot(lambda _number: [])
     for numbers in (range(2), range(0)):
         finding = ServedTrackFinding(client, outputProtoTracks=PROTO_TRACKS)
-        found = run_chain(SimulationSettings(), finding, numbers)
-        assert found.tracks == found.efficiency.denominator == 0
+        found = run_chain(SimulationSettings(), finding, numbers, ckf=SETTINGS["tuned"])
+        for fits in found.values():
+            assert fits.performance.tracks == fits.performance.efficiency.denominator == len(fits.tracks) == 0
         assert f"events:      {len(numbers)} with tracks of the server" in report(found, finding.tally)
         write_tables(found, tmp_path)
 
 
 def test_the_command(
-    trained_server: TritonServer, hard: Performance, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained_server: TritonServer, found: dict[str, Fits], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sample = ["--events", str(len(HARD)), "--seed", str(SEED), "--threads", "2"]
+    sample = ["--events", str(len(HARD)), "--seed", str(SEED), "--threads", "2", "--ckf", "tuned"]
     assert main([*sample, "--url", trained_server.grpc_url, "--output", str(tmp_path / "new" / "chain")]) == 0
     said = capsys.readouterr().out
-    assert f"({hard.efficiency.numerator} of {hard.efficiency.denominator}), double majority" in said
     with (tmp_path / "new" / "chain" / "parameters.csv").open() as file:
-        rows = {(row["parameter"], row["quantity"]): row for row in csv.DictReader(file)}
-    for parameter in PARAMETERS:
-        pull = hard.pulls[parameter.key]
-        assert float(rows[parameter.key, "pull"]["width"]) == pull.width
-        (line,) = (line for line in said.splitlines() if line.startswith(f"{parameter.symbol} "))
-        assert f"{pull.width:.3f} ± {pull.width_error:.3f}" in line
+        rows = {(row["finder"], row["parameter"], row["quantity"]): row for row in csv.DictReader(file)}
+    with (tmp_path / "new" / "chain" / "tracks.csv").open() as file:
+        tracks = list(csv.DictReader(file))
+    for finder, fits in found.items():
+        efficiency = fits.performance.efficiency
+        assert f"({efficiency.numerator} of {efficiency.denominator}), double majority" in said
+        for parameter in PARAMETERS:
+            pull = fits.performance.pulls[parameter.key]
+            assert float(rows[finder, parameter.key, "pull"]["width"]) == pull.width
+            (line,) = (line for line in said.splitlines() if line.split()[:2] == [parameter.symbol, finder])
+            assert f"{pull.width:.3f} ± {pull.width_error:.3f}" in line
+        of_finder = [row for row in tracks if row["finder"] == finder]
+        assert [int(row["event"]) for row in of_finder] == fits.tracks["event"].tolist()
+        assert [FITS.index(row["fit"]) for row in of_finder] == fits.tracks["fit"].tolist()
+        assert np.array_equal([float(row["z0_error"]) for row in of_finder], fits.tracks["z0_error"], equal_nan=True)
     for name in ("efficiency.png", "residuals_and_pulls.png"):
         assert (tmp_path / "new" / "chain" / name).read_bytes().startswith(b"\x89PNG")
 
@@ -167,7 +215,14 @@ def test_the_readme(trained_server: TritonServer, tmp_path: Path, monkeypatch: p
     assert names["finding"].tally.proto_tracks > 100
     (line,) = re.findall(r"^python -m exatrkx_acts (.*)$", README, flags=re.MULTILINE)
     assert main([*shlex.split(line), "--events", "1", "--url", trained_server.grpc_url]) == 0
-    names_written = {"tracks.csv", "parameters.csv", "histograms.csv", "efficiency.png", "residuals_and_pulls.png"}
+    names_written = {
+        "tracks.csv",
+        "ratios.csv",
+        "parameters.csv",
+        "histograms.csv",
+        "efficiency.png",
+        "residuals_and_pulls.png",
+    }
     assert {file.name for file in (tmp_path / "out" / "acts").iterdir()} == names_written
     assert all(f"`{name}`" in README for name in names_written)
 

@@ -222,6 +222,30 @@ def test_a_scheduler_that_is_away(
     assert f"{where}: no Dask scheduler answers" in capsys.readouterr().err
 
 
+@pytest.mark.server
+def test_a_scheduler_that_goes_away(trained_server: TritonServer, inputs: Path, tmp_path: Path) -> None:
+    file, words = tmp_path / "scheduler.json", [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    local = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+    with subprocess.Popen([*words, *local], stderr=subprocess.DEVNULL) as scheduler:
+        try:
+            worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-nanny"]
+            options = ["--nthreads", "1", "--no-dashboard", "--death-timeout", "30"]
+            with subprocess.Popen([*worker, *options], cwd=tmp_path, stderr=subprocess.DEVNULL) as working:
+                where = ("--scheduler", str(file), "--wait", "60")
+                while not file.exists():
+                    os.sched_yield()
+                process = started(command(some(inputs, 100), trained_server, tmp_path / "out", *where))
+                wait_for_figures(tmp_path / "out", 3)
+                scheduler.kill()
+                _, error = process.communicate(timeout=120)
+                working.kill()
+        finally:
+            scheduler.kill()
+    assert process.returncode == 3, error
+    assert "the Dask scheduler has gone away" in error
+    assert "files are done: the same command goes on" in error
+
+
 def test_a_manifest_of_other_inputs_names_what_differs(tmp_path: Path) -> None:
     own = tmp_path / "in"
     own.mkdir()

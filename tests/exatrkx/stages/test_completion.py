@@ -1,0 +1,248 @@
+"""Track completion: what it does to helices that anyone can draw, and both CPU implementations bit by bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import least_squares
+from stage_cases import IMPLEMENTATIONS, partition, running
+
+from exatrkx.errors import ContractError
+from exatrkx.stages import native, reference
+from exatrkx.stages.track_building import complete_tracks, label_tracks
+from exatrkx.working_point import WorkingPoint
+
+Array = npt.NDArray[Any]
+
+in_each = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+CUTS: Final = WorkingPoint(
+    radius=1.0, max_neighbors=5, filter_cut=0.5, gnn_cut=0.5, completion_reach=500.0, min_track_hits=3
+)
+LAYERS: Final = (32.0, 72.0, 116.0, 172.0, 260.0, 360.0, 500.0, 660.0, 820.0, 1020.0)
+
+
+def features_of(points: Array) -> npt.NDArray[np.float32]:
+    x, y, z = points.T
+    rows: npt.NDArray[np.float32] = np.stack(
+        (np.hypot(x, y) / 1000.0, np.arctan2(y, x) / np.pi, z / 1000.0), axis=1
+    ).astype(np.float32)
+    return rows
+
+
+def helix(phi: float = 0.3, radius: float = 3000.0, cotangent: float = 0.5, vertex: float = 20.0) -> Array:
+    """[10,3] where a track from the beam line crosses the layers: a circle through the origin, and z along its arc."""
+    r = np.array(LAYERS)
+    turn = np.arcsin(r / (2.0 * radius))
+    return np.stack((r * np.cos(phi + turn), r * np.sin(phi + turn), vertex + cotangent * 2.0 * radius * turn), axis=1)
+
+
+def completed(points: Array, labels: list[int], cuts: WorkingPoint = CUTS) -> list[int]:
+    found = complete_tracks(features_of(points), np.array(labels, dtype=np.int64), cuts)
+    assert found.dtype == np.int64
+    answer: list[int] = found.tolist()
+    return answer
+
+
+@in_each
+class TestByHand:
+    @pytest.mark.parametrize("lost", [[0], [9], [4], [0, 1], [0, 5, 9], [2, 3]])
+    @pytest.mark.parametrize("radius", [1200.0, 3000.0, -1500.0, 1e6])
+    @pytest.mark.parametrize("cotangent", [-3.0, 0.0, 6.0])
+    def test_spacepoints_that_were_left_out(
+        self, implementation: str, lost: list[int], radius: float, cotangent: float
+    ) -> None:
+        labels = [-1 if i in lost else 0 for i in range(10)]
+        reach = replace(CUTS, completion_reach=500.0 * np.hypot(1.0, cotangent))
+        with running(implementation):
+            assert completed(helix(radius=radius, cotangent=cotangent), labels, reach) == [0] * 10
+
+    def test_a_track_in_two_and_in_three_pieces(self, implementation: str) -> None:
+        with running(implementation):
+            assert completed(helix(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]) == [0] * 10
+            assert completed(helix(), [0, 0, 0, -1, 1, 1, 1, 2, 2, 2]) == [0] * 10
+            assert completed(helix(), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1]) == [0] * 10  # one within the other
+
+    def test_two_tracks_stay_two(self, implementation: str) -> None:
+        points = np.concatenate((helix(), helix(phi=0.32), helix(cotangent=0.53)))
+        labels = [0] * 10 + [1] * 10 + [2] * 10
+        with running(implementation):
+            assert completed(points, labels) == labels
+
+    def test_what_is_off_the_helix_stays_free(self, implementation: str) -> None:
+        for offset in ([0.0, 3.0, 0.0], [0.0, 0.0, 6.0], [-2.0, 2.0, 0.0]):
+            points = helix()
+            points[0] += offset
+            with running(implementation):
+                assert completed(points, [-1] + [0] * 9) == [-1] + [0] * 9
+
+    def test_the_nearer_of_two_is_taken(self, implementation: str) -> None:
+        beside = helix()[:1] + np.array([[-0.09, 0.09, 0.0]])
+        with running(implementation):
+            assert completed(np.concatenate((beside, helix()[1:])), [-1] + [0] * 9) == [0] * 10
+            both = completed(np.concatenate((helix(), beside)), [-1] + [0] * 9 + [-1])
+            assert both == [0] * 10 + [-1]
+
+    def test_not_past_the_beam(self, implementation: str) -> None:
+        """The circle goes on to the other side of the beam, where a spacepoint is on it and not the track's."""
+        points = helix(radius=1e5, cotangent=0.0, vertex=0.0)
+        opposite = -points[:1]
+        with running(implementation):
+            assert completed(np.concatenate((points, opposite)), [0] * 10 + [-1]) == [0] * 10 + [-1]
+
+    def test_not_beyond_the_reach(self, implementation: str) -> None:
+        with running(implementation):
+            near = completed(helix(cotangent=0.0), [0] * 9 + [-1], replace(CUTS, completion_reach=205.0))
+            assert near == [0] * 10
+            far = completed(helix(cotangent=0.0), [0] * 9 + [-1], replace(CUTS, completion_reach=195.0))
+            assert far == [0] * 9 + [-1]
+
+    def test_candidates_with_too_few_spacepoints_are_dropped_at_last(self, implementation: str) -> None:
+        points = np.concatenate((helix()[:3], helix(phi=2.0)[:4], helix(phi=-2.0)))
+        labels = [0] * 3 + [1] * 4 + [2] * 9 + [-1]
+        for least, expected in ((3, [0, 1, 2]), (4, [-1, 0, 1]), (5, [-1, -1, 0]), (11, [-1] * 3)):
+            found = completed_in(implementation, points, labels, replace(CUTS, min_track_hits=least))
+            assert found == [expected[0]] * 3 + [expected[1]] * 4 + [expected[2]] * 10
+
+    def test_where_many_may_be_there_by_chance_none_is_taken(self, implementation: str) -> None:
+        cuts = replace(CUTS, max_chance=1e-9)
+        assert completed_in(implementation, helix(), [-1] + [0] * 9, cuts) == [-1] + [0] * 9
+
+    def test_0_1_and_2_spacepoints(self, implementation: str) -> None:
+        with running(implementation):
+            assert completed(np.zeros((0, 3)), []) == []
+            assert completed(np.zeros((1, 3)), [-1]) == [-1]
+            assert completed(helix()[:2], [0, 0], replace(CUTS, min_track_hits=1)) == [0, 0]
+
+    def test_spacepoints_at_one_place_and_along_the_beam(self, implementation: str) -> None:
+        along = np.array([[30.0, 0.0, 10.0 * i] for i in range(8)])
+        with running(implementation):
+            assert completed(np.zeros((8, 3)), [0] * 6 + [-1] * 2) == [0] * 6 + [-1] * 2
+            assert completed(along, [0] * 6 + [-1] * 2) == [0] * 6 + [-1] * 2
+
+
+def completed_in(implementation: str, points: Array, labels: list[int], cuts: WorkingPoint) -> list[int]:
+    with running(implementation):
+        return completed(points, labels, cuts)
+
+
+@pytest.mark.parametrize("radius", [-700.0, 900.0, 5000.0])
+def test_the_local_helix_is_the_least_squares_one(radius: float) -> None:
+    """Beside SciPy's solver, on hits that are off their helix."""
+    points = helix(phi=1.0, radius=radius, cotangent=1.5)[2:7] + np.random.default_rng(3).normal(0.0, 0.1, (5, 3))
+    fitted = reference.LocalHelix.fit(points)
+    assert fitted is not None
+    direction = np.array(fitted.direction)
+    local = (points[:, :2] - points[:, :2].mean(axis=0)) @ np.array([direction, [-direction[1], direction[0]]]).T
+    found = least_squares(lambda p: p[0] + p[1] * local[:, 0] + p[2] * local[:, 0] ** 2 - local[:, 1], np.zeros(3))
+    x = np.linspace(local[0, 0] - 50.0, local[-1, 0] + 50.0, 7)
+    a, b, c = fitted.parabola
+    np.testing.assert_allclose(a + b * x + c * x * x, found.x[0] + found.x[1] * x + found.x[2] * x * x, atol=1e-3)
+    _, longitudinal = fitted.distances(*points.T)
+    assert abs(longitudinal).max() < 0.3
+
+
+def crowded(seed: int, tracks: int, noise: int) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Helices close to each other, hits lost and smeared, in pieces, and noise; in random order."""
+    random = np.random.default_rng(seed)
+    points, labels, next_label = [random.normal(0.0, 300.0, (noise, 3))], [np.full(noise, -1)], 0
+    for _ in range(tracks):
+        radius = random.choice([-1.0, 1.0]) * 10.0 ** random.uniform(2.75, 5.0)
+        track = helix(random.uniform(-0.3, 0.3), radius, random.normal(0.0, 2.0), random.normal(0.0, 50.0))
+        track += random.normal(0.0, random.choice([0.0, 0.01, 0.1]), track.shape)
+        pieces = next_label + np.sort(random.integers(0, 3, len(track)))
+        pieces[random.random(len(track)) < 0.3] = -1
+        next_label += 3
+        points.append(track)
+        labels.append(pieces)
+    order = random.permutation(noise + tracks * len(LAYERS))
+    label = np.concatenate(labels)[order]
+    _, numbered = np.unique(label, return_inverse=True)
+    return np.concatenate(points)[order], (numbered - int((label < 0).any())).astype(np.int64)
+
+
+@settings(max_examples=40, derandomize=True, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    tracks=st.integers(0, 25),
+    noise=st.integers(0, 300),
+    reach=st.sampled_from([1.0, 100.0, 500.0, 3000.0, 1e5]),
+    scale=st.sampled_from([1e-30, 0.1, 1.0, 1.0, 1.0, 30.0, 1e12, 1e34]),
+)
+@pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")
+def test_both_implementations_agree_and_the_order_does_not_matter(
+    seed: int, tracks: int, noise: int, reach: float, scale: float
+) -> None:
+    points, labels = crowded(seed, tracks, noise)
+    features = features_of(points)
+    features[:, [0, 2]] *= np.float32(scale)
+    cuts = replace(CUTS, completion_reach=reach, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
+    found = native.complete_tracks(features, labels, cuts)
+    np.testing.assert_array_equal(found, reference.complete_tracks(features, labels, cuts))
+    order = np.random.default_rng(seed).permutation(len(points))
+    moved = native.complete_tracks(features[order], labels[order], cuts)
+    assert {frozenset(order[list(track)].tolist()) for track in partition(moved)} == partition(found)
+
+
+@in_each
+def test_what_it_finds_is_on_a_helix(implementation: str) -> None:
+    """Nothing is lost of what has a label, every candidate is whole pieces and free spacepoints, and none is noise."""
+    points, labels = crowded(5, 30, 2000)
+    with running(implementation):
+        found = complete_tracks(features_of(points), labels, replace(CUTS, min_track_hits=1))
+    assert ((found >= 0) >= (labels >= 0)).all()
+    for piece in range(labels.max() + 1):
+        assert len(set(found[labels == piece].tolist())) == 1
+    assert sorted(set(found.tolist()) - {-1}) == list(range(found.max() + 1))
+    assert np.count_nonzero(found >= 0) > np.count_nonzero(labels >= 0)
+
+
+def test_without_a_reach_the_labels_are_as_they_were() -> None:
+    labels = np.array([0, 0, -1, 1], dtype=np.int64)
+    assert complete_tracks(None, labels, replace(CUTS, completion_reach=0.0)) is labels
+
+
+@in_each
+def test_the_working_point_completes_what_track_building_found(implementation: str) -> None:
+    edges = np.array([[2, 3, 4, 7, 8, 9], [1, 2, 3, 6, 7, 8]], dtype=np.int64)
+    scores = np.ones(6, dtype=np.float32)
+    with running(implementation):
+        assert label_tracks(edges, scores, 10, CUTS, features_of(helix())).tolist() == [0] * 10
+        assert label_tracks(edges, scores, 10, replace(CUTS, completion_reach=0.0)).tolist() == [
+            *(-1, 0, 0, 0, 0, -1, 1, 1, 1, 1)
+        ]
+
+
+@in_each
+@pytest.mark.parametrize(
+    ("features", "reason"),
+    [
+        (None, r"FEATURES: expected FEATURES FP32 \[-1,3\], found no such input"),
+        (np.zeros((4, 3)), r"FEATURES: expected FP32 \[-1,3\], found float64 \[4,3\]"),
+        (np.zeros((4, 2), dtype=np.float32), r"FEATURES: expected FP32 \[-1,3\], found float32 \[4,2\]"),
+        (np.zeros((5, 3), dtype=np.float32), "FEATURES: expected one row for each of 4 spacepoints, found 5"),
+        (np.full((4, 3), np.nan, dtype=np.float32), "FEATURES: entries must be finite, found nan at row 0, column 0"),
+    ],
+)
+def test_bad_input(implementation: str, features: Any, reason: str) -> None:
+    with running(implementation), pytest.raises(ContractError, match=reason):
+        complete_tracks(features, np.zeros(4, dtype=np.int64), CUTS)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"completion_reach": -1.0}, "completion_reach must be from 0 to 100000, found -1"),
+        ({"hit_resolution": np.inf}, "hit_resolution must be from 0 to 100000, found inf"),
+        ({"max_chance": np.nan}, "max_chance must be from 0 to 100000, found nan"),
+        ({"min_track_hits": 0}, "min_track_hits must be at least 1, found 0"),
+    ],
+)
+def test_impossible_numbers(change: dict[str, float], reason: str) -> None:
+    with pytest.raises(ContractError, match=reason):
+        replace(CUTS, **change)  # type: ignore[arg-type]  # by name
