@@ -166,7 +166,7 @@ def test_ten_thousand_events_of_one_row_group_are_streamed(tmp_path: Path, form:
     assert 0 < most < size / 3
 
 
-def test_a_mapping_names_what_is_read(tmp_path: Path) -> None:
+def test_a_mapping_names_what_is_read() -> None:
     """This project's own files have a `particle_id` for each particle, and may have none at all."""
     events = project_files().events / "ttbar_mu0.parquet"
     mapped = read_events(events, columns=ColumnMapping.parse("x=y,y=x"))
