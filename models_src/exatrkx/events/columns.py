@@ -88,6 +88,8 @@ class ColumnMapping:
             EventFormatError: one of the position, or one that was named, is not there; the text has those that are.
         """
         found = {key: next((name for name in usual if name in available), None) for key, usual in _USUAL.items()}
+        if self.names:  # of a table of one's own, in which that name may be a list of particles
+            found["particle"] = None
         wanted = {**found, **self.names}
         missing = [
             self.names.get(key, key)

@@ -17,6 +17,7 @@ from sample_tables import NAMES, Sample, same, samples
 from exatrkx.errors import EventFormatError, UnitsError
 from exatrkx.events.columns import ColumnMapping
 from exatrkx.events.readers import count_events, read_events
+from exatrkx.project_files import project_files
 from exatrkx_client import find_tracks
 
 MAPPING: Final = ",".join(f"{key}={name}" for key, name in NAMES.items())
@@ -163,6 +164,15 @@ def test_ten_thousand_events_of_one_row_group_are_streamed(tmp_path: Path, form:
         most = max(most, pa.total_allocated_bytes() - before)
     assert (count, event.event_id, len(event)) == (9_999, 9_999, 200)
     assert 0 < most < size / 3
+
+
+def test_a_mapping_names_what_is_read() -> None:
+    """This project's own files have a `particle_id` for each particle, and may have none at all."""
+    events = project_files().events / "ttbar_mu0.parquet"
+    mapped = read_events(events, columns=ColumnMapping.parse("x=y,y=x"))
+    for found, event in zip(mapped, read_events(events), strict=True):
+        assert (found.event_id, found.truth) == (event.event_id, None)
+        np.testing.assert_array_equal(found.x, event.y)
 
 
 def test_an_empty_table(tmp_path: Path) -> None:
