@@ -228,6 +228,8 @@ class Step(ABC):
             digest = self._request_digest(arrays, request.request_id(), covered)
             shapes = {name: array.shape for name, array in arrays.items()}
             for spec in self._matrices:
+                if spec.name not in shapes:  # optional
+                    continue
                 check_spacepoints(shapes[spec.name], spec, self._max_spacepoints)
             if self.device.gpu is None and (needed := needed_bytes(self.spec, shapes)):
                 check_memory(needed)
