@@ -50,7 +50,8 @@ def probe_event() -> npt.NDArray[np.float32]:
 
 def is_pipeline(model: ModelSpec) -> bool:
     """Whether a served model takes an event and gives labels, whichever way it is served."""
-    takes = any(tensor.name == "FEATURES" and tensor.accepts(probe_event().shape) for tensor in model.inputs)
+    # Nothing else: wcc takes FEATURES, too, among others.
+    takes = all(tensor.name == "FEATURES" and tensor.accepts(probe_event().shape) for tensor in model.inputs)
     return takes and any(tensor.name == "LABELS" for tensor in model.outputs)
 
 

@@ -62,7 +62,7 @@ class Ways:
         with inference():
             scores = self.direct.edge_filter(torch.from_numpy(event), torch.from_numpy(tracks.neighbour_edges))
         seen = dict(zip(edges_of(tracks.neighbour_edges), scores.reshape(-1).tolist(), strict=True))
-        return Answer(tracks.labels, tracks.edge_index, tracks.edge_scores), seen
+        return Answer(tracks.labels, tracks.edge_index, tracks.edge_scores, event), seen
 
     def compare(self, way: str, event: Array) -> list[Crossing]:
         expected, seen = self.reference(event)

@@ -30,11 +30,15 @@ Edge = tuple[int, int]
 
 @dataclass(frozen=True)
 class Answer:
-    """What one way of running the pipeline says of an event: the outputs of `exatrkx.contract.ENSEMBLE`."""
+    """What one way of running the pipeline says of an event: the outputs of `exatrkx.contract.ENSEMBLE`.
+
+    Of the reference also the event's features, where there is track completion.
+    """
 
     labels: Array
     edge_index: Array
     edge_scores: Array
+    features: Array | None = None
 
     def scores(self) -> dict[Edge, float]:
         return dict(zip(edges_of(self.edge_index), self.edge_scores.tolist(), strict=True))
@@ -72,7 +76,7 @@ def assert_same_answer(
     too_far = [str(crossing) for crossing in crossings if crossing.distance > TOLERANCE]
     assert not too_far, "; ".join(too_far)
     if crossings:
-        labels = label_tracks(found.edge_index, found.edge_scores, len(found.labels), cuts)
+        labels = label_tracks(found.edge_index, found.edge_scores, len(found.labels), cuts, expected.features)
         np.testing.assert_array_equal(found.labels, labels, "the labels are not those of the answer's own edges")
         return crossings
     np.testing.assert_array_equal(found.edge_index, expected.edge_index)
