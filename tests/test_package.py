@@ -180,7 +180,9 @@ def test_the_wheel_is_complete(distributions: Distributions) -> None:
     assert {name.partition("/")[0] for name in names} == packages | {f"exatrkx-{__version__}.dist-info"}
     tracked = subprocess.run(["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=False).stdout
     if tracked:  # an unpacked sdist has no list of its own
-        shared = [name for name in tracked.splitlines() if name.startswith(("backends/", "model_repository/", "data/"))]
+        shared = [
+            name for name in tracked.splitlines() if name.startswith(("backends/", "model_repository/", "data/events/"))
+        ]
         assert {f"exatrkx/share/{name}" for name in shared} == {n for n in names if n.startswith("exatrkx/share/")}
         sources = [name.partition("/")[2] for name in tracked.splitlines() if name.startswith("models_src/")]
         assert set(sources) <= names

@@ -101,8 +101,9 @@ def scratch_directory() -> tempfile.TemporaryDirectory[str]:
     """A new temporary directory of this process. Removes those of processes that are gone."""
     for directory in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*"):
         match = _SCRATCH_NAME.fullmatch(directory.name)
-        if match and directory.stat().st_uid == os.getuid() and not Path("/proc", match["pid"]).exists():
-            shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # its owner, or somebody else, has removed it meanwhile
+            if match and directory.stat().st_uid == os.getuid() and not Path("/proc", match["pid"]).exists():
+                shutil.rmtree(directory, ignore_errors=True)
     return tempfile.TemporaryDirectory(prefix=f"{_SCRATCH}{os.getpid()}-")
 
 

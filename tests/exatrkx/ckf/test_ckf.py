@@ -281,9 +281,9 @@ def test_the_tracks_are_written_with_their_times(tmp_path: Path, suffix: str, fo
 
 
 def test_tracks_of_no_known_format_are_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--events", "1", "--tracks", str(tmp_path / "tracks.root")]) == 2
+    assert main(["--events", "1", "--tracks", str(tmp_path / "tracks.json")]) == 2
     assert "ckf: " in (error := capsys.readouterr().err)
-    assert ".parquet or .csv, found '.root'" in error
+    assert "found '.json'" in error
 
 
 def test_an_output_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
