@@ -213,7 +213,11 @@ def test_a_folder_whose_embedding_was_replaced(
     )
     said = refused(repository, capsys, "--weights", str(tmp_path), warnings=2)  # of the networks that learnt after it
     assert "its radius 0.85 was chosen for another embedding" in said
-    with pytest.warns(UserWarning, match="its radius was chosen for another embedding than .*embed.safetensors"):
+    with (
+        pytest.warns(UserWarning, match="gnn.safetensors was not trained with the embed.safetensors beside it"),
+        pytest.warns(UserWarning, match="filter.safetensors was not trained with the embed.safetensors beside it"),
+        pytest.warns(UserWarning, match="its radius was chosen for another embedding than .*embed.safetensors"),
+    ):
         Pipeline.from_weights(tmp_path)
 
 
