@@ -76,6 +76,8 @@ class Journal:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is not None:
+            self._find_entries()  # a signal may have come between an entry's last byte and its count
         if error is None or not self._ends:
             self.path.unlink(missing_ok=True)
         else:
@@ -144,7 +146,13 @@ class Journal:
             raise OutputRefusedError(
                 f"{self.path}: {_difference(found, self._header)}; without --resume it is replaced"
             )
-        end, size = len(found), os.fstat(self._file.fileno()).st_size
+        self._find_entries()
+
+    def _find_entries(self) -> None:
+        """Count the entries that are whole in the file."""
+        self._ends.clear()
+        end, size = len(self._header), os.fstat(self._file.fileno()).st_size
+        self._file.seek(end)
         while length := self._file.read(_LENGTH_BYTES):
             end += _LENGTH_BYTES + int.from_bytes(length)
             if end > size:

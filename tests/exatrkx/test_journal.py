@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from exatrkx.errors import OutputRefusedError
+from exatrkx.files import NamedFile
 from exatrkx.journal import Journal
 
 RUN = {"seed": 1}
@@ -65,6 +66,21 @@ def test_every_cut_leaves_the_whole_entries(tmp_path: Path) -> None:
     assert ends == sorted(ends)
     assert set(ends) == {0, 1, 2}
     assert ends.count(2) == 1
+
+
+def test_a_signal_after_an_entry_s_last_byte_leaves_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_file: NamedFile) -> int:
+        raise KeyboardInterrupt
+
+    def run() -> None:
+        with Journal(tmp_path / "t", RUN, resume=False) as journal:
+            monkeypatch.setattr(NamedFile, "tell", interrupted)
+            journal.add(number=np.int64(3), array=np.arange(3))
+
+    with pytest.raises(KeyboardInterrupt) as raised:
+        run()
+    assert raised.value.__notes__[0].startswith("1 finished events are kept")
+    assert numbers_in(tmp_path / "t") == [3]
 
 
 def test_a_cut_entry_is_written_again(tmp_path: Path) -> None:
