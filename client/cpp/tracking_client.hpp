@@ -48,7 +48,7 @@ class Error : public std::runtime_error {
 
   Error(Kind kind, const std::string& text) : std::runtime_error(text), kind_(kind) {}
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
-  // The same request may succeed later.
+  // The same request may succeed later: the first three kinds.
   [[nodiscard]] bool passes() const noexcept { return kind_ <= Kind::deadline; }
 
  private:
