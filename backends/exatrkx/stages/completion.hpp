@@ -80,6 +80,7 @@ class TrackCompletion {
     LocalHelix helix;
     std::int32_t before, after;   // hits, -1 for none
     double begin, end;            // their places along the helix, or as far as it reaches
+    double farthest;              // of them from the beam
   };
 
   [[nodiscard]] static bool helical(const Track& track) { return track.size() >= 3 && track.size() <= kMostHits; }
@@ -113,7 +114,10 @@ class TrackCompletion {
     const auto helix = LocalHelix::fit({hits.data(), fitted});
     if (!helix) return std::nullopt;
     const double reach = cuts_.reach / helix->stretch();
-    Segment s{*helix, place == 0 ? -1 : track[place - 1], place == track.size() ? -1 : track[place], 0.0, 0.0};
+    Segment s{*helix, place == 0 ? -1 : track[place - 1], place == track.size() ? -1 : track[place], 0.0, 0.0, 0.0};
+    for (const std::int32_t node : {s.before, s.after}) {
+      if (node >= 0) s.farthest = std::max(s.farthest, std::hypot(points_[node].x, points_[node].y) + 1e-6);
+    }
     s.begin = s.before >= 0 ? helix->along(points_[s.before]) : helix->along(points_[s.after]) - reach;
     s.end = s.after >= 0 ? helix->along(points_[s.after]) : s.begin + reach;
     if (!(s.end - s.begin <= 2.0 * reach)) return std::nullopt;
@@ -128,15 +132,15 @@ class TrackCompletion {
     const bool near_begin = s.after < 0 || (s.before >= 0 && x - s.begin <= s.end - x);
     const Point& node = points_[near_begin ? s.before : s.after];
     if (!(node.x * p.x + node.y * p.y > 0.0)) return std::nullopt;  // on the other side of the beam
-    const Spread spread = s.helix.spread(near_begin ? x - s.begin : s.end - x, cuts_);
+    const double r2 = p.x * p.x + p.y * p.y, farthest = std::sqrt(std::max(r2, node.x * node.x + node.y * node.y));
+    const Spread spread = s.helix.spread(near_begin ? x - s.begin : s.end - x, farthest, cuts_);
     if (!(spread.transverse <= kWidest * kWidest)) return std::nullopt;
     const double t = s.helix.transverse(p, x), l = s.helix.longitudinal(p, x);
     const double chi2 = t * t / spread.transverse + l * l / spread.longitudinal;
     if (!(chi2 <= cuts_.sigmas * cuts_.sigmas)) return std::nullopt;
-    const double area = spread.transverse * spread.longitudinal, r2 = p.x * p.x + p.y * p.y;
-    const double chance = free_ / r2 * (free_ / r2) * area;
-    if (!(chance <= cuts_.max_chance * cuts_.max_chance)) return std::nullopt;
-    return area * (1.0 + chi2);
+    const double area = std::sqrt(spread.transverse * spread.longitudinal) * (1.0 + chi2);
+    if (!(free_ / r2 * area <= cuts_.max_chance)) return std::nullopt;
+    return area;
   }
 
   void look_around(const HitColumns& columns, std::int32_t number) {
@@ -162,9 +166,13 @@ class TrackCompletion {
   }
 
   // The same from the other side: how well the nearest hit of the segment's track fits the one whose end was found.
+  // Two tracks that run side by side are no pieces of one: all of the other must be within the segment.
   [[nodiscard]] std::optional<double> score_back(const Segment& s, std::int32_t end) const {
     const Track& other = tracks_[label_[end]];
     if (!helical(other) || (end != other.front() && end != other.back())) return std::nullopt;
+    const double far = s.helix.along(points_[end == other.front() ? other.back() : other.front()]);
+    if (s.before >= 0 && !(far >= s.begin - kOverlap)) return std::nullopt;
+    if (s.after >= 0 && !(far <= s.end + kOverlap)) return std::nullopt;
     const auto theirs = segment(other, end == other.front() ? 0 : other.size());
     if (!theirs) return std::nullopt;
     const double x = s.helix.along(points_[end]);
@@ -201,22 +209,25 @@ class TrackCompletion {
     const LocalHelix& h = s.helix;
     const double middle = (step.low + step.high) / 2.0, half = (step.high - step.low) / 2.0;
     const Point centre = h.at(middle, h.across(middle));
-    const double wide = cuts_.sigmas * (1.0 + 1e-6);  // with room for what is rounded
     const double margin = 1e-6 + 1e-9 * (std::abs(centre.x) + std::abs(centre.y) + std::abs(centre.z));
     const double from = h.slope(step.low), to = h.slope(step.high);
     if (std::min(from, to) > kSteepest || std::max(from, to) < -kSteepest) return;
     // A hit is within its slope's tilt of the parabola, and that within the slopes on the way of its value in the middle.
-    const double steepest = std::max(std::abs(from), std::abs(to)), steep = std::min(kSteepest, steepest);
-    const Spread least = h.spread(step.near, cuts_), most = h.spread(step.far, cuts_);
-    const double aside = wide * std::sqrt(std::min(most.transverse, kWidest * kWidest) * (1.0 + steep * steep)) + margin;
-    const double across = aside + half * steepest;
-    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
+    const double slopes = std::max(std::abs(from), std::abs(to)), steep = std::min(kSteepest, slopes);
+    const double tilt = std::sqrt(1.0 + steep * steep), r = std::sqrt(centre.x * centre.x + centre.y * centre.y);
+    const double widest = half * (1.0 + slopes) + cuts_.sigmas * kWidest * tilt;
+    const Spread least = h.spread(step.near, 0.0, cuts_), most = h.spread(step.far, std::max(r + widest, s.farthest), cuts_);
+    if (least.transverse > kWidest * kWidest * (1.0 + 1e-6)) return;
+    const double sideways = std::sqrt(std::min(most.transverse, kWidest * kWidest)) * tilt;
     // Neither inside the innermost hit, nor beyond the outermost, nor where any hit may be there by chance.
-    const double r = std::sqrt(centre.x * centre.x + centre.y * centre.y), radius = half + across;
+    const double radius = half * (1.0 + slopes) + cuts_.sigmas * sideways + margin;
     if (r + radius < columns.innermost() || r - radius > columns.outermost()) return;
     const double largest = cuts_.max_chance * (1.0 + 1e-6) * (r + radius) * (r + radius);
-    if (free_ * std::sqrt(least.transverse * least.longitudinal) > largest) return;
-    if (least.transverse > kWidest * kWidest * (1.0 + 1e-6)) return;
+    const double chi2 = largest / (free_ * std::sqrt(least.transverse * least.longitudinal)) - 1.0;
+    if (chi2 < 0.0) return;
+    const double wide = std::min(cuts_.sigmas, std::sqrt(chi2)) * (1.0 + 1e-6) + 1e-6;  // with room for what is rounded
+    const double aside = wide * sideways + margin, across = aside + half * slopes;
+    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
     const double bx = half * std::abs(h.ux()) + across * std::abs(h.uy());
     const double by = half * std::abs(h.uy()) + across * std::abs(h.ux());
     const double za = h.z(step.low), zb = h.z(step.high);
@@ -262,6 +273,7 @@ class TrackCompletion {
   static constexpr double kSteepest = 1.0;       // slope of the helix to its chord
   static constexpr double kWidest = 10.0;        // mm, standard deviation: more says nothing
   static constexpr double kFirstStep = 6.0;      // mm
+  static constexpr double kOverlap = 15.0;       // mm, of modules
 
   const float* features_;
   CompletionCuts cuts_;

@@ -190,6 +190,10 @@ STEEPEST: Final = 1.0
 """Slope of a helix to the chord of its hits."""
 WIDEST: Final = 10.0
 """Transverse standard deviation in mm: more says nothing."""
+OVERLAP: Final = 15.0
+"""Of modules, in mm."""
+STRIP_TILT: Final = 0.1
+"""Of strips on a disc to its radius: how much of them lies across a track."""
 SHORTEST_CHORD: Final = 1e-3
 """mm"""
 SINGULAR: Final = 1e-9
@@ -258,14 +262,21 @@ class LocalHelix:
         longitudinal = (z - (self.origin[2] + self.line[0] + self.line[1] * self._arc(along))) / self.stretch
         return transverse, longitudinal
 
-    def spread(self, distance: Number, cuts: WorkingPoint) -> tuple[Number, Number]:
-        """Variances in mm², transverse and longitudinal, at a distance along the chord from the nearest hit."""
-        q, path = distance / self.chord, distance * self.stretch
+    def spread(self, distance: Number, r: Number, cuts: WorkingPoint) -> tuple[Number, Number]:
+        """Variances in mm², transverse and longitudinal, at a distance along the chord from the nearest hit.
+
+        Args:
+            distance: in mm.
+            r: how far that hit, or the place itself, is from the beam at most, in mm.
+            cuts: the working point.
+        """
+        q, metres = distance / self.chord, r / 1000.0
         angle = cuts.scattering_length * 2.0 * abs(self.parabola[2]) / self.stretch
-        scattered, polar = angle * path, cuts.polar_spread * path
+        scattered, strip = angle * distance * self.stretch, cuts.strip_resolution * (metres * metres)
+        turned = STRIP_TILT * strip * abs(self.line[1]) / self.stretch
         t = cuts.hit_resolution * (1.0 + q * (4.0 + 6.0 * q))
         l = cuts.hit_resolution * (1.0 + 2.0 * q)  # noqa: E741 - beside t
-        return t * t + scattered * scattered, l * l + scattered * scattered + polar * polar
+        return t * t + scattered * scattered + turned * turned, l * l + scattered * scattered + strip * strip
 
     def _arc(self, along: Number) -> Number:
         _, b, c = self.parabola
@@ -385,17 +396,17 @@ class TrackCompletion:
         hits, x, y, z, along = hits[kept], x[kept], y[kept], z[kept], along[kept]
         first = self._near_begin(segment, along)
         nodes = self.points[np.where(first, segment.before, segment.after)]
-        transverse, longitudinal = helix.spread(np.where(first, along - segment.begin, segment.end - along), cuts)
+        distance, r2 = np.where(first, along - segment.begin, segment.end - along), x * x + y * y
+        farthest = np.sqrt(np.maximum(r2, nodes[:, 0] * nodes[:, 0] + nodes[:, 1] * nodes[:, 1]))
+        transverse, longitudinal = helix.spread(distance, farthest, cuts)
         t, l = helix.distances(x, y, z)  # noqa: E741 - beside t
         chi2 = t * t / transverse + l * l / longitudinal
-        area, r2 = transverse * longitudinal, x * x + y * y
+        area = np.sqrt(transverse * longitudinal) * (1.0 + chi2)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            chance = self.free / r2 * (self.free / r2) * area
+            chance = self.free / r2 * area
         kept = (nodes[:, 0] * x + nodes[:, 1] * y > 0.0) & (transverse <= WIDEST * WIDEST)
-        kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (
-            chance <= cuts.max_chance * cuts.max_chance
-        )
-        return hits[kept], (area * (1.0 + chi2))[kept]
+        kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (chance <= cuts.max_chance)
+        return hits[kept], area[kept]
 
     def _near_begin(self, segment: Segment, along: Number) -> Any:
         """Whether the hit before is nearer than the one after."""
@@ -404,9 +415,14 @@ class TrackCompletion:
         return along - segment.begin <= segment.end - along
 
     def _fits_back(self, segment: Segment, end: int) -> float | None:
-        """How well the segment's nearest hit fits the track whose end was found."""
+        """How well the segment's nearest hit fits the track whose end was found, all of which is in the segment."""
         other = self.tracks[self.labels[end]]
         if end not in (other[0], other[-1]):
+            return None
+        far = segment.helix.along(*self.points[other[-1] if end == other[0] else other[0], :2].tolist())
+        if segment.before >= 0 and not far >= segment.begin - OVERLAP:
+            return None
+        if segment.after >= 0 and not far <= segment.end + OVERLAP:
             return None
         theirs = self._segment(other, 0 if end == other[0] else len(other))
         if theirs is None:

@@ -66,7 +66,14 @@ class TestByHand:
         with running(implementation):
             assert completed(helix(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]) == [0] * 10
             assert completed(helix(), [0, 0, 0, -1, 1, 1, 1, 2, 2, 2]) == [0] * 10
-            assert completed(helix(), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1]) == [0] * 10  # one within the other
+            assert completed(helix(), [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]) == [0] * 10  # one within the other
+
+    def test_tracks_side_by_side_are_no_pieces_of_one(self, implementation: str) -> None:
+        """Each of them has the other's ends on its helix."""
+        points = np.concatenate((helix()[:9], helix()[1:] + np.array([0.0, 0.0, 0.03])))
+        with running(implementation):
+            assert completed(points, [0] * 9 + [1] * 9) == [0] * 9 + [1] * 9
+            assert completed(helix(), [0, 1] * 5) == [0, 1] * 5
 
     def test_two_tracks_stay_two(self, implementation: str) -> None:
         points = np.concatenate((helix(), helix(phi=0.32), helix(cotangent=0.53)))
