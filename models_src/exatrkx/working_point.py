@@ -70,7 +70,7 @@ class WorkingPoint:
     track_building: str = COMPONENTS
     completion_reach: float = 0.0
     completion_sigmas: float = 5.0
-    hit_resolution: float = 0.02
+    hit_resolution: float = 0.013
     scattering_length: float = 6.0
     strip_resolution: float = 4.0
     max_chance: float = 10.0

@@ -41,6 +41,7 @@ class TrackCompletion {
   }
 
   void run() {
+    for (Track& track : tracks_) drop_outliers(track);
     std::vector<std::int32_t> changed(tracks_.size());
     std::iota(changed.begin(), changed.end(), 0);
     const HitColumns columns(points_, findable());
@@ -124,22 +125,65 @@ class TrackCompletion {
     return s;
   }
 
+  // A place along a segment: the nearer of the segment's hits, and what is expected at the distance from it.
+  struct Place {
+    Point node;
+    Spread spread;
+  };
+
+  [[nodiscard]] Place place(const Segment& s, const Point& p, double x) const {
+    const bool near_begin = nearer_begin(s, x);
+    const Point& node = points_[near_begin ? s.before : s.after];
+    const double farthest = std::sqrt(std::max(p.x * p.x + p.y * p.y, node.x * node.x + node.y * node.y));
+    return {node, s.helix.spread(std::max(near_begin ? x - s.begin : s.end - x, 0.0), farthest, cuts_)};
+  }
+
+  [[nodiscard]] static bool nearer_begin(const Segment& s, double x) {
+    return s.after < 0 || (s.before >= 0 && x - s.begin <= s.end - x);
+  }
+
+  // Takes hits off a track that are far from the helix of the others, the farthest first.
+  void drop_outliers(Track& track) {
+    while (track.size() >= kFitted && helical(track)) {
+      std::size_t worst = 0;
+      double largest = kOutlier * kOutlier;
+      for (std::size_t i = 0; i < track.size(); ++i) {
+        const double chi2 = without(track, i);
+        if (chi2 > largest) worst = i, largest = chi2;
+      }
+      if (!(largest > kOutlier * kOutlier)) return;
+      label_[track[worst]] = -1;
+      free_ += 1.0;
+      track.erase(track.begin() + static_cast<std::ptrdiff_t>(worst));
+    }
+  }
+
+  // χ² of a track's hit on the helix of the others; 0 where they make none.
+  [[nodiscard]] double without(const Track& track, std::size_t at) {
+    others_.assign(track.begin(), track.end());
+    others_.erase(others_.begin() + static_cast<std::ptrdiff_t>(at));
+    const auto s = segment(others_, at);
+    if (!s) return 0.0;
+    const Point& p = points_[track[at]];
+    const double x = s->helix.along(p), t = s->helix.transverse(p, x), l = s->helix.longitudinal(p, x);
+    const Spread spread = place(*s, p, x).spread;
+    const double across = kAcross * spread.strip;
+    return t * t / (spread.transverse + across * across) + l * l / spread.longitudinal;
+  }
+
   // How well a hit fits, the smaller the better; none where it does not.
   [[nodiscard]] std::optional<double> score(const Segment& s, std::int32_t hit) const {
     const Point& p = points_[hit];
     const double x = s.helix.along(p);
     if (!(x >= s.begin && x <= s.end) || !(std::abs(s.helix.slope(x)) <= kSteepest)) return std::nullopt;
-    const bool near_begin = s.after < 0 || (s.before >= 0 && x - s.begin <= s.end - x);
-    const Point& node = points_[near_begin ? s.before : s.after];
+    const auto [node, spread] = place(s, p, x);
     if (!(node.x * p.x + node.y * p.y > 0.0)) return std::nullopt;  // on the other side of the beam
-    const double r2 = p.x * p.x + p.y * p.y, farthest = std::sqrt(std::max(r2, node.x * node.x + node.y * node.y));
-    const Spread spread = s.helix.spread(near_begin ? x - s.begin : s.end - x, farthest, cuts_);
     if (!(spread.transverse <= kWidest * kWidest)) return std::nullopt;
     const double t = s.helix.transverse(p, x), l = s.helix.longitudinal(p, x);
     const double chi2 = t * t / spread.transverse + l * l / spread.longitudinal;
     if (!(chi2 <= cuts_.sigmas * cuts_.sigmas)) return std::nullopt;
     const double area = std::sqrt(spread.transverse * spread.longitudinal) * (1.0 + chi2);
-    if (!(free_ / r2 * area <= cuts_.max_chance)) return std::nullopt;
+    if (!(free_ / (p.x * p.x + p.y * p.y) * area <= cuts_.max_chance)) return std::nullopt;
     return area;
   }
 
@@ -175,9 +219,7 @@ class TrackCompletion {
     if (s.after >= 0 && !(far <= s.end + kOverlap)) return std::nullopt;
     const auto theirs = segment(other, end == other.front() ? 0 : other.size());
     if (!theirs) return std::nullopt;
-    const double x = s.helix.along(points_[end]);
-    const bool near_begin = s.after < 0 || (s.before >= 0 && x - s.begin <= s.end - x);
-    return score(*theirs, near_begin ? s.before : s.after);
+    return score(*theirs, nearer_begin(s, s.helix.along(points_[end])) ? s.before : s.after);
   }
 
   void add_merge(double value, std::int32_t a, std::int32_t b) {
@@ -274,12 +316,15 @@ class TrackCompletion {
   static constexpr double kWidest = 10.0;        // mm, standard deviation: more says nothing
   static constexpr double kFirstStep = 6.0;      // mm
   static constexpr double kOverlap = 15.0;       // mm, of modules
+  static constexpr double kOutlier = 8.0;        // standard deviations
+  static constexpr double kAcross = 0.5;         // part of a coarse coordinate that may lie across a track, on a disc
 
   const float* features_;
   CompletionCuts cuts_;
   std::vector<Point> points_;
   std::vector<std::int64_t> label_;
   std::vector<Track> tracks_;
+  Track others_;
   std::vector<Match> extensions_, merges_;
   double free_ = 0.0;
 };

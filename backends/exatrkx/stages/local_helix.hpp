@@ -18,7 +18,7 @@ struct Point {
 struct CompletionCuts {
   double reach = 0.0;  // mm; 0: no completion
   double sigmas = 5.0;
-  double hit_resolution = 0.02;
+  double hit_resolution = 0.013;
   double scattering_length = 6.0;
   double strip_resolution = 4.0;
   double max_chance = 10.0;
@@ -28,6 +28,7 @@ struct CompletionCuts {
 struct Spread {
   double transverse;    // squared
   double longitudinal;  // squared
+  double strip;         // of the coarse coordinate alone
 };
 
 class LocalHelix {
@@ -81,13 +82,15 @@ class LocalHelix {
     const double angle = cuts.scattering_length * 2.0 * std::abs(c_) / stretch_;
     const double scattered = angle * distance * stretch_, strip = cuts.strip_resolution * (metres * metres);
     const double turned = kStripTilt * strip * std::abs(cotangent_) / stretch_;
-    const double t = cuts.hit_resolution * (1.0 + q * (4.0 + 6.0 * q)), l = cuts.hit_resolution * (1.0 + 2.0 * q);
-    return {t * t + scattered * scattered + turned * turned, l * l + scattered * scattered + strip * strip};
+    const double t = cuts.hit_resolution * (1.0 + q * (4.0 + 6.0 * q));
+    const double l = kPixelLength * cuts.hit_resolution * (1.0 + 2.0 * q);
+    return {t * t + scattered * scattered + turned * turned, l * l + scattered * scattered + strip * strip, strip};
   }
 
  private:
   static constexpr double kShortestChord = 1e-3;  // mm
   static constexpr double kSingular = 1e-9;       // of a determinant, relative to its first term
+  static constexpr double kPixelLength = 3.0;     // of a pixel, along the beam to across
   static constexpr double kStripTilt = 0.1;       // of strips on a disc to its radius: how much of them lies across a track
 
   [[nodiscard]] double arc(double x) const {

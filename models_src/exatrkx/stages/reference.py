@@ -192,6 +192,12 @@ WIDEST: Final = 10.0
 """Transverse standard deviation in mm: more says nothing."""
 OVERLAP: Final = 15.0
 """Of modules, in mm."""
+OUTLIER: Final = 8.0
+"""Standard deviations."""
+ACROSS: Final = 0.5
+"""The part of a coarse coordinate that may lie across a track, on a disc."""
+PIXEL_LENGTH: Final = 3.0
+"""Of a pixel, along the beam to across."""
 STRIP_TILT: Final = 0.1
 """Of strips on a disc to its radius: how much of them lies across a track."""
 SHORTEST_CHORD: Final = 1e-3
@@ -262,8 +268,10 @@ class LocalHelix:
         longitudinal = (z - (self.origin[2] + self.line[0] + self.line[1] * self._arc(along))) / self.stretch
         return transverse, longitudinal
 
-    def spread(self, distance: Number, r: Number, cuts: WorkingPoint) -> tuple[Number, Number]:
+    def spread(self, distance: Number, r: Number, cuts: WorkingPoint) -> tuple[Number, Number, Number]:
         """Variances in mm², transverse and longitudinal, at a distance along the chord from the nearest hit.
+
+        The third is the standard deviation in mm of the coarse coordinate alone.
 
         Args:
             distance: in mm.
@@ -275,8 +283,8 @@ class LocalHelix:
         scattered, strip = angle * distance * self.stretch, cuts.strip_resolution * (metres * metres)
         turned = STRIP_TILT * strip * abs(self.line[1]) / self.stretch
         t = cuts.hit_resolution * (1.0 + q * (4.0 + 6.0 * q))
-        l = cuts.hit_resolution * (1.0 + 2.0 * q)  # noqa: E741 - beside t
-        return t * t + scattered * scattered + turned * turned, l * l + scattered * scattered + strip * strip
+        l = PIXEL_LENGTH * cuts.hit_resolution * (1.0 + 2.0 * q)  # noqa: E741 - beside t
+        return t * t + scattered * scattered + turned * turned, l * l + scattered * scattered + strip * strip, strip
 
     def _arc(self, along: Number) -> Number:
         _, b, c = self.parabola
@@ -335,7 +343,6 @@ class TrackCompletion:
         self.cuts = cuts
         self.points = np.array([_position(*row) for row in features.tolist()]).reshape(-1, 3)
         self.labels = labels.copy()
-        self.free = float(np.count_nonzero(labels < 0))
         order = np.lexsort((np.arange(len(labels)), features[:, 1], features[:, 2], features[:, 0]))
         self.rank = np.empty(len(labels), dtype=np.int64)
         self.rank[order] = np.arange(len(labels))
@@ -343,8 +350,12 @@ class TrackCompletion:
         for hit in order.tolist():
             if labels[hit] >= 0:
                 self.tracks[labels[hit]].append(hit)
+        for track in self.tracks:
+            self._drop_outliers(track)
+        free = np.flatnonzero(self.labels < 0).tolist()
+        self.free = float(len(free))
         ends = {hit for track in self.tracks if track for hit in (track[0], track[-1])}
-        self.findable = np.array(sorted(ends | set(np.flatnonzero(labels < 0).tolist())), dtype=np.int64)
+        self.findable = np.array(sorted(ends.union(free)), dtype=np.int64)
 
     def run(self) -> None:
         changed = list(range(len(self.tracks)))
@@ -387,23 +398,51 @@ class TrackCompletion:
         begin, end = begin if before >= 0 else end - reach, end if after >= 0 else begin + reach
         return Segment(helix, before, after, begin, end) if end - begin <= 2.0 * reach else None
 
+    def _drop_outliers(self, track: list[int]) -> None:
+        """Take hits off a track that are far from the helix of the others, the farthest first."""
+        while FITTED <= len(track) <= MOST:
+            chi2 = [self._without(track, place) for place in range(len(track))]
+            worst = int(np.argmax(chi2))
+            if not chi2[worst] > OUTLIER * OUTLIER:
+                return
+            self.labels[track.pop(worst)] = NOISE_LABEL
+
+    def _without(self, track: list[int], place: int) -> float:
+        """χ² of a track's hit on the helix of the others; 0 where they make none."""
+        segment = self._segment(track[:place] + track[place + 1 :], place)
+        if segment is None:
+            return 0.0
+        x, y, z = self.points[track[place]]
+        _, transverse, longitudinal, strip = self._place(segment, x, y)
+        t, l = segment.helix.distances(x, y, z)  # noqa: E741 - beside t
+        across = ACROSS * strip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            chi2 = float(t * t / (transverse + across * across) + l * l / longitudinal)
+        return 0.0 if math.isnan(chi2) else chi2
+
+    def _place(self, segment: Segment, x: Number, y: Number) -> tuple[Reals, Number, Number, Number]:
+        """At places along a segment: the nearer of its hits, and what its helix expects at the distance from that."""
+        along = segment.helix.along(x, y)
+        first = self._near_begin(segment, along)
+        nodes = self.points[np.where(first, segment.before, segment.after)]
+        distance = np.maximum(np.where(first, along - segment.begin, segment.end - along), 0.0)
+        nx, ny = nodes[..., 0], nodes[..., 1]
+        farthest = np.sqrt(np.maximum(x * x + y * y, nx * nx + ny * ny))
+        return nodes, *segment.helix.spread(distance, farthest, self.cuts)
+
     def _fitting(self, segment: Segment, hits: IntArray) -> tuple[IntArray, Reals]:
         """Those of [H] hits that fit a segment, and how well: the smaller the better."""
         helix, cuts = segment.helix, self.cuts
         x, y, z = self.points[hits].T
         along = helix.along(x, y)
         kept = (along >= segment.begin) & (along <= segment.end) & (abs(helix.slope(along)) <= STEEPEST)
-        hits, x, y, z, along = hits[kept], x[kept], y[kept], z[kept], along[kept]
-        first = self._near_begin(segment, along)
-        nodes = self.points[np.where(first, segment.before, segment.after)]
-        distance, r2 = np.where(first, along - segment.begin, segment.end - along), x * x + y * y
-        farthest = np.sqrt(np.maximum(r2, nodes[:, 0] * nodes[:, 0] + nodes[:, 1] * nodes[:, 1]))
-        transverse, longitudinal = helix.spread(distance, farthest, cuts)
+        hits, x, y, z = hits[kept], x[kept], y[kept], z[kept]
+        nodes, transverse, longitudinal, _ = self._place(segment, x, y)
         t, l = helix.distances(x, y, z)  # noqa: E741 - beside t
         chi2 = t * t / transverse + l * l / longitudinal
         area = np.sqrt(transverse * longitudinal) * (1.0 + chi2)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            chance = self.free / r2 * area
+            chance = self.free / (x * x + y * y) * area
         kept = (nodes[:, 0] * x + nodes[:, 1] * y > 0.0) & (transverse <= WIDEST * WIDEST)
         kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (chance <= cuts.max_chance)
         return hits[kept], area[kept]
