@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <mutex>
 #include <numbers>
 #include <numeric>
 #include <optional>
@@ -16,23 +17,23 @@
 
 #include "hit_columns.hpp"
 #include "local_helix.hpp"
+#include "parallel.hpp"
 
 namespace exatrkx::stages {
 
 class TrackCompletion {
  public:
   // features [num_nodes,3], labels [num_nodes] of candidates with their numbers below num_nodes.
-  TrackCompletion(const float* features, std::int64_t num_nodes, const std::int64_t* labels, const CompletionCuts& cuts)
-      : features_(features), cuts_(cuts), points_(num_nodes), label_(labels, labels + num_nodes) {
-    std::int64_t candidates = 0, free = 0;
+  TrackCompletion(const float* features, std::int64_t num_nodes, const std::int64_t* labels, const CompletionCuts& cuts,
+                  int threads)
+      : features_(features), cuts_(cuts), threads_(threads), points_(num_nodes), label_(labels, labels + num_nodes) {
+    std::int64_t candidates = 0;
     for (std::int64_t i = 0; i < num_nodes; ++i) {
       const float* f = features + 3 * i;
       const double r = 1000.0 * static_cast<double>(f[0]), phi = std::numbers::pi * static_cast<double>(f[1]);
       points_[i] = {r * std::cos(phi), r * std::sin(phi), 1000.0 * static_cast<double>(f[2])};
       candidates = std::max(candidates, label_[i] + 1);
-      free += label_[i] < 0;
     }
-    free_ = static_cast<double>(free);
     tracks_.resize(static_cast<std::size_t>(candidates));
     for (std::int64_t i = 0; i < num_nodes; ++i) {
       if (label_[i] >= 0) tracks_[label_[i]].push_back(static_cast<std::int32_t>(i));
@@ -41,21 +42,18 @@ class TrackCompletion {
   }
 
   void run() {
-    for (Track& track : tracks_) drop_outliers(track);
     std::vector<std::int32_t> changed(tracks_.size());
     std::iota(changed.begin(), changed.end(), 0);
+    for_each(changed, [&](std::int32_t track, Matches&) { drop_outliers(tracks_[track]); });
+    free_ = static_cast<double>(std::count(label_.begin(), label_.end(), kNoise));
     const HitColumns columns(points_, findable());
     while (!changed.empty()) {
-      extensions_.clear();
-      merges_.clear();
-      for (const std::int32_t track : changed) look_around(columns, track);
-      changed = apply();
+      changed = apply(for_each(changed, [&](std::int32_t track, Matches& found) { look_around(columns, track, found); }));
     }
   }
 
   // Numbers the tracks of at least `min_hits` hits by their smallest one.
   void write(std::int64_t min_hits, std::int64_t* labels) const {
-    constexpr std::int64_t kNoise = -1;
     std::vector<std::int64_t> number(tracks_.size(), kNoise);
     std::int64_t next = 0;
     for (std::size_t i = 0; i < label_.size(); ++i) {
@@ -67,6 +65,7 @@ class TrackCompletion {
   }
 
  private:
+  static constexpr std::int64_t kNoise = -1;
   static constexpr std::size_t kFitted = 5;  // hits of a local helix
   using Track = std::vector<std::int32_t>;   // from the beam outwards
 
@@ -75,6 +74,27 @@ class TrackCompletion {
     std::int32_t track, other;
     auto operator<=>(const Match&) const = default;
   };
+
+  struct Matches {
+    std::vector<Match> extensions, merges;
+  };
+
+  // What visit(track, matches) finds for each of these tracks, on a few threads, in any order.
+  template <class Visit>
+  Matches for_each(const std::vector<std::int32_t>& tracks, Visit&& visit) {
+    Matches all;
+    std::mutex mutex;
+    const auto count = static_cast<std::int64_t>(tracks.size());
+    parallel_for(tasks_for(count, kTaskTracks), threads_, [&](std::int64_t task) {
+      Matches found;
+      const std::int64_t end = std::min(count, (task + 1) * kTaskTracks);
+      for (std::int64_t i = task * kTaskTracks; i < end; ++i) visit(tracks[i], found);
+      const std::lock_guard lock(mutex);
+      all.extensions.insert(all.extensions.end(), found.extensions.begin(), found.extensions.end());
+      all.merges.insert(all.merges.end(), found.merges.begin(), found.merges.end());
+    });
+    return all;
+  }
 
   // A part of a track: between two of its hits, or from its first or last one on.
   struct Segment {
@@ -152,17 +172,16 @@ class TrackCompletion {
         if (chi2 > largest) worst = i, largest = chi2;
       }
       if (!(largest > kOutlier * kOutlier)) return;
-      label_[track[worst]] = -1;
-      free_ += 1.0;
+      label_[track[worst]] = kNoise;
       track.erase(track.begin() + static_cast<std::ptrdiff_t>(worst));
     }
   }
 
   // χ² of a track's hit on the helix of the others; 0 where they make none.
   [[nodiscard]] double without(const Track& track, std::size_t at) {
-    others_.assign(track.begin(), track.end());
-    others_.erase(others_.begin() + static_cast<std::ptrdiff_t>(at));
-    const auto s = segment(others_, at);
+    Track others = track;
+    others.erase(others.begin() + static_cast<std::ptrdiff_t>(at));
+    const auto s = segment(others, at);
     if (!s) return 0.0;
     const Point& p = points_[track[at]];
     const double x = s->helix.along(p), t = s->helix.transverse(p, x), l = s->helix.longitudinal(p, x);
@@ -187,25 +206,27 @@ class TrackCompletion {
     return area;
   }
 
-  void look_around(const HitColumns& columns, std::int32_t number) {
+  void look_around(const HitColumns& columns, std::int32_t number, Matches& found) const {
     const Track& track = tracks_[number];
     if (!helical(track)) return;
     for (std::size_t place = 0; place <= track.size(); ++place) {
-      const auto found = segment(track, place);
-      if (!found) continue;
-      const Segment& s = *found;
+      const auto between = segment(track, place);
+      if (!between) continue;
+      const Segment& s = *between;
       std::optional<Match> best;
       visit(columns, s, [&](std::int32_t hit) {
         if (label_[hit] == number) return;
         const auto value = score(s, hit);
         if (!value) return;
         if (label_[hit] >= 0) {
-          if (const auto back = score_back(s, hit)) add_merge(*value * *back, number, static_cast<std::int32_t>(label_[hit]));
+          const auto other = static_cast<std::int32_t>(label_[hit]);
+          const auto back = score_back(s, hit);
+          if (back) found.merges.push_back({*value * *back, std::min(number, other), std::max(number, other)});
         } else if (const Match match{*value, number, hit}; !best || match < *best) {
           best = match;
         }
       });
-      if (best) extensions_.push_back(*best);
+      if (best) found.extensions.push_back(*best);
     }
   }
 
@@ -220,10 +241,6 @@ class TrackCompletion {
     const auto theirs = segment(other, end == other.front() ? 0 : other.size());
     if (!theirs) return std::nullopt;
     return score(*theirs, nearer_begin(s, s.helix.along(points_[end])) ? s.before : s.after);
-  }
-
-  void add_merge(double value, std::int32_t a, std::int32_t b) {
-    merges_.push_back({value, std::min(a, b), std::max(a, b)});
   }
 
   // Calls visit_hit(hit) for at least the hits that fit a segment: it is looked through in steps, longer ones further away.
@@ -283,10 +300,10 @@ class TrackCompletion {
   }
 
   // The best merges and extensions, and the tracks that they change.
-  std::vector<std::int32_t> apply() {
+  std::vector<std::int32_t> apply(Matches found) {
     std::vector<bool> merged(tracks_.size()), changed(tracks_.size());
-    std::sort(merges_.begin(), merges_.end());
-    for (const Match& m : merges_) {
+    std::sort(found.merges.begin(), found.merges.end());
+    for (const Match& m : found.merges) {
       if (merged[m.track] || merged[m.other]) continue;
       merged[m.track] = merged[m.other] = changed[m.track] = true;
       for (const std::int32_t hit : tracks_[m.other]) {
@@ -295,8 +312,8 @@ class TrackCompletion {
       }
       tracks_[m.other].clear();
     }
-    std::sort(extensions_.begin(), extensions_.end());
-    for (const Match& m : extensions_) {
+    std::sort(found.extensions.begin(), found.extensions.end());
+    for (const Match& m : found.extensions) {
       if (merged[m.track] || label_[m.other] >= 0) continue;
       label_[m.other] = m.track;
       tracks_[m.track].push_back(m.other);
@@ -311,6 +328,7 @@ class TrackCompletion {
     return again;
   }
 
+  static constexpr std::int64_t kTaskTracks = 64;
   static constexpr std::size_t kMostHits = 100;  // of a track that is completed
   static constexpr double kSteepest = 1.0;       // slope of the helix to its chord
   static constexpr double kWidest = 10.0;        // mm, standard deviation: more says nothing
@@ -321,18 +339,17 @@ class TrackCompletion {
 
   const float* features_;
   CompletionCuts cuts_;
+  int threads_;
   std::vector<Point> points_;
   std::vector<std::int64_t> label_;
   std::vector<Track> tracks_;
-  Track others_;
-  std::vector<Match> extensions_, merges_;
   double free_ = 0.0;
 };
 
 // Completes the tracks of `labels` [num_nodes], in place; those with fewer than `min_hits` hits are dropped then.
 inline void complete_tracks(const float* features, std::int64_t num_nodes, const CompletionCuts& cuts,
-                            std::int64_t min_hits, std::int64_t* labels) {
-  TrackCompletion completion(features, num_nodes, labels, cuts);
+                            std::int64_t min_hits, int threads, std::int64_t* labels) {
+  TrackCompletion completion(features, num_nodes, labels, cuts, threads);
   completion.run();
   completion.write(min_hits, labels);
 }

@@ -189,10 +189,10 @@ def test_both_implementations_agree_and_the_order_does_not_matter(
     features = features_of(points)
     features[:, [0, 2]] *= np.float32(scale)
     cuts = replace(CUTS, completion_reach=reach, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
-    found = native.complete_tracks(features, labels, cuts)
+    found = native.complete_tracks(features, labels, cuts, threads=1 + seed % 4)
     np.testing.assert_array_equal(found, reference.complete_tracks(features, labels, cuts))
     order = np.random.default_rng(seed).permutation(len(points))
-    moved = native.complete_tracks(features[order], labels[order], cuts)
+    moved = native.complete_tracks(features[order], labels[order], cuts, threads=3)
     assert {frozenset(order[list(track)].tolist()) for track in partition(moved)} == partition(found)
 
 
