@@ -52,8 +52,8 @@ class WorkingPoint:
         hit_resolution: standard deviation in mm of a spacepoint across the track; the finest of the detector.
         scattering_length: by a layer's multiple scattering a track turns as much as by its curvature in these mm: the
             Highland angle times the momentum over 0.3 times the field, 3.6 mrad · GeV / (0.3 · 2 T).
-        strip_resolution: standard deviation in mm of the coarse coordinate of strips 1 m from the beam; it grows with the
-            square of the distance, as the length of cells of constant occupancy does.
+        strip_resolution: standard deviation in mm of the coarse coordinate of strips 1 m from the beam; it grows with
+            the square of the distance, as the length of cells of constant occupancy does.
         max_chance: a spacepoint at radius r is taken where (free spacepoints) · σₜ σₗ (1 + χ²) / r² is at most this.
         min_track_hits: spacepoints that a candidate needs to be left after completion.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.

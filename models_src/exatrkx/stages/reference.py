@@ -439,9 +439,9 @@ class TrackCompletion:
         hits, x, y, z = hits[kept], x[kept], y[kept], z[kept]
         nodes, transverse, longitudinal, _ = self._place(segment, x, y)
         t, l = helix.distances(x, y, z)  # noqa: E741 - beside t
-        chi2 = t * t / transverse + l * l / longitudinal
-        area = np.sqrt(transverse * longitudinal) * (1.0 + chi2)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            chi2 = t * t / transverse + l * l / longitudinal
+            area = np.sqrt(transverse * longitudinal) * (1.0 + chi2)
             chance = self.free / (x * x + y * y) * area
         kept = (nodes[:, 0] * x + nodes[:, 1] * y > 0.0) & (transverse <= WIDEST * WIDEST)
         kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (chance <= cuts.max_chance)

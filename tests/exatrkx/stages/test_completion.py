@@ -95,6 +95,19 @@ class TestByHand:
             both = completed(np.concatenate((helix(), beside)), [-1] + [0] * 9 + [-1])
             assert both == [0] * 10 + [-1]
 
+    @pytest.mark.parametrize(("wrong", "off"), [(0, 5.0), (4, 5.0), (9, 40.0)])
+    def test_an_outlier_is_dropped_and_the_right_one_taken(self, implementation: str, wrong: int, off: float) -> None:
+        points = np.concatenate((helix(), helix()[wrong : wrong + 1] + np.array([[-off, off, 0.0]])))
+        labels = [0 if i != wrong else -1 for i in range(10)] + [0]
+        with running(implementation):
+            assert completed(points, labels) == [0] * 10 + [-1]
+
+    def test_what_three_hits_say_drops_no_fourth(self, implementation: str) -> None:
+        points = helix()[:4]
+        points[3] += np.array([0.0, 5.0, 5.0])
+        with running(implementation):
+            assert completed(points, [0] * 4) == [0] * 4
+
     def test_not_past_the_beam(self, implementation: str) -> None:
         """The circle goes on to the other side of the beam, where a spacepoint is on it and not the track's."""
         points = helix(radius=1e5, cotangent=0.0, vertex=0.0)
@@ -180,15 +193,18 @@ def crowded(seed: int, tracks: int, noise: int) -> tuple[Array, npt.NDArray[np.i
     noise=st.integers(0, 300),
     reach=st.sampled_from([1.0, 100.0, 500.0, 3000.0, 1e5]),
     scale=st.sampled_from([1e-30, 0.1, 1.0, 1.0, 1.0, 30.0, 1e12, 1e34]),
+    resolution=st.sampled_from([0.0, 0.013, 0.1]),
+    strip=st.sampled_from([0.0, 4.0, 100.0]),
 )
 @pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")
-def test_both_implementations_agree_and_the_order_does_not_matter(
-    seed: int, tracks: int, noise: int, reach: float, scale: float
+def test_both_implementations_agree_and_the_order_does_not_matter(  # noqa: PLR0917 - hypothesis gives them
+    seed: int, tracks: int, noise: int, reach: float, scale: float, resolution: float, strip: float
 ) -> None:
     points, labels = crowded(seed, tracks, noise)
     features = features_of(points)
     features[:, [0, 2]] *= np.float32(scale)
-    cuts = replace(CUTS, completion_reach=reach, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
+    cuts = replace(CUTS, completion_reach=reach, hit_resolution=resolution, strip_resolution=strip)
+    cuts = replace(cuts, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
     found = native.complete_tracks(features, labels, cuts, threads=1 + seed % 4)
     np.testing.assert_array_equal(found, reference.complete_tracks(features, labels, cuts))
     order = np.random.default_rng(seed).permutation(len(points))
@@ -198,7 +214,7 @@ def test_both_implementations_agree_and_the_order_does_not_matter(
 
 @in_each
 def test_what_it_finds_is_on_a_helix(implementation: str) -> None:
-    """Nothing is lost of what has a label, every candidate is whole pieces and free spacepoints, and none is noise."""
+    """Without outliers: every candidate is whole pieces and free spacepoints."""
     points, labels = crowded(5, 30, 2000)
     with running(implementation):
         found = complete_tracks(features_of(points), labels, replace(CUTS, min_track_hits=1))
