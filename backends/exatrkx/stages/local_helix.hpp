@@ -1,5 +1,5 @@
 // Local helix: a parabola in the transverse plane and a line in z along its arc, through a few neighbouring hits of a
-// track. Only +, -, *, / and square roots, in the order of exatrkx/stages/reference.py, so that both give the same bits.
+// track. Only +, -, *, / and square roots, in the order of exatrkx/stages/local_helix.py, so that both give the same bits.
 #pragma once
 
 #include <algorithm>

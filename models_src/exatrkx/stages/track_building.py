@@ -24,7 +24,7 @@ from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import WCC
 from exatrkx.errors import ContractError
-from exatrkx.stages import native, reference
+from exatrkx.stages import native, reference, reference_completion
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
 from exatrkx.working_point import COMPONENTS, CONTRACTION
@@ -166,7 +166,7 @@ def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -
 def _completed_on_host(features: Array, labels: Array, cuts: WorkingPoint) -> Array:
     if native.available():
         return native.complete_tracks(features, labels, cuts)
-    return reference.complete_tracks(features, labels, cuts)
+    return reference_completion.complete_tracks(features, labels, cuts)
 
 
 _FEATURES: Final = WCC.input("FEATURES")

@@ -14,7 +14,8 @@ from scipy.optimize import least_squares
 from stage_cases import IMPLEMENTATIONS, partition, running
 
 from exatrkx.errors import ContractError
-from exatrkx.stages import native, reference
+from exatrkx.stages import native, reference_completion
+from exatrkx.stages.local_helix import LocalHelix
 from exatrkx.stages.track_building import complete_tracks, label_tracks
 from exatrkx.working_point import WorkingPoint
 
@@ -155,7 +156,7 @@ def completed_in(implementation: str, points: Array, labels: list[int], cuts: Wo
 def test_the_local_helix_is_the_least_squares_one(radius: float) -> None:
     """Beside SciPy's solver, on hits that are off their helix."""
     points = helix(phi=1.0, radius=radius, cotangent=1.5)[2:7] + np.random.default_rng(3).normal(0.0, 0.1, (5, 3))
-    fitted = reference.LocalHelix.fit(points)
+    fitted = LocalHelix.fit(points)
     assert fitted is not None
     direction = np.array(fitted.direction)
     local = (points[:, :2] - points[:, :2].mean(axis=0)) @ np.array([direction, [-direction[1], direction[0]]]).T
@@ -206,7 +207,7 @@ def test_both_implementations_agree_and_the_order_does_not_matter(  # noqa: PLR0
     cuts = replace(CUTS, completion_reach=reach, hit_resolution=resolution, strip_resolution=strip)
     cuts = replace(cuts, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
     found = native.complete_tracks(features, labels, cuts, threads=1 + seed % 4)
-    np.testing.assert_array_equal(found, reference.complete_tracks(features, labels, cuts))
+    np.testing.assert_array_equal(found, reference_completion.complete_tracks(features, labels, cuts))
     order = np.random.default_rng(seed).permutation(len(points))
     moved = native.complete_tracks(features[order], labels[order], cuts, threads=3)
     assert {frozenset(order[list(track)].tolist()) for track in partition(moved)} == partition(found)
