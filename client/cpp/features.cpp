@@ -24,7 +24,8 @@ std::vector<float> features(std::span<const Spacepoint> spacepoints) {
     nearest = std::min(nearest, r);
     outermost = std::max(outermost, r);
     farthest = std::max(farthest, std::abs(z));
-    rows.insert(rows.end(), {r / kMmPerUnit, std::atan2(y, x) / std::numbers::pi_v<float>, z / kMmPerUnit});
+    rows.insert(rows.end(), {r / kMmPerUnit, static_cast<float>(std::atan2(double{y}, double{x}) / std::numbers::pi),
+                             z / kMmPerUnit});
   }
   const bool outside = outermost > kFarthestR || farthest > kFarthestZ;
   const bool inside = nearest < kNearestR && outermost < kOutermostR && spacepoints.size() >= kFewestSpacepoints;
