@@ -20,6 +20,7 @@ from exatrkx.events.event import Event
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.tracks import TracksWriter
 from exatrkx_client import event_display, event_figure
+from exatrkx_client.event_scene import colours
 
 SCRIPT: Final = Path(__file__).resolve().parents[2] / "client" / "event_display.py"
 PNG: Final = b"\x89PNG"
@@ -74,10 +75,10 @@ def test_lines_go_outwards() -> None:
 
 
 def test_colours_of_neighbours_in_number_differ_and_show_on_white() -> None:
-    colours = event_figure._colours(200)
-    assert len(np.unique(colours, axis=0)) == 200
-    assert all(np.abs(a - b).max() > 0.2 for a, b in combinations(colours[:5], 2))
-    assert (colours @ [0.2126, 0.7152, 0.0722] < 0.85).all()  # relative luminance
+    found = colours(200)
+    assert len(np.unique(found, axis=0)) == 200
+    assert all(np.abs(a - b).max() > 0.2 for a, b in combinations(found[:5], 2))
+    assert (found @ [0.2126, 0.7152, 0.0722] < 0.85).all()  # relative luminance
 
 
 @pytest.mark.parametrize(("size", "tracks"), [(0, 0), (1, 0), (1, 1), (5, 0), (60, 1)])
