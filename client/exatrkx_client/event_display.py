@@ -116,9 +116,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="ask a server for the edges' scores, too, by which a page then colours the candidates",
     )
-    server = command.add_argument_group("with --scores")
-    add_client_arguments(server)
-    add_fallback_argument(server)
+    add_client_arguments(command)
+    add_fallback_argument(command)
     return command
 
 

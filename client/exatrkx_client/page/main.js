@@ -2,23 +2,25 @@
 
 const NEAR_PX = 8;
 const STILL_PX = 4;
+const LARGE = 20000; // spacepoints, from where edges are not smoothed, for the sake of machines without a GPU
 
 class EventDisplay {
   constructor(event) {
     this.canvas = at("canvas");
     this.view = new View(event);
-    this.renderer = new Renderer(this.canvas);
+    this.isLarge = this.view.spacepoints > LARGE;
+    this.renderer = new Renderer(this.canvas, !this.isLarge);
     this.segments = segmentsOf(event.arrays);
     const detector = detectorSegments(event.detector);
     this.camera = new Camera(boxAround(event.arrays.position, detector));
     this.layers = {
-      detector: this.renderer.lineLayer(detector),
-      lines: this.renderer.lineLayer(this.segments.ends),
-      points: this.renderer.pointLayer(event.arrays.position),
+      detector: this.renderer.place(this.renderer.lineLayer(), detector),
+      lines: this.renderer.place(this.renderer.lineLayer(), this.segments.ends),
+      points: this.renderer.place(this.renderer.pointLayer(), event.arrays.position),
       pickedLines: this.renderer.lineLayer(),
       pickedPoints: this.renderer.pointLayer(),
     };
-    const grey = new Uint8Array(4 * this.layers.detector.count).map((_, i) => [120, 130, 145, 70][i % 4]);
+    const grey = new Uint8Array(4 * this.layers.detector.count).map((_, i) => [120, 130, 145, 60][i % 4]);
     this.renderer.colour(this.layers.detector, grey);
     this.panel = new Panel(this.view, {
       changed: (change) => this.change(change),
@@ -89,7 +91,7 @@ class EventDisplay {
   draw() {
     this.waiting = undefined;
     const { renderer, layers, view, ratio } = this;
-    const size = (view.spacepoints > 20000 ? 3.5 : 5.5) * ratio;
+    const size = (this.isLarge ? 3.5 : 5.5) * ratio;
     renderer.begin(this.camera.matrix());
     if (view.showDetector) renderer.draw(layers.detector, ratio, true);
     renderer.draw(layers.lines, 1.3 * ratio);

@@ -114,16 +114,14 @@ class Panel {
     const { view } = this;
     const { arrays, picked: track } = view;
     const way = wayOf(arrays, track);
-    const rows = [];
-    if (track < view.candidates) rows.push(["candidate", String(arrays.label[track])]);
-    if (view.event.found) rows.push(["kind", view.kindOf(track)]);
+    const isCandidate = track < view.candidates;
+    const kind = view.event.found ? view.kindOf(track) : "";
+    const rows = [isCandidate ? ["candidate", [arrays.label[track], kind].filter(String).join(", ")] : ["particle", kind]];
     rows.push(["spacepoints", grouped(way.length)]);
-    if (arrays.score && track < view.candidates) rows.push(["score", arrays.score[track].toFixed(4)]);
+    if (arrays.score && isCandidate) rows.push(["score", arrays.score[track].toFixed(4)]);
     const particle = arrays.particle[track];
     if (particle !== NONE) {
-      if (track < view.candidates) {
-        rows.push(["of the particle", `${arrays.shared[track]} of its ${arrays.made[track]}`]);
-      }
+      if (isCandidate) rows.push(["of its particle", `${arrays.shared[track]} of ${arrays.made[track]}`]);
       rows.push(...this.particleRows(particle));
     }
     const lacks = view.lacking(track);
@@ -135,12 +133,10 @@ class Panel {
     const number = (array, digits, unit = "") =>
       Number.isFinite(array[particle]) ? array[particle].toFixed(digits) + unit : "unknown";
     return [
-      ["particle", String(arrays.particleId[particle])],
-      ["PDG code", arrays.particlePdg[particle] ? String(arrays.particlePdg[particle]) : "unknown"],
-      ["charge", number(arrays.particleCharge, 0)],
-      ["pT", number(arrays.particlePt, 3, " GeV")],
-      ["η", number(arrays.particleEta, 3)],
-      ["from the axis", number(arrays.particleVertex, 2, " mm")],
+      ["identifier", String(arrays.particleId[particle])],
+      ["PDG code, charge", `${arrays.particlePdg[particle] || "unknown"}, ${number(arrays.particleCharge, 0)}`],
+      ["pT, η", `${number(arrays.particlePt, 3, " GeV")}, ${number(arrays.particleEta, 3)}`],
+      ["vertex from the axis", number(arrays.particleVertex, 2, " mm")],
     ];
   }
 
@@ -156,7 +152,7 @@ class Panel {
     const { arrays, event } = this.view;
     const table = make("table");
     const head = make("tr");
-    head.append(...["spacepoint", "x", "y", "z / mm", ...(event.found ? ["of it"] : [])].map((text) => make("th", text)));
+    head.append(...["spacepoint", "x", "y", "z / mm", ...(event.found ? ["of the particle"] : [])].map((text) => make("th", text)));
     table.append(head);
     for (const point of [...points, ...lacks]) {
       const missing = lacks.includes(point);

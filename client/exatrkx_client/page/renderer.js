@@ -1,4 +1,5 @@
 // WebGL 2: all spacepoints in one call, and all lines in another, as rectangles of a width in pixels.
+// Rectangles have vertices of their own: instances of one are drawn some ten times slower where there is no GPU.
 
 const HIDE = "gl_Position = vec4(2.0, 2.0, 2.0, 1.0);";
 
@@ -31,7 +32,7 @@ void main() {
   if (b.w < least) b = mix(b, a, (least - b.w) / (a.w - b.w));
   vec2 along = (b.xy / b.w - a.xy / a.w) * viewport;
   along = length(along) > 0.0 ? normalize(along) : vec2(1.0, 0.0);
-  vec4 end = gl_VertexID < 2 ? a : b;
+  vec4 end = gl_VertexID % 4 < 2 ? a : b;
   float side = gl_VertexID % 2 == 0 ? -1.0 : 1.0;
   end.xy += side * size * end.w * vec2(-along.y, along.x) / viewport;
   gl_Position = end;
@@ -42,10 +43,21 @@ const FLAT_SHADER = `#version 300 es
 precision mediump float; in vec4 tint; out vec4 pixel;
 void main() { pixel = tint; }`;
 
+// Each group of so many values as often as that.
+function repeated(values, group, times) {
+  if (times === 1) return values;
+  const all = new values.constructor(values.length * times);
+  for (let at = 0; at < values.length; at += group) {
+    const one = values.subarray(at, at + group);
+    for (let i = 0; i < times; i++) all.set(one, at * times + i * group);
+  }
+  return all;
+}
+
 class Renderer {
-  constructor(canvas) {
+  constructor(canvas, antialias) {
     this.canvas = canvas;
-    this.gl = canvas.getContext("webgl2", { alpha: false, antialias: true });
+    this.gl = canvas.getContext("webgl2", { alpha: false, antialias });
     if (!this.gl) throw new Error("this browser has no WebGL 2, or it is switched off");
     const gl = this.gl;
     gl.clearColor(1, 1, 1, 1);
@@ -71,43 +83,55 @@ class Renderer {
     return program;
   }
 
-  // Points of [3 N] positions, or with two names lines of [6 N]; colours are set with `colour`.
-  layer(program, values, ...names) {
+  // Points of [3 N] positions, or with two names lines of [6 N]; they are set with `place`, colours with `colour`.
+  layer(program, ...names) {
     const gl = this.gl;
     const layer = { program, array: gl.createVertexArray(), values: gl.createBuffer(), colours: gl.createBuffer(), count: 0 };
-    const isLine = names.length > 1;
+    layer.corners = names.length > 1 ? 4 : 1;
+    layer.stride = 3 * names.length;
     const attribute = (name, size, kind, normalised, stride, offset) => {
       const place = gl.getAttribLocation(program, name);
       gl.enableVertexAttribArray(place);
       gl.vertexAttribPointer(place, size, kind, normalised, stride, offset);
-      gl.vertexAttribDivisor(place, isLine ? 1 : 0);
     };
     gl.bindVertexArray(layer.array);
     gl.bindBuffer(gl.ARRAY_BUFFER, layer.values);
-    names.forEach((name, at) => attribute(name, 3, gl.FLOAT, false, 12 * names.length, 12 * at));
+    names.forEach((name, at) => attribute(name, 3, gl.FLOAT, false, 4 * layer.stride, 12 * at));
     gl.bindBuffer(gl.ARRAY_BUFFER, layer.colours);
     attribute("colour", 4, gl.UNSIGNED_BYTE, true, 0, 0);
-    layer.stride = 3 * names.length;
-    this.place(layer, values);
+    if (layer.corners > 1) {
+      layer.triangles = gl.createBuffer();
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, layer.triangles);
+    }
+    gl.bindVertexArray(null);
     return layer;
   }
 
-  pointLayer(values = new Float32Array()) {
-    return this.layer(this.points, values, "position");
+  pointLayer() {
+    return this.layer(this.points, "position");
   }
 
-  lineLayer(values = new Float32Array()) {
-    return this.layer(this.lines, values, "first", "second");
+  lineLayer() {
+    return this.layer(this.lines, "first", "second");
   }
 
   place(layer, values) {
+    const gl = this.gl;
     layer.count = values.length / layer.stride;
-    this.fill(layer.values, values);
+    this.fill(layer.values, repeated(values, layer.stride, layer.corners));
+    if (layer.corners > 1) {
+      const corner = [0, 1, 2, 2, 1, 3];
+      const triangles = new Uint32Array(6 * layer.count);
+      for (let i = 0; i < triangles.length; i++) triangles[i] = 4 * Math.floor(i / 6) + corner[i % 6];
+      gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, layer.triangles);
+      gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, triangles, gl.DYNAMIC_DRAW);
+    }
+    return layer;
   }
 
   // [4 N] red, green, blue and opacity from 0 to 255; what has no opacity is not drawn.
   colour(layer, colours) {
-    this.fill(layer.colours, colours);
+    this.fill(layer.colours, repeated(colours, 4, layer.corners));
   }
 
   fill(buffer, values) {
@@ -135,7 +159,8 @@ class Renderer {
     gl.uniform1f(gl.getUniformLocation(layer.program, "size"), size);
     gl.bindVertexArray(layer.array);
     if (layer.program === this.points) gl.drawArrays(gl.POINTS, 0, layer.count);
-    else gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, layer.count);
+    else gl.drawElements(gl.TRIANGLES, 6 * layer.count, gl.UNSIGNED_INT, 0);
+    gl.bindVertexArray(null);
     gl.depthMask(true);
   }
 
