@@ -168,7 +168,7 @@ def test_a_click_picks_a_candidate_and_lists_its_spacepoints(show: Callable[...,
         np.testing.assert_allclose([float(number) for number in row[1:4]], expected, atol=0.051)
     lacks = {30: range(20, 24), 31: range(16, 20)}.get(label, ())
     assert [int(row[0]) for row in rows if row[-1] == "lacks"] == list(lacks)
-    assert {row[-1] for row in own} == ({"noise"} if label == 40 else {"✓"})
+    assert {row[-1] for row in own} == ({"noise"} if label == 40 else {"own"})
     page.keyboard.press("Escape")
     assert listed(page) == []
 

@@ -3,7 +3,7 @@
 const HALF_VIEW = Math.tan((30 * Math.PI) / 360);
 
 const VIEWS = {
-  "3-D": { yaw: 0.95, pitch: 0.32, parallel: false },
+  "3-D": { yaw: 0.68, pitch: 0.3, parallel: false },
   "across (x–y)": { yaw: 0, pitch: 0, parallel: true },
   "along (z–y)": { yaw: Math.PI / 2, pitch: 0, parallel: true },
 };

@@ -152,12 +152,12 @@ class Panel {
     const { arrays, event } = this.view;
     const table = make("table");
     const head = make("tr");
-    head.append(...["spacepoint", "x", "y", "z / mm", ...(event.found ? ["of the particle"] : [])].map((text) => make("th", text)));
+    head.append(...["spacepoint", "x", "y", "z / mm", ...(event.found ? ["whose"] : [])].map((text) => make("th", text)));
     table.append(head);
     for (const point of [...points, ...lacks]) {
       const missing = lacks.includes(point);
       const own = arrays.maker[point] === particle && particle !== NONE;
-      const whose = missing ? "lacks" : own ? "✓" : arrays.maker[point] === NONE ? "noise" : "other";
+      const whose = missing ? "lacks" : own ? "own" : arrays.maker[point] === NONE ? "noise" : "other";
       const row = make("tr", "", { className: missing ? "lacks" : own || !event.found ? "" : "other" });
       const places = [0, 1, 2].map((axis) => arrays.position[3 * point + axis].toFixed(1));
       row.append(...[String(point), ...places, ...(event.found ? [whose] : [])].map((text) => make("td", text)));

@@ -3,7 +3,7 @@
 const MISSED = [0, 0, 0];
 const NOBODY = [184, 188, 196];
 const LACKS = [214, 0, 90];
-const FADED = 0.14;
+const FADED = 0.35;
 const KIND_COLOURS = {
   candidates: [0, 114, 178],
   found: [0, 114, 178],
