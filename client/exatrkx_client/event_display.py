@@ -75,6 +75,8 @@ def _scores(options: argparse.Namespace, event: Event, labels: IntArray) -> npt.
         return None
     with client_of(options, options.fall_back) as client:
         result = client.find_tracks(event, with_edges=True)
+    assert result.edge_index is not None
+    assert result.edge_scores is not None
     return candidate_scores(labels, result.edge_index, result.edge_scores)
 
 

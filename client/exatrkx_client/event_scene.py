@@ -151,7 +151,8 @@ def _way(truth: Truth, particle: int) -> IntArray:
     """The particle's spacepoints along its way, each once."""
     hits = np.flatnonzero(truth.particle == particle)
     way = truth.spacepoint[hits[np.argsort(truth.order[hits], kind="stable")]]
-    return way[np.sort(np.unique(way, return_index=True)[1])]
+    each_once: IntArray = way[np.sort(np.unique(way, return_index=True)[1])]
+    return each_once
 
 
 def _makers(labels: IntArray, truth: Truth, candidates: Candidates) -> IntArray:

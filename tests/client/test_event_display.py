@@ -138,6 +138,8 @@ def test_scores_of_a_server(server: TritonServer, tmp_path: Path, monkeypatch: p
     with TrackingClient(server.grpc_url) as client:
         found = client.find_tracks(event, with_edges=True)
     assert found.labels.max() > 1
+    assert found.edge_index is not None
+    assert found.edge_scores is not None
     write_events(Path("events.parquet"), [event])
     with TracksWriter(Path("tracks.csv")) as writer:
         writer.write(event, found.labels)

@@ -34,8 +34,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="a browser comes with Debian's chromium"),
 ]
 
-Image = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
-
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
@@ -70,23 +68,19 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     assert said == [file.as_uri()]
 
 
-def picture(page: Page) -> Image:
-    """The canvas as it is seen, after a frame."""
+def picture(page: Page) -> Any:
+    """[height,width,3] the canvas as it is seen, after a frame."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return np.round(imread(io.BytesIO(page.locator("#canvas").screenshot()))[..., :3] * 255).astype(np.uint8)
 
 
-def places(image: Image, colour: Sequence[int]) -> Any:
+def places(image: Any, colour: Sequence[int]) -> Any:
     """[n,2] x and y of the pixels of exactly that colour."""
     return np.argwhere((image == np.asarray(colour, dtype=np.uint8)).all(axis=2))[:, ::-1]
 
 
-def track_colours(count: int) -> list[list[int]]:
-    return (colours(count) * 255).astype(int).tolist()
-
-
 TRACKS: Final = len(KINDS) + 3
-COLOURS: Final = dict(zip(KINDS, track_colours(TRACKS), strict=False))
+COLOURS: Final = dict(zip(KINDS, (colours(TRACKS) * 255).astype(int).tolist(), strict=False))
 MISSED: Final = (0, 0, 0)
 
 
