@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     command = command_parser(
         "event_display.py",
         "Draw an event's spacepoints and the tracks found in them.",
-        "exatrkx display events.parquet tracks.parquet --output event.png",
+        "exatrkx display events.parquet tracks.parquet --output event.html",
     )
     command.add_argument("events", nargs="+", help="files, folders or patterns of events")
     add_columns_argument(command)
