@@ -19,12 +19,16 @@ D0, Z0, PHI, KAPPA, TAU = range(5)
 
 
 def turned(kappa: Array, along: Array, across: Array) -> tuple[Array, Array, Array]:
-    """Where points are on circles through the origin: cosine and sine of the angle by which the circle has turned at
-    the point of it that is closest, and their distance from there, to the left positive.
+    """Closest points on circles through the origin.
 
     Args:
         kappa: signed curvature.
-        along, across: coordinates of the points along the circle's direction at the origin, and to the left of it.
+        along: coordinate of each point along the circle's direction at the origin.
+        across: its coordinate to the left of that.
+
+    Returns:
+        Cosine and sine of the angle by which the circle has turned up to there, and the point's distance from it, to
+        the left positive.
     """
     cosine, sine = 1.0 - kappa * across, kappa * along
     norm = np.hypot(cosine, sine)
@@ -100,12 +104,18 @@ def kinks(helix: Array, at: Crossings) -> tuple[Array, Array]:
     of_phi = (-chord, -tau * (s * at.turn * half + d0) / ratio, at.cosine / ratio, zero, zero)
     longer = s * tau * (np.sinc(at.turn / np.pi) / ratio - 1.0)
     secant = zero + (1.0 + tau**2)
-    of_dip = (s**2 * half * kappa * tau, -s * secant - tau * longer, -chord * kappa * tau / ratio, zero + kappa * tau, secant)
+    of_dip = (
+        s**2 * half * kappa * tau,
+        -s * secant - tau * longer,
+        -chord * kappa * tau / ratio,
+        zero + kappa * tau,
+        secant,
+    )
     return np.stack(of_phi), np.stack(of_dip)
 
 
 def _lag(turn: Array) -> Array:
-    """(a − sin a) / a²"""
+    """(a − sin a) / a² of an angle a."""
     near = np.abs(turn) < 0.1  # noqa: PLR2004 - where the next term of the series is 1e-11
     with np.errstate(divide="ignore", invalid="ignore"):
         far = (turn - np.sin(turn)) / turn**2

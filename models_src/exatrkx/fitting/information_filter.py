@@ -4,7 +4,8 @@ It is a Kalman filter that keeps the quadratic form of what is minimised, and no
 nothing. The form of five parameters and the constant is a symmetric [6,6] matrix K, whose value at parameters p is
 (p, −1) K (p, −1)ᵀ.
 
-Source: R. Frühwirth, NIM A 262 (1987) 444; the sweep operator: J. H. Goodnight, The American Statistician 33 (1979) 149.
+Source: R. Frühwirth, NIM A 262 (1987) 444; of the sweep operator J. H. Goodnight, The American Statistician 33 (1979)
+149.
 """
 
 from __future__ import annotations

@@ -7,30 +7,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from exatrkx.fitting.helix import Array, Crossings, turned
+from exatrkx.fitting.helix import D0, KAPPA, PHI, TAU, Z0, Array, Crossings, turned
 
 
 def seed(x: Array, y: Array, z: Array, weight: Array, precision: Array) -> Array:
     """[5,T] helices near to [n,T] points, as `exatrkx.fitting.helix` has them; not finite where there is none.
 
     Args:
-        x, y, z: of the points in m, told from the beam line.
+        x: of the points in m, told from the beam line.
+        y: the same.
+        z: the same.
         weight: 1 for a point, 0 for none.
         precision: of each point's z.
     """
     number = weight.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        helix = _perigee(x, y, weight, number)
-        arc = Crossings.of(helix, x, y).arc
-        back = np.sign((arc * weight).sum(axis=0)) < 0  # particles fly away from the beam
-        helix[:3, back] = -helix[0, back], helix[1, back], helix[2, back] + np.pi
-        helix[3, back] *= -1.0
-        arc = Crossings.of(helix, x, y).arc
-        total = precision.sum(axis=0)
-        mean_arc, mean_z = (precision * arc).sum(axis=0) / total, (precision * z).sum(axis=0) / total
-        spread = precision * (arc - mean_arc)
-        helix[4] = (spread * (z - mean_z)).sum(axis=0) / (spread * (arc - mean_arc)).sum(axis=0)
-        helix[1] = mean_z - helix[4] * mean_arc
+    helix = _perigee(x, y, weight, number)
+    back = (Crossings.of(helix, x, y).arc * weight).sum(axis=0) < 0.0  # particles fly away from the beam
+    helix[D0, back] *= -1.0
+    helix[PHI, back] += np.pi
+    helix[KAPPA, back] *= -1.0
+    arc = Crossings.of(helix, x, y).arc
+    total = precision.sum(axis=0)
+    mean_arc, mean_z = (precision * arc).sum(axis=0) / total, (precision * z).sum(axis=0) / total
+    spread = precision * (arc - mean_arc)
+    helix[TAU] = (spread * (z - mean_z)).sum(axis=0) / (spread * (arc - mean_arc)).sum(axis=0)
+    helix[Z0] = mean_z - helix[TAU] * mean_arc
     return helix
 
 
@@ -59,5 +60,5 @@ def _perigee(x: Array, y: Array, weight: Array, number: Array) -> Array:
     at_x, at_y = middle_x - d * sine, middle_y + d * cosine
     cos_turn, sin_turn, distance = turned(kappa, -(at_x * cosine + at_y * sine), at_x * sine - at_y * cosine)
     helix = np.zeros((5, x.shape[1]))
-    helix[0], helix[2], helix[3] = -distance, phi + np.arctan2(sin_turn, cos_turn), kappa
+    helix[D0], helix[PHI], helix[KAPPA] = -distance, phi + np.arctan2(sin_turn, cos_turn), kappa
     return helix

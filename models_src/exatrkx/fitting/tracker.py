@@ -1,4 +1,4 @@
-"""Tracker description of a fit: solenoid field, resolution of spacepoints, and material that scatters."""
+"""Tracker description of a fit: resolution of spacepoints, and material that scatters."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+SOLENOID_FIELD: Final = 2.0
+"""T along z, of this project's events."""
 
 PIXEL_PITCH: Final = (0.050, 0.05625)
 SHORT_STRIP_PITCH: Final = (0.080, 1.2)
@@ -48,7 +52,6 @@ class Tracker:
     """What a fit has to know of the detector.
 
     Attributes:
-        field: of the solenoid along z in T.
         regions: by rising radius.
         barrel_z: |z| in mm below which modules are parallel to the beam, above which they are across it; one number
             for each region.
@@ -57,36 +60,34 @@ class Tracker:
         overlap: modules closer to each other than this along a track, in mm, are of one layer.
     """
 
-    field: float
     regions: tuple[Region, ...]
     barrel_z: tuple[float, ...]
     tubes: tuple[tuple[float, float], ...]
     overlap: float = 20.0
 
-    def region_of(self, r: Array) -> npt.NDArray[np.int64]:
+    def region_of(self, r: Array) -> Indices:
         """The number of the region of each radius in mm, of any shape."""
-        inner: npt.NDArray[np.int64] = np.searchsorted([one.max_r for one in self.regions[:-1]], r)
+        inner: Indices = np.searchsorted([one.max_r for one in self.regions[:-1]], r)
         return inner
 
-    def resolution(self, region: npt.NDArray[np.int64], barrel: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    def resolution(self, region: Indices, barrel: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
         """Standard deviations in mm across the radius, and along z in the barrel or along the radius in an endcap."""
         across, along = (np.array([one.pitch[axis] for one in self.regions]) / math.sqrt(12.0) for axis in (0, 1))
         askew = np.hypot(across, along * np.array([one.skew for one in self.regions]))
         return np.where(barrel, across[region], askew[region]), along[region]
 
-    def in_barrel(self, region: npt.NDArray[np.int64], z: Array) -> npt.NDArray[np.bool_]:
+    def in_barrel(self, region: Indices, z: Array) -> npt.NDArray[np.bool_]:
         """Whether the modules there are parallel to the beam."""
         parallel: npt.NDArray[np.bool_] = np.abs(z) < np.array(self.barrel_z)[region]
         return parallel
 
-    def thickness(self, region: npt.NDArray[np.int64], barrel: npt.NDArray[np.bool_]) -> Array:
+    def thickness(self, region: Indices, barrel: npt.NDArray[np.bool_]) -> Array:
         """Of the layers there in radiation lengths, at a right angle."""
         of_barrel, of_endcap = (np.array([getattr(one, name) for one in self.regions]) for name in ("barrel", "endcap"))
         return np.where(barrel, of_barrel[region], of_endcap[region])
 
 
 GENERIC: Final = Tracker(
-    field=2.0,
     regions=(
         Region(200.0, PIXEL_PITCH, barrel=0.0172, endcap=0.0172, skew=0.05),
         Region(725.0, SHORT_STRIP_PITCH, barrel=0.0235, endcap=0.0287, skew=0.035),
