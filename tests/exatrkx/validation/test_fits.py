@@ -11,6 +11,7 @@ import pytest
 
 from exatrkx.events.event import Event
 from exatrkx.events.readers import read_events
+from exatrkx.events.tracks import TracksWriter
 from exatrkx.fitting.settings import FitSettings
 from exatrkx.performance.selection import TARGET
 from exatrkx.project_files import project_files
@@ -69,8 +70,12 @@ def test_median_and_width_are_those_of_a_gaussian() -> None:
 
 
 def test_the_report_has_the_table(tmp_path: Path) -> None:
-    events = str(project_files().events / "ttbar_mu0.parquet")
-    assert main([events, "--beam", "0.5", "0", "--output", str(tmp_path / "report.md")]) == 0
+    events = project_files().events / "ttbar_mu10.parquet"
+    with TracksWriter(tmp_path / "true.parquet") as writer:
+        for event in read_events(events):
+            writer.write(event, helices.true_labels(event))
+    tracks = ("--no-networks", "--tracks", "truth", str(tmp_path / "true.parquet"))
+    assert main([str(events), *tracks, "--beam", "0.5", "0", "--output", str(tmp_path / "report.md")]) == 0
     report = (tmp_path / "report.md").read_text()
     assert "closest to the beam line (x = 0.5, y = 0 mm) in 2 T" in report
     assert "| q/pT | 1/TeV |" in report
