@@ -92,11 +92,10 @@ def fits_table(evaluations: Sequence[Evaluation]) -> list[str]:
                 continue
             middle, wide = median_and_width(residuals[parameter] * scale)
             pull, pull_width = median_and_width(residuals[parameter] / errors[parameter])
-            title = name if len(evaluations) == 1 else f"{name}, {one.finder.name}"
             figures = (f"{middle:.3f}", f"{wide:.3f}", f"{pull:.3f}", f"{pull_width:.3f}")
-            rows.append((title, unit, str(residuals.shape[1]), str(fits.unfitted), *figures))
+            rows.append((one.finder.name, name, unit, str(residuals.shape[1]), str(fits.unfitted), *figures))
     columns = ("unit", "tracks", "without a fit", "residual: median", "width", "pull: median", "width")
-    return markdown_table(("helix fit", *columns), rows) if rows else []
+    return markdown_table(("helix fit of", "parameter", *columns), rows) if rows else []
 
 
 def median_and_width(values: Array) -> tuple[float, float]:

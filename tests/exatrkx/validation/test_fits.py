@@ -34,7 +34,7 @@ def table_of(finder: Finder, events: list[Event], fit: FitSettings | None = None
     result = validate(finder, events, fit=fit)
     lines = fits_table([Evaluation(sample=Sample("all", ()), finder=finder, result=result)])
     cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines[2:]]
-    return {name: rest for name, *rest in cells}
+    return {name: rest for _finder, name, *rest in cells}
 
 
 def test_true_candidates_have_pulls_of_one(events: list[Event]) -> None:
