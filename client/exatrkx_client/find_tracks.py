@@ -14,9 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
 
-from tqdm import tqdm
-
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.commands import at_least, command_parser, program, run_command
 from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import add_columns_argument, mapping_of
 from exatrkx.events.event import Event
@@ -25,6 +23,8 @@ from exatrkx.events.tracks import Layout, Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
 from exatrkx.fitting.settings import FitSettings, add_fit_arguments, fit_settings_of
 from exatrkx.journal import Journal
+from exatrkx.progress import bar
+from exatrkx.run_settings import keep_settings
 from exatrkx_client.arguments import (
     add_client_arguments,
     add_fallback_argument,
@@ -73,9 +73,9 @@ def find_tracks(options: argparse.Namespace) -> None:
     with client_of(options, options.fall_back) as client, ExitStack() as kept:
         client.wait_until_ready(options.wait)
         client.check_contract()
-        journal = None
+        journal, service = None, {} if output is None else client.identity()
         if output is not None:
-            journal = kept.enter_context(Journal(output, client.identity(), resume=options.resume))
+            journal = kept.enter_context(Journal(output, service, resume=options.resume))
         run(
             client,
             chain([first], events),
@@ -93,6 +93,11 @@ def find_tracks(options: argparse.Namespace) -> None:
             journal=journal,
             skipped=skipped,
         )
+    if output is not None:
+        names = ("events", "columns", "limit", "skip_bad", "per", "layout")
+        names += ("field", "beam") if options.per == "track" else ()
+        asked = {name: getattr(options, name) for name in names}
+        keep_settings({**asked, **service}, output)
     if skipped:
         print(f"{program('find_tracks.py')}: {skipped}", file=sys.stderr)
 
@@ -127,7 +132,7 @@ def run(
     began = time.perf_counter()
     with (
         TracksWriter(output, per, layout=layout, fit=fit) if output is not None else nullcontext() as writer,
-        tqdm(total=total, unit="event", disable=None, file=sys.stderr) as progress,
+        bar(total=total) as progress,
     ):
         for event, result in find_resumable(client, events, in_flight, journal, skipped):
             if writer is not None:
@@ -144,12 +149,12 @@ def run(
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    command = argparse.ArgumentParser(
-        prog=program("find_tracks.py"),
-        description="Send events to a server, write the tracks that it finds, and print what was found.",
-        epilog=EXIT_CODES,
+    command = command_parser(
+        "find_tracks.py",
+        "Send events to a server, write the tracks that it finds, and print what was found.",
+        "exatrkx find events.parquet --url 127.0.0.1:8001 --output tracks.parquet",
+        "exatrkx find hits.root --columns x=sp_x,y=sp_y,z=sp_z,unit=cm --per track --output tracks.csv",
     )
-    add_version(command)
     add = command.add_argument
     add("events", nargs="+", help="files, folders or patterns, in any format of docs/formats.md")
     add_columns_argument(command)
