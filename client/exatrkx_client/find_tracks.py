@@ -94,8 +94,8 @@ def find_tracks(options: argparse.Namespace) -> None:
             skipped=skipped,
         )
     if output is not None:
-        names = ("events", "columns", "limit", "skip_bad", "per", "layout")
-        names += ("field", "beam") if options.per == "track" else ()
+        fitted = ("field", "beam") if options.per == "track" else ()
+        names = ("events", "columns", "limit", "skip_bad", "per", "layout", *fitted)
         asked = {name: getattr(options, name) for name in names}
         keep_settings({**asked, **service}, output)
     if skipped:
