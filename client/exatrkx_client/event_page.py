@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from exatrkx.fitting.tracks import fit_tracks
 from exatrkx.performance.matching import NO_PARTICLE
 from exatrkx.performance.selection import TARGET
 from exatrkx_client.detector_outline import outline_of
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from exatrkx.events.event import IntArray, Particles
+    from exatrkx.events.event import Event, IntArray, Particles
     from exatrkx_client.event_scene import Scene
+
+_FITTED: Final = ("charge", "pt", "pt_error", "eta", "phi", "d0", "d0_error", "z0", "z0_error", "chi2", "ndf")
+"""Of `exatrkx.fitting.tracks.TRACK_FIT`, what a picked candidate is told of."""
 
 _SCRIPTS: Final = ("data.js", "camera.js", "renderer.js", "view.js", "panel.js", "main.js")
 _TYPES: Final = {
@@ -111,8 +115,17 @@ def _arrays(scene: Scene, score: npt.NDArray[np.float32] | None) -> Mapping[str,
         "made": tracks.made.astype("<i4"),  # [T]
         "colour": (colours(len(tracks)) * 255).astype("u1"),  # [T,3]
         **particles,
+        **_fits(event, candidate),
         **({"score": score.astype("<f4")} if score is not None else {}),  # [C]
     }
+
+
+def _fits(event: Event, candidate: IntArray) -> dict[str, npt.NDArray[Any]]:
+    """The helix fit of each candidate, [C] NaN where there is none; nothing where places are no numbers."""
+    if not all(np.isfinite(axis).all() for axis in (event.x, event.y, event.z)):
+        return {}
+    fits = fit_tracks(event.x, event.y, event.z, candidate)
+    return {f"fit_{name}": fits[name].astype("<f4") for name in _FITTED}
 
 
 def _of_particles(particles: Particles, used: IntArray) -> dict[str, npt.NDArray[Any]]:

@@ -7,16 +7,20 @@ import hashlib
 import json
 import re
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import handmade
 import numpy as np
 import pytest
 from displayed import KINDS, displayed_event
 
+from exatrkx.events.parquet import read_events
+from exatrkx.fitting.tracks import fit_tracks
 from exatrkx_client.event_page import candidate_scores, event_page
 from exatrkx_client.event_scene import scene_of
 
+EVENTS: Final = Path(__file__).resolve().parents[2] / "data" / "events"
 TYPES = {
     "Float32Array": "<f4",
     "Int32Array": "<i4",
@@ -51,6 +55,19 @@ def test_the_event_is_in_it() -> None:
     }  # fmt: skip
     assert arrays["particleId"].tolist() == [1, 2, 3, 4, 5, 6]
     np.testing.assert_allclose(arrays["particlePt"], [0.5, 1.5, 3.0, 2.0, 4.0, 0.7])
+
+
+def test_candidates_have_their_fits() -> None:
+    event = next(iter(read_events(EVENTS / "ttbar_mu0.parquet")))
+    truth = event.truth
+    assert truth is not None
+    labels = np.full(len(event), -1)
+    labels[truth.spacepoint] = 7 * truth.particle
+    arrays = content(event_page(scene_of(event, labels), []))["arrays"]
+    fits = fit_tracks(event.x, event.y, event.z, labels)
+    assert arrays["label"].tolist() == fits["label"].tolist()
+    for name in ("pt", "pt_error", "eta", "d0", "z0", "chi2", "ndf", "charge"):
+        np.testing.assert_array_equal(arrays[f"fit_{name}"], fits[name].astype(np.float32))
 
 
 @pytest.mark.parametrize("name", ["</script><script>alert(1)</script>", "<!--", "@style@ @event@", "\udcff\u2028é\"'&"])

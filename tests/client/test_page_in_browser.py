@@ -15,6 +15,7 @@ from displayed import KINDS, PT, RADII, displayed_event
 from matplotlib.image import imread
 
 from exatrkx.events.event import Event
+from exatrkx.fitting.tracks import fit_tracks
 from exatrkx_client.event_page import event_page
 from exatrkx_client.event_scene import colours, scene_of
 
@@ -153,6 +154,9 @@ def test_a_click_picks_a_candidate_and_lists_its_spacepoints(show: Callable[...,
     x, y = pixels[len(pixels) // 2]
     page.locator("#canvas").click(position={"x": int(x), "y": int(y)})
     assert page.locator("#details dd").first.inner_text() == f"{label}, {KINDS[label]}"
+    fits = fit_tracks(event.x, event.y, event.z, labels)
+    fitted = bool(np.isfinite(fits["pt"][fits["label"] == label][0]))
+    assert ("fitted pT, charge" in page.locator("#details dt").all_inner_texts()) == fitted
     rows = listed(page)
     own = [row for row in rows if row[-1] != "lacks"]
     members = np.flatnonzero(labels == label)

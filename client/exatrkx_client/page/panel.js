@@ -119,6 +119,7 @@ class Panel {
     const rows = [isCandidate ? ["candidate", [arrays.label[track], kind].filter(String).join(", ")] : ["particle", kind]];
     rows.push(["spacepoints", grouped(way.length)]);
     if (arrays.score && isCandidate) rows.push(["score", arrays.score[track].toFixed(4)]);
+    if (isCandidate) rows.push(...this.fitRows(track));
     const particle = arrays.particle[track];
     if (particle !== NONE) {
       if (isCandidate) rows.push(["of its particle", `${arrays.shared[track]} of ${arrays.made[track]}`]);
@@ -126,6 +127,18 @@ class Panel {
     }
     const lacks = view.lacking(track);
     return [listed(rows), this.table([...way], lacks, particle)];
+  }
+
+  fitRows(track) {
+    const { arrays } = this.view;
+    if (!arrays.fit_pt || !Number.isFinite(arrays.fit_pt[track])) return [];
+    const of = (name, digits = 3) => arrays[`fit_${name}`][track].toFixed(digits);
+    return [
+      ["fitted pT, charge", `${of("pt")} ± ${of("pt_error")} GeV, ${of("charge", 0)}`],
+      ["fitted η, φ", `${of("eta")}, ${of("phi")}`],
+      ["fitted d0, z0", `${of("d0")} ± ${of("d0_error")}, ${of("z0", 2)} ± ${of("z0_error", 2)} mm`],
+      ["χ² / degrees of freedom", `${of("chi2", 1)} / ${of("ndf", 0)}`],
+    ];
   }
 
   particleRows(particle) {
