@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ import torch
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, check_tensor, max_spacepoints
-from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
+from exatrkx.contract import APPLYFILTER, EMBED, FEATURES, FILTER, FRNN, GNN, WCC, features_spec
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.stages.edges import fixed_radius_edges, select_edges
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Network = Callable[..., torch.Tensor]
-
-FEATURES: Final = ENSEMBLE.input("FEATURES")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +116,9 @@ class Pipeline:
         """Find the tracks of one event.
 
         Args:
-            features: [N,3] FP32, `exatrkx.events.event.features` of the event; N may be 0. NumPy, CuPy, or a torch
-                tensor on the CPU or on the pipeline's device.
+            features: [N,F] FP32, `exatrkx.events.event.features` of the event with the working point's `extra`; N may
+                be 0, and F is 3 where there are none. NumPy, CuPy, or a torch tensor on the CPU or on the pipeline's
+                device.
 
         Raises:
             ContractError: the features have another type or shape, are elsewhere, or are not finite.
@@ -128,10 +127,10 @@ class Pipeline:
         """
         if isinstance(features, torch.Tensor):
             features = self._array(features)
-        check_tensor(features, FEATURES)
+        cuts = self.working_point
+        check_tensor(features, features_spec(cuts.num_features))
         check_spacepoints(features.shape, FEATURES, max_spacepoints())
         check_finite(features, FEATURES.name)
-        cuts = self.working_point
         hits = self._on_device(features)
         with self.observe(EMBED.name):
             points = self.embed(hits)

@@ -54,6 +54,8 @@ def load_working_point(options: argparse.Namespace, embed: nn.Module) -> Working
 
     path = options.working_point or options.weights / "working_point.json"
     point = WorkingPoint.load(path)
+    if options.extra_features is not None:
+        point = replace(point, extra_features=options.extra_features)
     if options.radius is not None:
         return replace(point, radius=options.radius, embedding="")
     named = options.embed is None or options.working_point is not None or point.embedding
