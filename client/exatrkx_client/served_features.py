@@ -107,12 +107,11 @@ class FeaturesAsked:
         Raises:
             ClientError: the event has such columns, and no server says whether it takes them.
         """
-        of_event = isinstance(source, Event)
-        if self._known is None and (source.extra if of_event else _columns(source) > NUM_FEATURES):
+        if self._known is None and _has_more(source):
             try:
                 self._known = self._ask()
             except ClientError:
-                if of_event:
+                if isinstance(source, Event):
                     raise
         return (self._known or ServedFeatures()).array_of(source)
 
@@ -132,6 +131,9 @@ class FeaturesAsked:
             self._known.array_of(source)
 
 
-def _columns(array: FeatureArray) -> int:
-    shape = getattr(array, "shape", ())
-    return int(shape[1]) if len(shape) > 1 else 0
+def _has_more(source: Event | FeatureArray) -> bool:
+    """Whether it may hold more than the position."""
+    if isinstance(source, Event):
+        return bool(source.extra)
+    *_, columns = getattr(source, "shape", None) or (0,)
+    return columns > NUM_FEATURES
