@@ -16,7 +16,7 @@ from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, c
 from exatrkx.contract import APPLYFILTER, EMBED, FEATURES, FILTER, FRNN, GNN, WCC, features_spec
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
-from exatrkx.stages.edges import fixed_radius_edges, select_edges
+from exatrkx.stages.edges import graph_construction, graph_edges, select_edges
 from exatrkx.stages.track_building import label_tracks
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
@@ -62,6 +62,7 @@ class Pipeline:
         self, embed: Network, edge_filter: Network, gnn: Network, working_point: WorkingPoint, device: str = "cpu"
     ) -> None:
         retain_freed_memory()
+        graph_construction(working_point.graph_construction)  # refused now, and not with the first event
         self.embed = embed
         self.edge_filter = edge_filter
         self.gnn = gnn
@@ -136,12 +137,7 @@ class Pipeline:
             points = self.embed(hits)
         embedding = _for_stages(points)
         with self.observe(FRNN.name):
-            neighbour_edges = fixed_radius_edges(
-                embedding,
-                radius=cuts.radius,
-                max_neighbors=cuts.max_neighbors,
-                max_edges=cuts.max_edges,
-            )
+            neighbour_edges = graph_edges(embedding, cuts)
         _check_rows(embedding, len(hits))
         edges = self._on_device(neighbour_edges)
         with self.observe(FILTER.name):

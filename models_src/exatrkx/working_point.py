@@ -17,6 +17,9 @@ WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 
 COMPONENTS: Final = "components"
 CONTRACTION: Final = "contraction"
+FIXED_RADIUS: Final = "fixed_radius"
+"""Graph construction unless another is said; `exatrkx.stages.edges.GRAPH_CONSTRUCTIONS` has what is registered."""
+
 TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
 """Methods of the last stage; the C++ engine (engine/working_point.hpp) has the same."""
 
@@ -57,6 +60,8 @@ class WorkingPoint:
         max_chance: a spacepoint at radius r is taken where (free spacepoints) · σₜ σₗ / r² is at most this.
         min_track_hits: spacepoints that a candidate needs to be left after completion.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
+        graph_construction: what makes edges of the embedding: a name of `exatrkx.stages.edges.GRAPH_CONSTRUCTIONS`, or
+            `module:function`, or `/file.py:function`; docs/graph_construction.md.
         extra_features: the columns of FEATURES that the networks take after the position, in their order, by their
             names in an event and what they are divided by: `charge/100,count`; see `exatrkx.contract.extra_features`.
         embedding: the network that the radius was chosen for, by the hash of its weights
@@ -77,6 +82,7 @@ class WorkingPoint:
     polar_spread: float = 0.003
     max_chance: float = 3.0
     min_track_hits: int = 5
+    graph_construction: str = FIXED_RADIUS
     extra_features: str = ""
     embedding: str = field(default="", compare=False)
 
@@ -169,7 +175,7 @@ class WorkingPoint:
 PIPELINE_PARAMETERS: Final = tuple(field.name for field in fields(WorkingPoint) if field.name != "embedding")
 """What the stages read of a working point."""
 
-UNLESS_SAID: Final[dict[str, str]] = {"extra_features": ""}
+UNLESS_SAID: Final[dict[str, str]] = {"graph_construction": FIXED_RADIUS, "extra_features": ""}
 """Fields that are written only where they have another value than this."""
 
 

@@ -79,6 +79,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="in place of the working point's: columns after r, φ and z that the networks take, as charge/100,count",
     )
     parser.add_argument(
+        "--graph-construction", metavar="NAME", help="in place of the working point's: fixed_radius, or module:function"
+    )
+    parser.add_argument(
         "--scores",
         choices=SCORES,
         help="what scores are that all lie in [0, 1]: probabilities, to be turned into logits, or logits already",

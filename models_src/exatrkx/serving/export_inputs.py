@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from exatrkx.commands import program
 from exatrkx.contract import EMBED, FILTER, GNN
 from exatrkx.errors import ContractError
-from exatrkx.working_point import WorkingPoint
+from exatrkx.working_point import UNLESS_SAID, WorkingPoint
 
 if TYPE_CHECKING:
     import argparse
@@ -54,8 +54,8 @@ def load_working_point(options: argparse.Namespace, embed: nn.Module) -> Working
 
     path = options.working_point or options.weights / "working_point.json"
     point = WorkingPoint.load(path)
-    if options.extra_features is not None:
-        point = replace(point, extra_features=options.extra_features)
+    given = {name: getattr(options, name) for name in UNLESS_SAID if getattr(options, name) is not None}
+    point = replace(point, **given)
     if options.radius is not None:
         return replace(point, radius=options.radius, embedding="")
     named = options.embed is None or options.working_point is not None or point.embedding

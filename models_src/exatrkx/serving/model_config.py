@@ -26,7 +26,7 @@ OPTIONAL: Final = (*COMPLETION_CUTS, "min_track_hits", *UNLESS_SAID)
 """Fields that a configuration may lack: without a `completion_reach` there is no track completion."""
 
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
-    "frnn": ("radius", "max_neighbors", "max_edges"),
+    "frnn": ("radius", "max_neighbors", "max_edges", "graph_construction"),
     "applyfilter": ("filter_cut",),
     "wcc": ("gnn_cut", "min_hits", "track_building", *COMPLETION_CUTS, "min_track_hits"),
     CUSTOM.name: PIPELINE_PARAMETERS,
