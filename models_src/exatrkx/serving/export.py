@@ -8,6 +8,10 @@ TorchScript file, or a Python module with a factory and a checkpoint:
     exatrkx export --embed my_embedding.pt --radius 0.4
     exatrkx export --gnn my_networks.py:build_gnn --gnn-checkpoint gnn.ckpt
 
+or a checkpoint that Lightning wrote of a network of acorn (MetricLearning, Filter, InteractionGNN), by itself:
+
+    exatrkx export --embed metric_learning.ckpt --filter filter.ckpt --gnn gnn.ckpt --radius 0.1 --output my_repository
+
 The radius belongs to the embedding: another one needs its own, by --radius or --working-point. Networks must return
 logits; --scores probabilities turns what others return.
 
@@ -31,7 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.commands import EXIT_CODES, add_version, program, run_command
-from exatrkx.contract import EMBED, NUM_FEATURES
+from exatrkx.contract import NUM_FEATURES
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.files import check_outputs, write_files
 from exatrkx.project_files import project_files
@@ -90,7 +94,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--random-weights", action="store_true", help="take factories' networks that no weights were loaded into"
     )
     for kind in KINDS:
-        parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, or module:factory")
+        parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, module:factory, or acorn's .ckpt")
         parser.add_argument(f"--{kind}-checkpoint", type=Path, help="weights for module:factory")
     options = parser.parse_args(arguments)
     if not (options.output or project.is_checkout) and options.repository == project.model_repository:
@@ -188,7 +192,7 @@ def trace(options: argparse.Namespace) -> None:
         check_outputs([target / kind / "1" / "model.pt" for kind in KINDS], inputs_of(options), make_folders=False)
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
         networks = load_networks(options)
-        point = load_working_point(options, networks[EMBED.name])
+        point = load_working_point(options, networks)
         weights = {kind: hash_weights(network) for kind, network in networks.items()}
         own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
         scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own}, point.num_features)
