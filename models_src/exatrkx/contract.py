@@ -177,7 +177,7 @@ class ExtraFeature:
     scale: float = 1.0
 
     def __str__(self) -> str:
-        return self.name if self.scale == 1.0 else f"{self.name}/{self.scale:g}"
+        return self.name if self.scale == 1.0 else f"{self.name}/{self.scale!r}".removesuffix(".0")
 
 
 _EXTRA_FEATURE: Final = re.compile(r"""([^\s,/=\\"'{}]+)(?:/([^/]+))?""")

@@ -6,81 +6,31 @@ anew; names of weights, and what hyper-parameters mean, are acorn's.
 
 Edges point outwards, as they do there: from the spacepoint that is nearer to the detector's centre.
 
-Source: J. Ju et al., Eur. Phys. J. C 81 (2021) 876, sections 3.1 to 3.3; P. Battaglia et al., arXiv:1612.00222, for the
-interaction network; ATLAS Collaboration, ATL-ITK-PROC-2022-006, for its use at the ITk.
+Source: X. Ju et al., Eur. Phys. J. C 81 (2021) 876, sections 3.1 to 3.3; P. Battaglia et al., arXiv:1612.00222, for the
+interaction network.
 """
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, Final
+import itertools
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 
-from exatrkx.checks import MM_PER_UNIT
 from exatrkx.contract import EMBED, FILTER, GNN, ExtraFeature
 from exatrkx.errors import ContractError
+from exatrkx.networks.acorn_parameters import POSITION, HyperParameters, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 SUFFIX: Final = ".ckpt"
-_POSITION: Final = {"r": MM_PER_UNIT, "phi": math.pi, "z": MM_PER_UNIT}
-"""The first columns of FEATURES, and what they are divided by."""
-_PREFIX: Final = "hit_"
-_ACTIVATIONS: Final = ("ReLU", "LeakyReLU", "GELU", "SiLU", "Tanh", "ELU", "Sigmoid")
 _AGGREGATIONS: Final = {"sum": "sum", "add": "sum", "mean": "mean", "max": "amax"}
 _BATCH_NORM_EPS: Final = 6e-5
 _FORMS: Final = {EMBED.name: "network.", FILTER.name: "net.", GNN.name: "node_encoder."}
 """How the names of weights begin: of the metric learning's MLP, the filter's MLP, and the interaction network."""
-
-
-class HyperParameters:
-    """Hyper-parameters of a checkpoint; `where` is named in errors."""
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def get(self, name: str, kind: type | tuple[type, ...], otherwise: Any = ...) -> Any:
-        """The value of one.
-
-        Raises:
-            ContractError: it is missing, without a value to take otherwise, or of another type.
-        """
-        value = self.values.get(name, otherwise)
-        if value is ...:
-            raise ContractError(f"{self.where}: no hyper-parameter {name}; found {', '.join(sorted(self.values))}")
-        if not isinstance(value, kind) and value != otherwise:
-            raise ContractError(f"{self.where}: hyper-parameter {name}: found {value!r}")
-        return value
-
-    def activation(self, name: str) -> str | None:
-        """The name of an activation function; None for none.
-
-        Raises:
-            ContractError: it is none that is known.
-        """
-        value = self.get(name, str, None)
-        if value not in (None, *_ACTIVATIONS):
-            raise ContractError(f"{self.where}: {name} must be one of {', '.join(_ACTIVATIONS)}, found {value!r}")
-        return value  # type: ignore[no-any-return]  # just looked at
-
-    def features(self) -> tuple[ExtraFeature, ...]:
-        """The columns that the network takes, in its order.
-
-        Raises:
-            ContractError: names and scales do not fit each other.
-        """
-        names, scales = self.get("node_features", list), self.get("node_scales", list)
-        if not names or len(names) != len(scales) or len(set(names)) != len(names):
-            raise ContractError(f"{self.where}: node_features and node_scales do not fit: {names}, {scales}")
-        columns = [ExtraFeature(str(name), float(scale)) for name, scale in zip(names, scales, strict=True)]
-        if not all(math.isfinite(one.scale) and one.scale > 0 for one in columns):
-            raise ContractError(f"{self.where}: node_scales must be positive, found {scales}")
-        return tuple(columns)
 
 
 class AcornNetwork(nn.Module):
@@ -105,7 +55,7 @@ class AcornNetwork(nn.Module):
         Raises:
             ContractError: one of the network's is not among them.
         """
-        known = [*(ExtraFeature(name, scale) for name, scale in _POSITION.items()), *extra]
+        known = [*(ExtraFeature(name, scale) for name, scale in POSITION.items()), *extra]
         places = {one.name: place for place, one in enumerate(known)}
         missing = [one.name for one in self.columns if plain(one.name) not in places]
         if missing:
@@ -244,6 +194,8 @@ def load_checkpoint(kind: str, path: Path) -> AcornNetwork:
     except Exception as error:  # unpickling raises kinds of its own
         reason = str(error).strip().partition("\n")[0]
         raise ContractError(f"{path}: no checkpoint of Lightning: {reason}") from error
+    if not isinstance(weights, dict) or not isinstance(values, dict):
+        raise ContractError(f"{path}: no checkpoint of Lightning: state_dict and hyper_parameters must be dictionaries")
     begin = _FORMS[kind]
     if not any(name.startswith(begin) for name in weights):
         found = ", ".join(sorted({name.partition(".")[0] for name in weights})) or "none"
@@ -263,15 +215,9 @@ def taken_features(networks: Iterable[nn.Module]) -> tuple[ExtraFeature, ...]:
     found: dict[str, ExtraFeature] = {}
     for network in networks:
         for one in network.columns if isinstance(network, AcornNetwork) else ():
-            if plain(one.name) not in _POSITION:
+            if plain(one.name) not in POSITION:
                 found.setdefault(one.name, one)
     return tuple(found.values())
-
-
-def plain(name: str) -> str:
-    """The name of a column; `hit_r`, `hit_phi` and `hit_z` are r, φ and z."""
-    short = name.removeprefix(_PREFIX)
-    return short if short in _POSITION else name
 
 
 def _beside(nodes: Tensor, start: Tensor, end: Tensor) -> Tensor:
@@ -282,8 +228,8 @@ def _norms(parameters: HyperParameters) -> dict[str, bool]:
     batch_norm = bool(parameters.get("batchnorm", bool, False))
     if batch_norm and not parameters.get("track_running_stats", bool, False):
         raise ContractError(
-            f"{parameters.where}: batchnorm without track_running_stats makes a spacepoint's answer depend on all others "
-            "of its event, and has none for one spacepoint"
+            f"{parameters.where}: batchnorm without track_running_stats makes a spacepoint's answer depend on all "
+            "others of its event, and has none for one spacepoint"
         )
     return {"layer_norm": bool(parameters.get("layernorm", bool, False)), "batch_norm": batch_norm}
 
@@ -299,7 +245,7 @@ def _mlp(
 ) -> nn.Sequential:
     """Linear layers of these sizes; norms and activation after each but the last, after which there is `last`."""
     steps: list[nn.Module] = []
-    for layer, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for layer, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         steps.append(nn.Linear(inputs, outputs))
         if layer + 2 == len(sizes):
             break
