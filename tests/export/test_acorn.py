@@ -129,8 +129,7 @@ class Oracle:
                 if norm:
                     x = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
                 x = ACTIVATIONS[activation](x)
-        result: Numbers = ACTIVATIONS[last](x)
-        return result
+        return np.asarray(ACTIVATIONS[last](x), dtype=np.float64)
 
     def rows(self, source: Event) -> Numbers:
         x, y, z = (column.astype(np.float64) for column in (source.x, source.y, source.z))
@@ -157,7 +156,7 @@ class Oracle:
 
     def gnn(self, source: Event, edges: npt.NDArray[np.int64]) -> Numbers:
         given = self.parameters.get("aggregation", "sum")
-        collect = {"sum": np.sum, "mean": np.mean, "max": np.max}
+        collect: dict[str, Any] = {"sum": np.sum, "mean": np.mean, "max": np.max}
         kinds = [given] if isinstance(given, str) else given
         hidden, last = self.parameters["hidden"], self.parameters.get("output_activation")
         ends = self.outwards(source, edges)
@@ -191,7 +190,7 @@ class Oracle:
                 for (a, b), state in zip(both, states, strict=True)
             ]
         )
-        return scores.reshape(-1, len(ends)).mean(axis=0)
+        return np.asarray(scores.reshape(-1, len(ends)).mean(axis=0))
 
 
 @pytest.mark.parametrize(

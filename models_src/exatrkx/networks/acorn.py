@@ -85,7 +85,7 @@ class MetricLearning(AcornNetwork):
         super().__init__(parameters)
         hidden, layers = parameters.get("emb_hidden", int), parameters.get("nb_layer", int)
         sizes = [len(self.columns), *[hidden] * layers, parameters.get("emb_dim", int)]
-        self.network = _mlp(sizes, parameters.activation("activation"), layer_norm=True, affine=affine)
+        self.network = _mlp(sizes, parameters.activation("activation"), None, layer_norm=True, affine=affine)
 
     def forward(self, features: Tensor) -> Tensor:
         return nn.functional.normalize(self.network(self.nodes(features)))
@@ -98,7 +98,7 @@ class Filter(AcornNetwork):
         super().__init__(parameters)
         hidden, layers = parameters.get("hidden", int), parameters.get("nb_layer", int)
         sizes = [2 * len(self.columns), *(hidden // 2**layer for layer in range(layers)), 1]
-        self.net = _mlp(sizes, parameters.activation("hidden_activation"), affine=affine, **_norms(parameters))
+        self.net = _mlp(sizes, parameters.activation("hidden_activation"), None, affine=affine, **_norms(parameters))
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
         nodes, (start, end) = self.nodes(features), self.ends(features, edge_index)
@@ -138,7 +138,7 @@ class InteractionGNN(AcornNetwork):
         self.edge_encoder = made(2 * hidden, of_edge)
         of_round("edge", 3 * hidden, of_edge)
         of_round("node", (1 + 2 * len(self.aggregations)) * hidden, of_node)
-        self.output_edge_classifier = _mlp([3 * hidden, *[hidden] * of_edge, 1], activation, **norms)
+        self.output_edge_classifier = _mlp([3 * hidden, *[hidden] * of_edge, 1], activation, None, **norms)
 
     def forward(self, features: Tensor, edge_index: Tensor) -> Tensor:
         start, end = self.ends(features, edge_index)
@@ -237,7 +237,7 @@ def _norms(parameters: HyperParameters) -> dict[str, bool]:
 def _mlp(
     sizes: Sequence[int],
     activation: str | None,
-    last: str | None = None,
+    last: str | None,
     *,
     layer_norm: bool = False,
     batch_norm: bool = False,
