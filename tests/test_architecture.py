@@ -36,8 +36,8 @@ PACKAGES: Final = {
 
 ROOMS: Final = (
     ("exatrkx.errors",),
-    ("exatrkx.files",),
-    ("exatrkx.commands", "exatrkx.journal"),
+    ("exatrkx.files", "exatrkx.progress"),
+    ("exatrkx.commands", "exatrkx.journal", "exatrkx.run_settings"),
     ("exatrkx.contract", "exatrkx.arrays", "exatrkx.project_files"),
     ("exatrkx.checks", "exatrkx.digest", "exatrkx.working_point"),
     ("exatrkx.events",),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx import __version__
 from exatrkx.errors import EventFormatError, OutputRefusedError
 from exatrkx.events.readers import event_files, input_files
 from exatrkx.files import lock, named, whole_file
@@ -83,7 +84,7 @@ def settled(folder: Path, files: Sequence[EventFile], service: Mapping[str, str]
         OutputError: it cannot be written.
     """
     inputs = {file.name: dict(file.sha256) for file in sorted(files, key=lambda file: file.name)}
-    manifest, path = {**FORMAT, "service": dict(service), "inputs": inputs}, folder / MANIFEST
+    manifest, path = {**FORMAT, "exatrkx": __version__, "service": dict(service), "inputs": inputs}, folder / MANIFEST
     with named(folder):
         folder.mkdir(parents=True, exist_ok=True)
         others = [file.name for file in folder.iterdir() if not file.name.startswith(f".{MANIFEST}.")]

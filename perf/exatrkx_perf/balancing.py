@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from exatrkx.contract import ENSEMBLE
+from exatrkx.progress import bar
 from exatrkx_client import TrackingClient
 from exatrkx_perf.balancers import PROGRAMS, balancer, installed
 from exatrkx_perf.goals import Goal, lower_goals
@@ -88,7 +89,7 @@ class BalancingFigures:
                 ways[program], pids[program] = [running.grpc_url], running.pid
             rates: dict[str, dict[int, float]] = {way: {} for way in ways}
             own: dict[str, list[float]] = {program: [] for program in pids}
-            for repeat in range(self.repeats):
+            for repeat in bar(range(self.repeats), unit="repeat"):
                 for way, urls in list(ways.items())[:: 1 - 2 * (repeat % 2)]:  # none is always the first
                     before = _cpu_seconds(pids.get(way)), _cpu_seconds(server.pid)
                     rates[way][repeat] = self._rate(urls, ENSEMBLE.name)
@@ -130,7 +131,7 @@ class BalancingFigures:
                 *(
                     (
                         f"one of three slow: {way} / sum",
-                        MedianRange.of(measure() / alone for _ in range(self.repeats)),
+                        MedianRange.of(measure() / alone for _ in bar(range(self.repeats), desc=way, unit="repeat")),
                         None if "order" in way else _LEAST_SHARE,
                         "",
                     )

@@ -72,8 +72,8 @@ class Segments {
     const Point& p = points_[track[place]];
     const double x = s->helix.along(p), t = s->helix.transverse(p, x), l = s->helix.longitudinal(p, x);
     const Spread spread = expected(*s, p, x).spread;
-    const double across = kAcross * spread.strip;
-    return t * t / (spread.transverse + across * across) + l * l / spread.longitudinal;
+    const double across = kAcross * spread.strip, moved = kDisplaced * kDisplaced;
+    return t * t / (spread.transverse + across * across + moved) + l * l / (spread.longitudinal + moved);
   }
 
   // How well a hit fits, the smaller the better; none where it does not.
@@ -106,7 +106,9 @@ class Segments {
     return {node, s.helix.spread(std::max(near_begin ? x - s.begin : s.end - x, 0.0), farthest, cuts_)};
   }
 
-  static constexpr double kAcross = 0.5;  // part of a coarse coordinate that may lie across a track, on a disc
+  // Of what may be an outlier:
+  static constexpr double kAcross = 0.5;      // part of a coarse coordinate that may lie across a track, on a disc
+  static constexpr double kDisplaced = 0.05;  // mm, of modules from where they are taken to be
 
   std::vector<Point> points_;
   CompletionCuts cuts_;

@@ -248,7 +248,8 @@ def features(event: Event, extra: Sequence[ExtraFeature] = ()) -> npt.NDArray[np
             f"event {event.event_id}: column {quoted(missing)} is missing: the networks take "
             f"{', '.join(map(str, extra))} beside the position; found {quoted(event.extra) or 'none'}"
         )
-    phi = np.arctan2(event.y, event.x)
+    # In FP64 and rounded once: FP32's last place depends on the processor, and with it now and then a label.
+    phi = np.arctan2(event.y.astype(np.float64), event.x.astype(np.float64))
     columns = (
         r / MM_PER_UNIT,
         phi / np.pi,

@@ -37,6 +37,8 @@ OUTLIER: Final = 8.0
 """Standard deviations."""
 ACROSS: Final = 0.5
 """The part of a coarse coordinate that may lie across a track, on a disc."""
+DISPLACED: Final = 0.05
+"""mm, of modules from where they are taken to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +131,9 @@ class TrackCompletion:
         x, y, z = self.points[track[place]]
         _, transverse, longitudinal, strip = self._place(segment, x, y)
         t, l = segment.helix.distances(x, y, z)  # noqa: E741 - beside t
-        across = ACROSS * strip
+        across, moved = ACROSS * strip, DISPLACED * DISPLACED
         with np.errstate(divide="ignore", invalid="ignore"):
-            chi2 = float(t * t / (transverse + across * across) + l * l / longitudinal)
+            chi2 = float(t * t / (transverse + across * across + moved) + l * l / (longitudinal + moved))
         return 0.0 if math.isnan(chi2) else chi2
 
     def _place(self, segment: Segment, x: Number, y: Number) -> tuple[Reals, Number, Number, Number]:

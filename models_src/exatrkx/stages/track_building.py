@@ -117,7 +117,7 @@ def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -
     for σₜ on a disc, where strips are not quite radial.
 
     1. Of five hits and more those that are more than 8 σ from the helix of the others are dropped, the farthest first;
-       half of a strip may then lie across the track.
+       half of a strip may then lie across the track, and a module be 0.05 mm from where it is taken to be.
     2. Candidates each of which has the other's end on its helix are merged, the best pairs first. A spacepoint is on a
        helix when its χ² of the two terms is at most `completion_sigmas`², and, of F free spacepoints in the event,
        F σₜ σₗ (1 + χ²) / r², for the number that fit as well by chance, at most `max_chance`. All of one candidate
