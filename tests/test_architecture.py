@@ -40,6 +40,7 @@ ROOMS: Final = (
     ("exatrkx.commands", "exatrkx.journal", "exatrkx.run_settings"),
     ("exatrkx.contract", "exatrkx.arrays", "exatrkx.project_files"),
     ("exatrkx.checks", "exatrkx.digest", "exatrkx.working_point"),
+    ("exatrkx.fitting",),
     ("exatrkx.events",),
     ("exatrkx.stages", "exatrkx.networks"),
     ("exatrkx.pipeline",),
