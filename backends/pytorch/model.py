@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from exatrkx import checks
-from exatrkx.contract import EMBED, FILTER, GNN, ModelSpec
+from exatrkx.contract import EMBED, FILTER, GNN
 from exatrkx.digest import added, features_digest, payload_digest
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
@@ -27,7 +27,6 @@ NETWORKS: Final = {spec.name: spec for spec in (EMBED, FILTER, GNN)}
 class TritonPythonModel(Step):
     """One TorchScript network: features, for an edge network also edges, in; its output and a digest out."""
 
-    spec: ModelSpec  # type: ignore[misc]  # known when the model is: one class serves all three networks
     network: torch.jit.ScriptModule
     optimized: bool
 

@@ -11,10 +11,9 @@ from typing import Any, Final, Literal, Self, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.checks import check_features_range, check_tensor
-from exatrkx.contract import ENSEMBLE
+from exatrkx.contract import ENSEMBLE, FEATURES, NUM_FEATURES, num_features
 from exatrkx.errors import ExatrkxError
-from exatrkx.events.event import Event, features
+from exatrkx.events.event import Event
 from exatrkx_client.address import Address, Protocol
 from exatrkx_client.answer import EDGES, LABELS, FeatureArray, TrackResult, track_result
 from exatrkx_client.contract_check import require_pipeline
@@ -26,13 +25,12 @@ from exatrkx_client.in_order import in_order
 from exatrkx_client.metrics import ClientMetrics
 from exatrkx_client.request import TrackRequest
 from exatrkx_client.retry import Retry
+from exatrkx_client.served_features import FeaturesAsked, ServedFeatures
 from exatrkx_client.servers import Server, Servers
 from exatrkx_client.transport import InferenceRequest, Pending, Question
 from exatrkx_client.triton_api import model_spec
 
 Source = TypeVar("Source", Event, FeatureArray)
-
-_FEATURES: Final = ENSEMBLE.input("FEATURES")
 
 _POLL_S: Final = 0.1
 """Between two questions whether a server is ready."""
@@ -83,6 +81,7 @@ class TrackingClient:
         self._fallback = Fallback(fallback) if fallback is not None else None
         self._metrics = metrics
         self._servers = Servers(self.addresses, Credentials.from_environment() if credentials is None else credentials)
+        self._features = FeaturesAsked(lambda: next((found for _, found in self._served_features()), None))
 
     @property
     def address(self) -> Address:
@@ -136,8 +135,8 @@ class TrackingClient:
             ServedModelError: there is no such model, or one with other tensors; the text lists the differences.
             ClientError: no server answers, and there is no fallback.
         """
-        for server, metadata in self._each_answer(lambda server: self._ask("model", server, self.model)):
-            require_pipeline(model_spec(metadata), str(server.address))
+        for server, found in self._served_features(check=True):
+            self._features.learn(found, str(server.address))
 
     def identity(self) -> dict[str, str]:
         """What decides the answers, by name: model, weights and working point, the same on every server that answers.
@@ -159,14 +158,16 @@ class TrackingClient:
         """Find the tracks of one event.
 
         Args:
-            source: an event, or its features: [N,3] FP32 of (r / 1000 mm, φ / π, z / 1000 mm); N may be 0.
+            source: an event, or its features: [N,3] FP32 of (r / 1000 mm, φ / π, z / 1000 mm), or [N,F] where the
+                server's networks take more; N may be 0.
             with_edges: give a `TrackResult` with the graph, too.
 
         Returns:
             labels: [N] −1 for a spacepoint on no track candidate, else 0, 1, 2, …; or the `TrackResult`.
 
         Raises:
-            ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say.
+            ContractError: the features have another type or shape, or fit no detector (`UnitsError`): other units, say;
+                or the event lacks a column that the networks take (`MissingColumnError`).
             ServedModelError: the server has no such model.
             RequestRejectedError: the server found the event at fault, or too large.
             ServerUnavailableError: no server could be reached, for as long as `retry` says; or with answers that are
@@ -221,15 +222,22 @@ class TrackingClient:
         return in_order(sources, partial(self._send, with_edges=with_edges), in_flight)
 
     def _send(self, source: Event | FeatureArray, with_edges: bool) -> TrackRequest:
-        array = features(source) if isinstance(source, Event) else source
-        check_tensor(array, _FEATURES)
-        if not isinstance(source, Event):
-            check_features_range(array, _FEATURES.name)
+        array = self._features.array_of(source)
         wanted = (LABELS, *EDGES) if with_edges else (LABELS,)
         names = tuple(tensor.name for tensor in wanted)
-        request = InferenceRequest(self.model, {_FEATURES.name: array}, names, self.timeout_s)
+        request = InferenceRequest(self.model, {FEATURES.name: array}, names, self.timeout_s)
         fallback = partial(self._fallback.find_tracks, array, with_edges=with_edges) if self._fallback else None
-        return TrackRequest(self._servers, request, self.retry, partial(_read, source), fallback, metrics=self._metrics)
+        read = partial(_read, source, self._features)
+        return TrackRequest(self._servers, request, self.retry, read, fallback, metrics=self._metrics)
+
+    def _served_features(self, *, check: bool = False) -> Iterator[tuple[Server, ServedFeatures]]:
+        """The columns of FEATURES that each server takes which answers."""
+        for server, metadata in self._each_answer(lambda server: self._ask("model", server, self.model)):
+            spec, address = model_spec(metadata), str(server.address)
+            if check:
+                require_pipeline(spec, address)
+            config = self._ask("config", server, self.model) if num_features(spec) > NUM_FEATURES else {}
+            yield server, ServedFeatures.of_model(spec, config, address)
 
     def _ask(self, question: Question, server: Server, model: str) -> Any:
         return server.transport.ask(question, model, self.timeout_s)
@@ -266,11 +274,12 @@ class TrackingClient:
         self._servers.give_up(error)
 
 
-def _read(source: Event | FeatureArray, pending: Pending, url: str) -> TrackResult:
+def _read(source: Event | FeatureArray, asked: FeaturesAsked, pending: Pending, url: str) -> TrackResult:
     """Wait for an attempt's answer, and make sure that it is one."""
     try:
         reply = pending.result()
     except RequestRejectedError as error:
+        asked.told(source, error)
         event = f"event {source.event_id}: " if isinstance(source, Event) else ""
         raise error.told_as(f"{event}{error}") from error
     return track_result(reply.tensors, reply.seconds, len(source), url)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from exatrkx.contract import EDGES_DIGEST, ENSEMBLE, REQUEST_DIGEST, ModelSpec, TensorSpec
+from exatrkx.contract import (
+    EDGES_DIGEST,
+    ENSEMBLE,
+    REQUEST_DIGEST,
+    ModelSpec,
+    TensorSpec,
+    num_features,
+    with_num_features,
+)
 from exatrkx_client.errors import ServedModelError
 
 
 def require_pipeline(served: ModelSpec, address: str) -> None:
     """Refuse a model whose tensors are not those of a whole pipeline, whatever the model is called.
+
+    FEATURES may have more columns than those of the position.
 
     Outputs beyond the contract's are left alone: they are never asked for. A model of somebody else's may lack
     the digests: its answers are known by their request id alone.
@@ -15,7 +25,8 @@ def require_pipeline(served: ModelSpec, address: str) -> None:
     Raises:
         ServedModelError: lists every tensor that is missing, in excess or of another type or shape.
     """
-    problems = _differences("input", ENSEMBLE.inputs, served.inputs, others_allowed=False)
+    expected_inputs = with_num_features(ENSEMBLE, num_features(served)).inputs
+    problems = _differences("input", expected_inputs, served.inputs, others_allowed=False)
     given = {tensor.name for tensor in served.outputs}
     expected = tuple(
         tensor for tensor in ENSEMBLE.outputs if tensor not in (REQUEST_DIGEST, EDGES_DIGEST) or tensor.name in given

@@ -23,7 +23,7 @@ def service_identity(model: str, config_of: Callable[[str], Mapping[str, Any]]) 
     """
     config = config_of(model)
     steps = [step["model_name"] for step in config.get("ensemble_scheduling", {}).get("step", ())]
-    configs = {name: config_of(name) for name in steps} or {model: config}
+    configs = {name: config_of(name) for name in steps} | {model: config}
     return {"model": model} | {
         f"{name} {parameter}": str(value.get("string_value", ""))
         for name, one in configs.items()

@@ -77,8 +77,8 @@ def _entry(answer: TrackResult | RequestRejectedError) -> Arrays:
 
 
 def _digest(event: Event) -> str:
-    """What tells an event from every other one: a hash of its number and its spacepoints."""
+    """What tells an event from every other one: a hash of its number and its spacepoints' columns."""
     content = hashlib.sha256(str(event.event_id).encode())
-    for array in (event.x, event.y, event.z):
+    for array in (event.x, event.y, event.z, *event.extra.values()):
         content.update(array.tobytes())
     return content.hexdigest()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from exatrkx.contract import FEATURES, NUM_FEATURES, num_features
 from exatrkx_client.errors import ClientError
 from exatrkx_server.errors import ServerSetupError
 
@@ -39,19 +40,21 @@ def check_probing() -> None:
         raise ServerSetupError(f"probes: {error}: pip install 'tritonclient[http]', or --probe-every 0") from error
 
 
-def probe_event() -> npt.NDArray[np.float32]:
-    """FEATURES [28,3] of four straight tracks of seven spacepoints each, as (r/1000 mm, φ/π, z/1000 mm)."""
+def probe_event(columns: int = NUM_FEATURES) -> npt.NDArray[np.float32]:
+    """FEATURES [28,F] of four straight tracks of seven spacepoints each: r/1000 mm, φ/π, z/1000 mm, and zeros."""
     track = np.repeat(np.arange(_TRACKS), len(_LAYERS))
     r = np.tile(_LAYERS, _TRACKS) / 1000.0
     phi = track / 2.0 - 0.75
     z = r * np.linspace(-0.4, 0.4, _TRACKS)[track]
-    return np.array([r, phi, z], dtype=np.float32).T.copy()
+    others = np.zeros((columns - NUM_FEATURES, len(r)))
+    return np.array([r, phi, z, *others], dtype=np.float32).T.copy()
 
 
 def is_pipeline(model: ModelSpec) -> bool:
     """Whether a served model takes an event and gives labels, whichever way it is served."""
     # Nothing else: wcc takes FEATURES, too, among others.
-    takes = all(tensor.name == "FEATURES" and tensor.accepts(probe_event().shape) for tensor in model.inputs)
+    shape = probe_event(num_features(model)).shape
+    takes = all(tensor.name == FEATURES.name and tensor.accepts(shape) for tensor in model.inputs)
     return takes and any(tensor.name == "LABELS" for tensor in model.outputs)
 
 
@@ -61,6 +64,7 @@ class Probe:
     def __init__(self, api: TritonApi, model: ModelSpec) -> None:
         self._api = api
         self._model = model.name
+        self._event = probe_event(num_features(model))
         self._outputs = tuple(tensor.name for tensor in model.outputs if tensor.name in ("LABELS", "EDGE_SCORES"))
         self._labels: npt.NDArray[np.int64] | None = None
 
@@ -71,8 +75,8 @@ class Probe:
             WrongAnswerError: the labels differ, or scores are not finite.
             ClientError: there is no answer.
         """
-        event = probe_event()
-        tensors = self._api.infer(self._model, {"FEATURES": event}, self._outputs).tensors
+        event = self._event
+        tensors = self._api.infer(self._model, {FEATURES.name: event}, self._outputs).tensors
         labels = tensors["LABELS"]
         if labels.shape != (len(event),):
             raise WrongAnswerError(f"{len(event)} spacepoints were given labels of shape {list(labels.shape)}")

@@ -5,10 +5,15 @@ The model configurations, the adapters, the client and the tests are all derived
 
 from __future__ import annotations
 
+import functools
+import math
+import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+
+from exatrkx.errors import ContractError
 
 VARIABLE: Final = -1
 """A dimension that differs from request to request."""
@@ -65,6 +70,8 @@ def _named(tensors: tuple[TensorSpec, ...], name: str) -> TensorSpec:
 
 
 NUM_FEATURES: Final = 3
+"""Columns of FEATURES that hold the position, its first ones whatever networks take; the shipped ones take no more."""
+
 _FEATURES: Final = (VARIABLE, NUM_FEATURES)
 _EDGES: Final = (2, VARIABLE)
 _PER_ROW: Final = (VARIABLE,)
@@ -79,7 +86,8 @@ _EARLIER_DIGEST: Final = replace(REQUEST_DIGEST, optional=True)
 _NETWORK_DIGEST: Final = TensorSpec("OUTPUT__1", "INT64", (1,))
 
 # What a whole pipeline takes and gives, whichever way it is served.
-_PIPELINE_INPUTS: Final = (TensorSpec("FEATURES", "FP32", _FEATURES),)
+FEATURES: Final = TensorSpec("FEATURES", "FP32", _FEATURES)
+_PIPELINE_INPUTS: Final = (FEATURES,)
 _PIPELINE_OUTPUTS: Final = (
     TensorSpec("LABELS", "INT64", _PER_ROW),
     TensorSpec("EDGE_INDEX", "INT64", _EDGES),
@@ -120,7 +128,7 @@ WCC: Final = ModelSpec(
         TensorSpec("EDGE_INDEX", "INT64", _EDGES),
         TensorSpec("EDGE_SCORES", "FP32", _PER_ROW),
         TensorSpec("NUM_NODES", "INT64", (1,)),
-        replace(_PIPELINE_INPUTS[0], optional=True),  # for track completion alone
+        replace(FEATURES, optional=True),  # for track completion alone
         FEATURES_DIGEST,
         _EARLIER_DIGEST,
     ),
@@ -138,6 +146,64 @@ STAGES: Final = (FRNN, APPLYFILTER, WCC)
 """Those between the networks: Python models of the repository, which the compiled backend can serve instead."""
 
 MODELS: Final[dict[str, ModelSpec]] = {spec.name: spec for spec in (*STEPS, ENSEMBLE, CUSTOM)}
+
+FEATURE_TENSORS: Final = (FEATURES.name, EMBED.inputs[0].name)
+"""What the tensor with the columns of FEATURES is called: by a pipeline, and by a network."""
+
+
+def with_num_features(spec: ModelSpec, count: int) -> ModelSpec:
+    """The model of networks that take `count` columns of FEATURES, and not only the position."""
+    inputs = (replace(one, dims=(VARIABLE, count)) if one.dims == _FEATURES else one for one in spec.inputs)
+    return replace(spec, inputs=tuple(inputs))
+
+
+def num_features(spec: ModelSpec) -> int:
+    """Columns of FEATURES that a pipeline takes; those of the position alone where it does not say."""
+    sizes = (one.dims[1] for one in spec.inputs if one.name == FEATURES.name and len(one.dims) == len(_FEATURES))
+    return max(next(sizes, NUM_FEATURES), NUM_FEATURES)
+
+
+@functools.cache
+def features_spec(count: int) -> TensorSpec:
+    """FEATURES of so many columns."""
+    return replace(FEATURES, dims=(VARIABLE, count))
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraFeature:
+    """Column of FEATURES after those of the position: what it is called in an event, and what it is divided by."""
+
+    name: str
+    scale: float = 1.0
+
+    def __str__(self) -> str:
+        return self.name if self.scale == 1.0 else f"{self.name}/{self.scale!r}".removesuffix(".0")
+
+
+_EXTRA_FEATURE: Final = re.compile(r"""([^\s,/=\\"'{}]+)(?:/([^/]+))?""")
+
+
+@functools.cache
+def extra_features(text: str) -> tuple[ExtraFeature, ...]:
+    """The columns after the position, in their order, of a text such as `charge/100,count`; an empty one has none.
+
+    Raises:
+        ContractError: a name is none, or there twice; or a scale is not positive and finite.
+    """
+    found: dict[str, ExtraFeature] = {}
+    for entry in map(str.strip, text.split(",") if text.strip() else ()):
+        match = _EXTRA_FEATURE.fullmatch(entry)
+        try:
+            scale = float(match[2] or 1.0) if match else math.nan
+        except ValueError:
+            scale = math.nan
+        if match is None or not (math.isfinite(scale) and scale > 0):
+            raise ContractError(f"extra_features: expected NAME or NAME/SCALE with commas between, found {entry!r}")
+        if match[1] in found:
+            raise ContractError(f"extra_features: {match[1]} is there twice")
+        found[match[1]] = ExtraFeature(match[1], scale)
+    return tuple(found.values())
+
 
 NOISE_LABEL: Final = -1
 """The label of a spacepoint that is on no track candidate."""

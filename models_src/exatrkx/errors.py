@@ -46,6 +46,10 @@ class UnitsError(ContractError, EventFormatError):
     """Lengths or features that fit no detector; the text says in which units they were probably given."""
 
 
+class MissingColumnError(ContractError, EventFormatError):
+    """An event lacks a column that the networks take beside the position; the text names it."""
+
+
 class GraphTooLargeError(ExatrkxError):
     """A graph would have more edges than the working point's `max_edges`: refused before memory is spent on it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,10 @@ import torch
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, check_tensor, max_spacepoints
-from exatrkx.contract import APPLYFILTER, EMBED, ENSEMBLE, FILTER, FRNN, GNN, WCC
+from exatrkx.contract import APPLYFILTER, EMBED, FEATURES, FILTER, FRNN, GNN, WCC, features_spec
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import inference, load_torchscript
-from exatrkx.stages.edges import fixed_radius_edges, select_edges
+from exatrkx.stages.edges import graph_construction, graph_edges, select_edges
 from exatrkx.stages.track_building import label_tracks
 from exatrkx.working_point import WEIGHTS_DIR, WorkingPoint
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Network = Callable[..., torch.Tensor]
-
-FEATURES: Final = ENSEMBLE.input("FEATURES")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +62,7 @@ class Pipeline:
         self, embed: Network, edge_filter: Network, gnn: Network, working_point: WorkingPoint, device: str = "cpu"
     ) -> None:
         retain_freed_memory()
+        graph_construction(working_point.graph_construction)  # refused now, and not with the first event
         self.embed = embed
         self.edge_filter = edge_filter
         self.gnn = gnn
@@ -118,8 +117,9 @@ class Pipeline:
         """Find the tracks of one event.
 
         Args:
-            features: [N,3] FP32, `exatrkx.events.event.features` of the event; N may be 0. NumPy, CuPy, or a torch
-                tensor on the CPU or on the pipeline's device.
+            features: [N,F] FP32, `exatrkx.events.event.features` of the event with the working point's `extra`; N may
+                be 0, and F is 3 where there are none. NumPy, CuPy, or a torch tensor on the CPU or on the pipeline's
+                device.
 
         Raises:
             ContractError: the features have another type or shape, are elsewhere, or are not finite.
@@ -128,21 +128,16 @@ class Pipeline:
         """
         if isinstance(features, torch.Tensor):
             features = self._array(features)
-        check_tensor(features, FEATURES)
+        cuts = self.working_point
+        check_tensor(features, features_spec(cuts.num_features))
         check_spacepoints(features.shape, FEATURES, max_spacepoints())
         check_finite(features, FEATURES.name)
-        cuts = self.working_point
         hits = self._on_device(features)
         with self.observe(EMBED.name):
             points = self.embed(hits)
         embedding = _for_stages(points)
         with self.observe(FRNN.name):
-            neighbour_edges = fixed_radius_edges(
-                embedding,
-                radius=cuts.radius,
-                max_neighbors=cuts.max_neighbors,
-                max_edges=cuts.max_edges,
-            )
+            neighbour_edges = graph_edges(embedding, cuts)
         _check_rows(embedding, len(hits))
         edges = self._on_device(neighbour_edges)
         with self.observe(FILTER.name):

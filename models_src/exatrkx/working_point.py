@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from exatrkx.contract import NUM_FEATURES, ExtraFeature, extra_features
 from exatrkx.errors import ContractError
 
 WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
@@ -16,6 +17,9 @@ WEIGHTS_DIR: Final = Path(__file__).parent / "weights"
 
 COMPONENTS: Final = "components"
 CONTRACTION: Final = "contraction"
+FIXED_RADIUS: Final = "fixed_radius"
+"""Graph construction unless another is said; `exatrkx.stages.edges.GRAPH_CONSTRUCTIONS` has what is registered."""
+
 TRACK_BUILDING: Final = (COMPONENTS, CONTRACTION)
 """Methods of the last stage; the C++ engine (engine/working_point.hpp) has the same."""
 
@@ -57,6 +61,10 @@ class WorkingPoint:
         max_chance: a spacepoint at radius r is taken where (free spacepoints) · σₜ σₗ (1 + χ²) / r² is at most this.
         min_track_hits: spacepoints that a candidate needs to be left after completion.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
+        graph_construction: what makes edges of the embedding: a name of `exatrkx.stages.edges.GRAPH_CONSTRUCTIONS`, or
+            `module:function`, or `/file.py:function`; docs/graph_construction.md.
+        extra_features: the columns of FEATURES that the networks take after the position, in their order, by their
+            names in an event and what they are divided by: `charge/100,count`; see `exatrkx.contract.extra_features`.
         embedding: the network that the radius was chosen for, by the hash of its weights
             (`exatrkx.networks.storage.hash_tensors`); empty where nothing is known of it.
     """
@@ -75,6 +83,8 @@ class WorkingPoint:
     strip_resolution: float = 4.0
     max_chance: float = 10.0
     min_track_hits: int = 5
+    graph_construction: str = FIXED_RADIUS
+    extra_features: str = ""
     embedding: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -99,6 +109,10 @@ class WorkingPoint:
         if self.track_building not in TRACK_BUILDING:
             known = " or ".join(TRACK_BUILDING)
             problems.append(f"track_building must be {known}, found {self.track_building}")
+        try:
+            extra_features(self.extra_features)
+        except ContractError as error:
+            problems.append(str(error))
         if problems:
             raise ContractError("working point: " + "; ".join(problems))
 
@@ -141,12 +155,29 @@ class WorkingPoint:
         return self.embedding in ("", embedding)
 
     def numbers(self) -> dict[str, float | str]:
-        """What the stages work with: all but the embedding that the radius was chosen for."""
-        return {name: value for name, value in asdict(self).items() if name in PIPELINE_PARAMETERS}
+        """What the stages work with: all but the embedding that the radius was chosen for, and what is not used."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name in PIPELINE_PARAMETERS and value != UNLESS_SAID.get(name)
+        }
+
+    @property
+    def extra(self) -> tuple[ExtraFeature, ...]:
+        """The columns of FEATURES after the position."""
+        return extra_features(self.extra_features)
+
+    @property
+    def num_features(self) -> int:
+        """The number of columns of FEATURES."""
+        return NUM_FEATURES + len(self.extra)
 
 
 PIPELINE_PARAMETERS: Final = tuple(field.name for field in fields(WorkingPoint) if field.name != "embedding")
 """What the stages read of a working point."""
+
+UNLESS_SAID: Final[dict[str, str]] = {"graph_construction": FIXED_RADIUS, "extra_features": ""}
+"""Fields that are written only where they have another value than this."""
 
 
 def logit(probability: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exatrkx.checks import check_finite
-from exatrkx.contract import ENSEMBLE
+from exatrkx.contract import ENSEMBLE, extra_features
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx.files import named, write_files
@@ -32,7 +32,7 @@ class EventSample:
 
     Attributes:
         name: what to call them: the files' names.
-        arrays: [N,3] FP32 features of each event, in the order in which they are sent.
+        arrays: [N,F] FP32 features of each event, in the order in which they are sent.
     """
 
     name: str
@@ -52,16 +52,24 @@ class EventSample:
 
 
 def read_sample(
-    paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None
+    paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None, extra: str = ""
 ) -> EventSample:
     """Read events of files, folders or patterns: at most `limit`, of so many spacepoints, both ends of `size` included.
 
+    Args:
+        paths: of the events.
+        limit: on their number.
+        size: of an event.
+        extra: what the networks take beside the position, as `WorkingPoint.extra_features`.
+
     Raises:
+        MissingColumnError: an event lacks one of `extra`.
         EventFormatError: a file is not one of events.
         PerfError: no event is left.
     """
     low, high = size or (0, None)
-    found = (features(event) for event in read_events(paths))
+    columns = extra_features(extra)
+    found = (features(event, columns) for event in read_events(paths))
     wanted = (array for array in found if len(array) >= low and (high is None or len(array) <= high))
     arrays = list(islice(wanted, limit))
     if not arrays:
@@ -90,7 +98,7 @@ def balanced_order(sizes: Sequence[int]) -> list[int]:
 def write_input_file(sample: EventSample, path: Path) -> None:
     """Write the sample's events, one entry each; a reader sees the whole file or none.
 
-    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, 3]}}, …]}`, Triton's perf_analyzer documentation.
+    Format: `{"data": [{"FEATURES": {"content": [...], "shape": [N, F]}}, …]}`, Triton's perf_analyzer documentation.
 
     Raises:
         ContractError: an event has features that are not finite, for which JSON has no number.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +154,53 @@ def test_networks_that_do_not_belong_together_are_told(
     assert "filter.safetensors was not trained with the embed.safetensors beside it" in said.err
     assert "cuts:" not in said.out
     assert json.loads((tmp_path / "working_point.json").read_text())["radius"] == read_working_point(repository).radius
+
+
+FIVE: Final = """
+import torch
+from torch import nn
+
+class Embedding(nn.Module):
+    def __init__(self, columns=5):
+        super().__init__()
+        torch.manual_seed(1)
+        self.layer = nn.Linear(columns, 2)
+
+    def forward(self, features):
+        return self.layer(features)
+
+def of_twelve():
+    return Embedding(12)
+"""
+
+
+def test_networks_that_take_more_than_the_position(
+    tmp_path: Path, own: list[str], repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their number is the network's; which columns they are has to be said."""
+    (tmp_path / "five.py").write_text(FIVE)
+    embed = ["--embed", f"{tmp_path / 'five.py'}:Embedding", "--random-weights", "--radius", "0.1"]
+    before = contents(repository)
+    for named, columns in (([], 3), (["--extra-features", "charge/100"], 4)):
+        assert main([*own, *embed, *named, "--repository", str(repository)]) == 1
+        told = (
+            f"embed: the network takes 5 columns of FEATURES, and {columns} are named, the position's three among them"
+        )
+        assert told in capsys.readouterr().err
+    twelve = [*own, "--embed", f"{tmp_path / 'five.py'}:of_twelve", "--random-weights"]
+    assert main([*twelve, "--extra-features", "a,b", "--repository", str(repository)]) == 1
+    assert "embed: the network takes 12 columns of FEATURES, and 5 are named" in capsys.readouterr().err
+    assert main([*own, *embed, "--extra-features", "a/x", "--repository", str(repository)]) == 1
+    assert "extra_features: expected NAME or NAME/SCALE with commas between, found 'a/x'" in capsys.readouterr().err
+    assert contents(repository) == before
+    assert main([*own, *embed, "--extra-features", "charge/100,count", "--repository", str(repository)]) == 0
+    assert "with zeros for charge, count" in capsys.readouterr().out
+    point = read_working_point(repository)
+    assert (point.extra_features, point.num_features) == ("charge/100,count", 5)
+    changed = {name.partition("/")[0] for name, text in contents(repository).items() if text != before[name]}
+    assert changed == {*KINDS, "frnn", "applyfilter", "wcc", "exatrkx_ensemble", "exatrkx_custom"}
+    for model in (*KINDS, "wcc", "exatrkx_ensemble", "exatrkx_custom"):
+        text = (repository / model / "config.pbtxt").read_text()
+        assert re.search(r'"(INPUT__0|FEATURES)"  data_type: TYPE_FP32  dims: \[ -1, 5 \]', text), model
+        assert re.search(r"dims: \[ (-1|\d+), 3 \]", text) is None, model
+        assert ("extra_features" in text) == (model.startswith("exatrkx"))

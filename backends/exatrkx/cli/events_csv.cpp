@@ -17,33 +17,35 @@ std::string_view without_space(std::string_view text) {
   return text;
 }
 
-// Adds the numbers of a line; false where they are not three.
-bool read_line(std::string_view line, std::vector<float>& features) {
-  for (int column = 0; column < 3; ++column) {
+// Adds the numbers of a line; false where they are not so many.
+bool read_line(std::string_view line, std::int64_t columns, std::vector<float>& features) {
+  for (std::int64_t column = 0; column < columns; ++column) {
+    const bool is_last = column + 1 == columns;
     const auto comma = line.find(',');
-    if ((comma == std::string_view::npos) != (column == 2)) return false;
+    if ((comma == std::string_view::npos) != is_last) return false;
     const std::string_view number = without_space(line.substr(0, comma));
     float value = 0.0F;
     const auto result = std::from_chars(number.data(), number.data() + number.size(), value);
     if (result.ec != std::errc() || result.ptr != number.data() + number.size()) return false;
     features.push_back(value);
-    line.remove_prefix(column == 2 ? line.size() : comma + 1);
+    line.remove_prefix(is_last ? line.size() : comma + 1);
   }
   return true;
 }
 
 }  // namespace
 
-std::vector<float> read_features(const std::filesystem::path& file) {
+std::vector<float> read_features(const std::filesystem::path& file, std::int64_t columns) {
   std::ifstream stream(file);
   if (!stream || std::filesystem::is_directory(file)) throw ContractError(file.string() + ": cannot be read");
   std::vector<float> features;
   std::string line;
   for (int number = 1; std::getline(stream, line); ++number) {
     if (without_space(line).empty()) continue;
-    if (!read_line(line, features)) {
-      throw ContractError(file.string() + ": line " + std::to_string(number) + ": expected three numbers, found '" +
-                          line + "'");
+    if (!read_line(line, columns, features)) {
+      const std::string expected = columns == 3 ? "three" : std::to_string(columns);
+      throw ContractError(file.string() + ": line " + std::to_string(number) + ": expected " + expected +
+                          " numbers, found '" + line + "'");
     }
   }
   return features;

@@ -45,9 +45,9 @@ int run(const std::vector<std::string>& words) {
   at::set_num_threads(arguments.threads);
   exatrkx::Engine engine(c10::Device(arguments.device), arguments.networks, arguments.cuts, arguments.threads);
   for (const auto& event : arguments.events) {
-    const std::vector<float> features = exatrkx::read_features(event);
+    const std::vector<float> features = exatrkx::read_features(event, arguments.cuts.num_features);
     try {
-      const auto count = static_cast<std::int64_t>(features.size() / 3);
+      const auto count = static_cast<std::int64_t>(features.size()) / arguments.cuts.num_features;
       const Tracks tracks = on_host(engine.find_tracks(features.data(), count));
       std::printf("# %s\n", event.c_str());
       print_labels(tracks);

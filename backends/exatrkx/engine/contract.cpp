@@ -12,10 +12,7 @@ constexpr std::int64_t kMaxNodes = std::int64_t{1} << 26;  // MAX_NODES of exatr
 
 }  // namespace
 
-const TensorSpec& features_spec() {
-  static const TensorSpec kSpec{"FEATURES", at::kFloat, {kVariable, 3}};
-  return kSpec;
-}
+TensorSpec features_spec(std::int64_t columns) { return {"FEATURES", at::kFloat, {kVariable, columns}}; }
 
 const TensorSpec& embedding_spec() {
   static const TensorSpec kSpec{"EMBEDDING", at::kFloat, {kVariable, kVariable}};

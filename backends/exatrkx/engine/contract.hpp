@@ -22,7 +22,9 @@ struct TensorSpec {
   [[nodiscard]] bool accepts(at::ScalarType found_type, at::IntArrayRef found_dims) const;
 };
 
-const TensorSpec& features_spec();     // FEATURES [N,3]
+inline constexpr std::int64_t kNumFeatures = 3;  // columns of FEATURES that hold the position, its first ones
+
+[[nodiscard]] TensorSpec features_spec(std::int64_t columns = kNumFeatures);  // FEATURES [N,F]
 const TensorSpec& embedding_spec();    // EMBEDDING [N,D]
 const TensorSpec& edge_scores_spec();  // EDGE_SCORES [E]
 

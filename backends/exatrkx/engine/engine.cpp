@@ -24,15 +24,16 @@ Engine::Engine(Engine&&) noexcept = default;
 
 Tracks Engine::find_tracks(const float* features, std::int64_t count) {
   // Only read: from_blob takes no pointer to const.
-  return find_tracks(at::from_blob(const_cast<float*>(features), {count, 3}, at::TensorOptions().dtype(at::kFloat)));
+  return find_tracks(at::from_blob(const_cast<float*>(features), {count, cuts_.num_features}, at::TensorOptions().dtype(at::kFloat)));
 }
 
 Tracks Engine::find_tracks(const at::Tensor& features, void (*admit)(const at::Tensor& edge_index)) {
   const DeviceStreamGuard own_stream(stream_);
   const NetworkScope as_written;
-  check_form(features, features_spec());
-  const at::Tensor hits = features.to(stream_.device());  // [N,3]
-  check_finite(hits, features_spec().name);
+  const TensorSpec spec = features_spec(cuts_.num_features);
+  check_form(features, spec);
+  const at::Tensor hits = features.to(stream_.device());  // [N,F]
+  check_finite(hits, spec.name);
 
   const at::Tensor embedding = networks_->embed({hits});  // [N,D]
   check_embedding(embedding, hits.size(0));

@@ -35,8 +35,8 @@ class Engine {
   ~Engine();
   Engine(Engine&&) noexcept;
 
-  // Finds the tracks of `features` [N,3] FP32 (r / 1000 mm, φ / π, z / 1000 mm), N ≥ 0, in host memory. The memory is
-  // read until this returns.
+  // Finds the tracks of `features` [N,F] FP32 (r / 1000 mm, φ / π, z / 1000 mm, and what else the working point's
+  // networks take), N ≥ 0, in host memory. The memory is read until this returns.
   //
   // Throws ContractError: an entry is not finite, or a network does not keep the contract.
   // Throws GraphTooLargeError: the event has more edges than the working point allows.

@@ -96,17 +96,19 @@ at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, 
                         const WorkingPoint& cuts, const at::Tensor& features, int threads) {
   const at::Tensor labels = label_candidates(edge_index, scores, num_nodes, cuts);
   if (cuts.completion.reach <= 0.0) return labels;
-  const TensorSpec& spec = features_spec();
+  const TensorSpec spec = features_spec();
   if (!features.defined()) {
     throw ContractError(std::string(spec.name) + ": expected " + spec.name + " " + spec.form() + ", found no such input");
   }
-  check_form(features, spec);
+  const bool has_others = features.dim() == 2 && features.size(1) > kNumFeatures;
+  const at::Tensor position = has_others ? features.narrow(1, 0, kNumFeatures) : features;
+  check_form(position, spec);
   if (features.size(0) != num_nodes) {
     throw ContractError(std::string(spec.name) + ": expected one row for each of " + std::to_string(num_nodes) +
                         " spacepoints, found " + std::to_string(features.size(0)));
   }
   // On the host also where the candidates were made on a GPU.
-  const at::Tensor rows = features.cpu().contiguous();
+  const at::Tensor rows = position.cpu().contiguous();
   check_finite(rows, spec.name);
   at::Tensor completed = labels.cpu();
   stages::complete_tracks(rows.const_data_ptr<float>(), num_nodes, cuts.completion, cuts.min_track_hits,

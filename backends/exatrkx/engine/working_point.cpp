@@ -45,6 +45,11 @@ void read_real(const std::string& text, double& number) {
 
 void read_method(const std::string& text, std::string& method) { method = text; }
 
+// The names are Python's to look at; there are as many as commas, and one.
+void read_extra_features(const std::string& text, std::int64_t& num_features) {
+  if (!digits_of(text).empty()) num_features += std::count(text.begin(), text.end(), ',') + 1;
+}
+
 }  // namespace
 
 WorkingPoint WorkingPoint::from_texts(const Texts& texts, const std::string& source) {
@@ -83,6 +88,10 @@ WorkingPoint WorkingPoint::from_texts(const Texts& texts, const std::string& sou
   field("strip_resolution", cuts.completion.strip_resolution, read_real, kInRange, in_range);
   field("max_chance", cuts.completion.max_chance, read_real, kInRange, in_range);
   field("min_track_hits", cuts.min_track_hits, read_whole, kAtLeastOne, at_least_one);
+  field("extra_features", cuts.num_features, read_extra_features, "", [](std::int64_t) { return true; });
+  std::string construction;
+  field("graph_construction", construction, read_method, "fixed_radius, which is all that is compiled",
+        [](const std::string& name) { return name == kFixedRadius; });
   if (!problems.empty()) throw ContractError(source + problems);
   return cuts;
 }

@@ -14,6 +14,8 @@ struct WorkingPoint {
   // Methods of the last stage, TRACK_BUILDING of working_point.py.
   static constexpr const char* kComponents = "components";
   static constexpr const char* kContraction = "contraction";
+  // The one graph construction that is compiled; stages/edges.py has what else there may be.
+  static constexpr const char* kFixedRadius = "fixed_radius";
 
   double radius = 0.0;
   std::int64_t max_neighbors = 0;
@@ -24,13 +26,14 @@ struct WorkingPoint {
   std::string track_building = kComponents;
   stages::CompletionCuts completion;
   std::int64_t min_track_hits = 5;
+  std::int64_t num_features = 3;  // columns of FEATURES: the position, and one for each of `extra_features`
 
   static constexpr std::array<const char*, 7> kFields{"radius",   "max_neighbors", "filter_cut",    "gnn_cut",
                                                       "min_hits", "max_edges",     "track_building"};
   // What a model's configuration may lack: without a `completion_reach` there is no track completion.
-  static constexpr std::array<const char*, 7> kCompletion{"completion_reach",  "completion_sigmas", "hit_resolution",
-                                                          "scattering_length", "strip_resolution",  "max_chance",
-                                                          "min_track_hits"};
+  static constexpr std::array<const char*, 9> kOptional{
+      "completion_reach", "completion_sigmas", "hit_resolution", "scattering_length", "strip_resolution",
+      "max_chance",       "min_track_hits",    "extra_features", "graph_construction"};
 
   using Texts = std::map<std::string, std::string, std::less<>>;
 

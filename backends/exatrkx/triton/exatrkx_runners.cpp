@@ -31,7 +31,7 @@ struct Stage {
 
 const TensorSpec kEdgeIndexSpec{stages::kEdgeIndex, at::kLong, {2, kVariable}};
 const TensorSpec kNumNodesSpec{"NUM_NODES", at::kLong, {1}};
-const TensorSpec kFeaturesSpec{"FEATURES", at::kFloat, {kVariable, 3}, true};
+const char* const kFeatures = "FEATURES";
 const TensorSpec kFeaturesDigestSpec{"FEATURES_DIGEST", at::kLong, {1}, true};
 const TensorSpec kRequestDigestSpec{"REQUEST_DIGEST", at::kLong, {1}, true};
 
@@ -71,7 +71,7 @@ const std::map<std::string, Stage, std::less<>>& known_stages() {
         applyfilter}},
       {"wcc",
        {{"gnn_cut", "min_hits", "track_building"},
-        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, kFeaturesSpec, kFeaturesDigestSpec, kRequestDigestSpec},
+        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, {kFeatures, at::kFloat, {kVariable, kNumFeatures}, true}, kFeaturesDigestSpec, kRequestDigestSpec},
         wcc}},
   };
   return kStages;
@@ -82,7 +82,7 @@ WorkingPoint cuts_of(const Model& model, std::span<const char* const> fields) {
   require(model.parameters(), fields);
   Parameters texts;
   for (const char* name : fields) texts[name] = model.parameters().at(name);
-  for (const char* name : WorkingPoint::kCompletion) {
+  for (const char* name : WorkingPoint::kOptional) {
     if (const auto found = model.parameters().find(name); found != model.parameters().end()) texts[name] = found->second;
   }
   return WorkingPoint::from_texts(texts, kParametersOfConfig);
@@ -91,10 +91,18 @@ WorkingPoint cuts_of(const Model& model, std::span<const char* const> fields) {
 class StageRunner final : public Runner {
  public:
   StageRunner(const Model& model, const Stage& stage, c10::Device device)
-      : stage_(stage), cuts_(cuts_of(model, stage.parameters)), threads_(model.threads()), stream_(device) {}
+      : stage_(stage),
+        inputs_(stage.inputs),
+        cuts_(cuts_of(model, stage.parameters)),
+        threads_(model.threads()),
+        stream_(device) {
+    for (TensorSpec& spec : inputs_) {
+      if (std::string_view(spec.name) == kFeatures) spec.dims.back() = model.num_features();
+    }
+  }
 
   const DeviceStream& stream() const noexcept override { return stream_; }
-  const std::vector<TensorSpec>& inputs() const noexcept override { return stage_.inputs; }
+  const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
 
   std::optional<std::int64_t> digest_of(const Tensors& tensors, std::string_view request_id) const override {
     std::int64_t of_edges = 0, of_all = 0;
@@ -107,7 +115,7 @@ class StageRunner final : public Runner {
     }
     const at::Tensor given = tensor_called(kFeaturesDigestSpec.name, tensors);
     const std::int64_t of_features = given.defined() ? without(given.item<std::int64_t>(), of_all) : 0;
-    const at::Tensor features = tensor_called(kFeaturesSpec.name, tensors);
+    const at::Tensor features = tensor_called(kFeatures, tensors);
     if (given.defined() && features.defined() && features_digest(features) != of_features) {
       throw MixedRequestsError("features and scores are of different requests");
     }
@@ -135,6 +143,7 @@ class StageRunner final : public Runner {
   }
 
   const Stage& stage_;
+  std::vector<TensorSpec> inputs_;
   WorkingPoint cuts_;
   int threads_;
   DeviceStream stream_;
@@ -150,7 +159,14 @@ NetworkFiles networks_of(const Model& model) {
 class PipelineRunner final : public Runner {
  public:
   PipelineRunner(const Model& model, c10::Device device)
-      : cuts_(cuts_of(model, WorkingPoint::kFields)), engine_(device, networks_of(model), cuts_, model.threads()) {}
+      : inputs_{features_spec(model.num_features())},
+        cuts_(cuts_of(model, WorkingPoint::kFields)),
+        engine_(device, networks_of(model), cuts_, model.threads()) {
+    if (cuts_.num_features != model.num_features()) {
+      throw ContractError("config.pbtxt has " + std::to_string(model.num_features()) +
+                          " columns of FEATURES, and extra_features says " + std::to_string(cuts_.num_features));
+    }
+  }
 
   const DeviceStream& stream() const noexcept override { return engine_.stream(); }
   const std::vector<TensorSpec>& inputs() const noexcept override { return inputs_; }
@@ -169,7 +185,7 @@ class PipelineRunner final : public Runner {
   }
 
  private:
-  std::vector<TensorSpec> inputs_{features_spec()};
+  std::vector<TensorSpec> inputs_;
   WorkingPoint cuts_;
   Engine engine_;
 };

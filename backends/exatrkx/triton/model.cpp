@@ -5,6 +5,7 @@
 #include <charconv>
 #include <memory>
 
+#include "../engine/contract.hpp"
 #include "../engine/errors.hpp"
 #include "../engine/json.hpp"
 #include "../engine/process.hpp"
@@ -91,6 +92,17 @@ std::vector<WarmUp> warm_ups_of(const picojson::value& config) {
   return samples;
 }
 
+std::int64_t num_features_of(const picojson::value& config) {
+  const picojson::value& listed = config.get("input");
+  if (!listed.is<picojson::array>()) return kNumFeatures;
+  for (const picojson::value& input : listed.get<picojson::array>()) {
+    const std::string name = input.get("name").to_str();
+    const auto& dims = input.get("dims").get<picojson::array>();
+    if ((name == "FEATURES" || name == "INPUT__0") && dims.size() > 1) return std::stoll(dims[1].to_str());
+  }
+  return kNumFeatures;
+}
+
 }  // namespace
 
 void require(const Parameters& parameters, std::span<const char* const> names) {
@@ -107,6 +119,7 @@ Model::Model(TRITONBACKEND_Model* model)
       version_directory_(directory_ / std::to_string(version_of(model))) {
   const picojson::value config = config_of(model);
   parameters_ = parameters_of(config);
+  num_features_ = num_features_of(config);
   threads_ = threads_of(parameters_);
   warm_ups_ = warm_ups_of(config);
   at::set_num_threads(threads_);  // of the whole process

@@ -35,6 +35,8 @@ class Model {
   [[nodiscard]] const std::filesystem::path& directory() const noexcept { return directory_; }
   [[nodiscard]] const std::filesystem::path& version_directory() const noexcept { return version_directory_; }
   [[nodiscard]] const Parameters& parameters() const noexcept { return parameters_; }
+  // Columns of FEATURES, or of a network's INPUT__0; those of the position where there is neither.
+  [[nodiscard]] std::int64_t num_features() const noexcept { return num_features_; }
   // Of every operation of a network, and of the stages between them.
   [[nodiscard]] int threads() const noexcept { return threads_; }
   [[nodiscard]] const std::vector<WarmUp>& warm_ups() const noexcept { return warm_ups_; }
@@ -44,6 +46,7 @@ class Model {
   std::filesystem::path directory_;
   std::filesystem::path version_directory_;
   Parameters parameters_;
+  std::int64_t num_features_;
   int threads_;
   std::vector<WarmUp> warm_ups_;
 };

@@ -21,8 +21,8 @@ struct Form {
   TensorSpec output;
 };
 
-Form form_of(const std::string& network) {
-  const TensorSpec features{"INPUT__0", at::kFloat, {kVariable, 3}};
+Form form_of(const std::string& network, std::int64_t columns) {
+  const TensorSpec features{"INPUT__0", at::kFloat, {kVariable, columns}};
   const TensorSpec edges{"INPUT__1", at::kLong, {2, kVariable}};
   if (network == "embed") return {{features}, {"OUTPUT__0", at::kFloat, {kVariable, kVariable}}};
   if (network == "filter" || network == "gnn") return {{features, edges}, {"OUTPUT__0", at::kFloat, {kVariable}}};
@@ -37,7 +37,7 @@ bool optimized(const Model& model) {
 class NetworkRunner final : public Runner {
  public:
   NetworkRunner(const Model& model, c10::Device device)
-      : form_(form_of(model.name())),
+      : form_(form_of(model.name(), model.num_features())),
         stream_(device),
         network_(model.version_directory() / "model.pt", stream_.device()),
         optimized_(optimized(model)) {}

@@ -6,20 +6,15 @@ import numpy as np
 
 from exatrkx.contract import FRNN
 from exatrkx.serving.adapter import Arrays, Step
-from exatrkx.stages.edges import fixed_radius_edges
+from exatrkx.stages.edges import graph_edges
 
 
 class TritonPythonModel(Step):
-    """Serves `exatrkx.stages.edges.fixed_radius_edges`."""
+    """Serves `exatrkx.stages.edges.graph_edges`: the graph construction of the working point."""
 
     spec = FRNN
 
     def run(self, tensors: Arrays) -> Arrays:
-        embedding, cuts = tensors["EMBEDDING"], self.cuts
-        edges = fixed_radius_edges(
-            embedding,
-            radius=cuts.radius,
-            max_neighbors=cuts.max_neighbors,
-            max_edges=cuts.max_edges,
-        )
+        embedding = tensors["EMBEDDING"]
+        edges = graph_edges(embedding, self.cuts)
         return {"EDGE_INDEX": edges, "NUM_NODES": np.array([len(embedding)], dtype=np.int64)}

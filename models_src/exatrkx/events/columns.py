@@ -27,9 +27,13 @@ _USUAL: Final = {
 }
 """What a column may stand for, and its usual names, where it is looked for unless a mapping names it."""
 
+EXTRA: Final = "extra."
+"""Begins the names, in a mapping, of further columns."""
+
 HELP: Final = (
-    f"names of a table's columns, as x=sp_x,y=sp_y,z=sp_z,particle=pid: of {', '.join(_USUAL)}; with them unit="
-    f"{' or '.join(MM)}, and table= of a file with several; or a file of such lines (docs/formats.md)"
+    f"names of a table's columns, as x=sp_x,y=sp_y,z=sp_z,particle=pid: of {', '.join(_USUAL)}, and of further ones "
+    f"that networks take, as {EXTRA}charge=q; with them unit={' or '.join(MM)}, and table= of a file with several; or "
+    "a file of such lines (docs/formats.md)"
 )
 
 
@@ -40,7 +44,7 @@ class ColumnMapping:
     Attributes:
         names: of columns, by what they stand for: `x`, `y`, `z` the position; `event` its number; `particle` the
             particle that made the spacepoint; `order` what rises along its way, such as the time; `px`, `py`, `pz` its
-            momentum in GeV at the spacepoint.
+            momentum in GeV at the spacepoint; `extra.NAME` is one of `Event.extra`, of that name.
         unit: of the lengths.
         table: which one of a file with several, such as a TTree or a group of HDF5.
     """
@@ -68,9 +72,10 @@ class ColumnMapping:
             key, _, value = map(str.strip, entry.partition("="))
             if not entry.strip():
                 continue
-            if key not in (*_USUAL, "unit", "table") or not value:
+            if not value or not (key in (*_USUAL, "unit", "table") or key.removeprefix(EXTRA) not in (key, "")):
                 raise EventFormatError(
-                    f"{source}: expected NAME=COLUMN, NAME of {', '.join(_USUAL)}, unit, table; found {entry.strip()!r}"
+                    f"{source}: expected NAME=COLUMN, NAME of {', '.join(_USUAL)}, unit, table, {EXTRA}…; "
+                    f"found {entry.strip()!r}"
                 )
             if words.setdefault(key, value) != value:
                 raise EventFormatError(f"{source}: {key} is there twice: {words[key]!r} and {value!r}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from exatrkx.checks import MM_PER_UNIT, check_lengths
+from exatrkx.checks import MM_PER_UNIT, check_lengths, quoted
+from exatrkx.contract import ExtraFeature
+from exatrkx.errors import MissingColumnError
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -102,6 +105,8 @@ class Event:
         event_id: number of the event in its sample.
         x, y, z: [N] position in mm; z along the beam, the origin at the detector's centre.
         truth: None when nothing is known of the particles.
+        extra: [N] further columns by name, in whatever unit, such as the charge of a spacepoint's clusters; networks
+            that take them say which, and what they divide them by.
     """
 
     event_id: int
@@ -109,6 +114,7 @@ class Event:
     y: FloatArray
     z: FloatArray
     truth: Truth | None = None
+    extra: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not len(self.x) == len(self.y) == len(self.z):
@@ -116,6 +122,9 @@ class Event:
                 f"event {self.event_id}: x, y and z must have one length, "
                 f"found {len(self.x)}, {len(self.y)}, {len(self.z)}"
             )
+        for name, column in self.extra.items():
+            if len(column) != len(self.x):
+                raise ValueError(f"event {self.event_id}: {name} has {len(column)} values, x has {len(self.x)}")
 
     def __len__(self) -> int:
         return len(self.x)
@@ -218,19 +227,35 @@ def generation(barcodes: Identifiers) -> Identifiers:
     return (barcodes >> np.uint64(BARCODE_BITS["subpart"])) & np.uint64((1 << BARCODE_BITS["gen"]) - 1)
 
 
-def features(event: Event) -> npt.NDArray[np.float32]:
-    """[N,3] FP32 array of (r / 1000 mm, φ / π, z / 1000 mm), the pipeline's `FEATURES`.
+def features(event: Event, extra: Sequence[ExtraFeature] = ()) -> npt.NDArray[np.float32]:
+    """[N,F] FP32 array of (r / 1000 mm, φ / π, z / 1000 mm), the pipeline's `FEATURES`, and columns beside these.
+
+    Args:
+        event: of N spacepoints.
+        extra: what follows the first three columns, each an `extra` of the event, divided by its scale.
 
     Source: the Exa.TrkX convention (Ju et al., Eur. Phys. J. C 81 (2021) 876), with φ in (−π, π].
 
     Raises:
         UnitsError: the lengths fit no detector: they are in cm, say, and not in mm.
+        MissingColumnError: the event lacks one of the columns.
     """
     r = event.r
     check_lengths(r, event.z, f"event {event.event_id}")
+    missing = [one.name for one in extra if one.name not in event.extra]
+    if missing:
+        raise MissingColumnError(
+            f"event {event.event_id}: column {quoted(missing)} is missing: the networks take "
+            f"{', '.join(map(str, extra))} beside the position; found {quoted(event.extra) or 'none'}"
+        )
     # In FP64 and rounded once: FP32's last place depends on the processor, and with it now and then a label.
     phi = np.arctan2(event.y.astype(np.float64), event.x.astype(np.float64))
-    columns = (r / MM_PER_UNIT, phi / np.pi, event.z / MM_PER_UNIT)
+    columns = (
+        r / MM_PER_UNIT,
+        phi / np.pi,
+        event.z / MM_PER_UNIT,
+        *(event.extra[one.name] / one.scale for one in extra),
+    )
     stacked: npt.NDArray[np.float32] = np.stack(columns, axis=1).astype(np.float32)
     return stacked
 

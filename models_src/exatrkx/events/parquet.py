@@ -6,13 +6,14 @@
 | `x`, `y`, `z` | list of float32 | [N] spacepoints in mm |
 | `hit_spacepoint`, `hit_particle`, `hit_order` | list of int32 | [H] `exatrkx.events.event.Truth` |
 | `particle_id`, `particle_pdg`, … | list, by field | [P] the fields of `Particles` there, mm, GeV and e |
+| `extra_NAME`, if any | list of float32 | [N] `Event.extra`, which networks may take beside the position |
 
 The `hit_` and `particle_` columns are null where nothing is known of an event's particles.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -40,6 +41,9 @@ _FIELD_TYPES: Final = {
     "pdg": pa.int32(),
     "primary": pa.bool_(),
 }
+EXTRA: Final = "extra_"
+"""Begins the names of columns that networks may take beside the position."""
+
 PARTICLES: Final = {
     field.name: field.name if field.name.startswith("particle_") else f"particle_{field.name}"
     for field in fields(Particles)
@@ -55,6 +59,12 @@ SCHEMA: Final = pa.schema(
     ],
     metadata={"format": FORMAT, "version": VERSION, "length": "mm", "momentum": "GeV", "charge": "e"},
 )
+
+
+def schema_of(names: Iterable[str]) -> Any:
+    """The schema of a file with these columns: `SCHEMA`, and those of `Event.extra` among them."""
+    extra = [pa.field(name, pa.list_(pa.float32()), nullable=False) for name in names if name.startswith(EXTRA)]
+    return pa.schema([*SCHEMA, *extra], metadata=SCHEMA.metadata)
 
 
 def read_events(
@@ -119,7 +129,7 @@ def _open(path: str | Path) -> Iterator[Any]:
 
 
 def _check_schema(path: str | Path, schema: Any) -> None:
-    for field in SCHEMA:
+    for field in schema_of(schema.names):
         if field.name not in schema.names:
             raise EventFormatError(f"{path}: no column {field.name!r}, found {', '.join(schema.names)}")
         found = schema.field(field.name).type
@@ -138,7 +148,7 @@ def _alike(found: Any, wanted: Any) -> bool:
 def _streamed(path: str | Path, file: Any, skipped: Callable[[EventFormatError], object] | None) -> Iterator[Event]:
     """All events of a file with several in a row group, which may be larger than the memory."""
     try:
-        for row in file.iter_batches(1, columns=SCHEMA.names, use_threads=False):
+        for row in file.iter_batches(1, columns=schema_of(file.schema_arrow.names).names, use_threads=False):
             try:
                 event = _event(path, row)
             except EventFormatError as error:
@@ -153,7 +163,7 @@ def _streamed(path: str | Path, file: Any, skipped: Callable[[EventFormatError],
 
 def _row_group(path: str | Path, file: Any, group: int) -> Any:
     try:
-        return file.read_row_group(group, columns=SCHEMA.names, use_threads=False)
+        return file.read_row_group(group, columns=schema_of(file.schema_arrow.names).names, use_threads=False)
     except (OSError, pa.ArrowException) as error:
         raise EventFormatError(f"{path}: row group {group} cannot be read: {error}") from error
 
@@ -163,7 +173,7 @@ def _event(path: str | Path, row: Any) -> Event:
     if event_id is None:
         raise EventFormatError(f"{path}: column 'event_id' has a null")
     values: dict[str, Any] = {}
-    for field in SCHEMA:
+    for field in schema_of(row.schema.names):
         try:
             cell = row[field.name].cast(field.type)[0]
         except pa.ArrowException as error:
@@ -179,6 +189,7 @@ def _event(path: str | Path, row: Any) -> Event:
 def columns_of(event: Event) -> dict[str, Any]:
     """The arrays of an event by the names of their columns; those of its truth only where it is known."""
     values: dict[str, Any] = {name: getattr(event, name) for name in POSITIONS}
+    values |= {EXTRA + name: column for name, column in event.extra.items()}
     if event.truth is not None:
         values |= {column: getattr(event.truth, name) for name, column in HITS.items()}
         values |= {column: getattr(event.truth.particles, name) for name, column in PARTICLES.items()}
@@ -193,16 +204,18 @@ def event_of_columns(event_id: int, values: Mapping[str, Any]) -> Event:
             particles=Particles(**{name: values[column] for name, column in PARTICLES.items()}),
             **{name: values[column].astype(np.int64) for name, column in HITS.items()},
         )
-    return Event(event_id=event_id, **{name: values[name] for name in POSITIONS}, truth=truth)
+    extra = {name.removeprefix(EXTRA): column for name, column in values.items() if name.startswith(EXTRA)}
+    return Event(event_id=event_id, **{name: values[name] for name in POSITIONS}, truth=truth, extra=extra)
 
 
 def check_columns(path: str | Path, event_id: int, values: Mapping[str, Any]) -> None:
     """Raise EventFormatError unless lengths agree, indices point at something, and truth is all there or all null."""
     where = f"{path}: event {event_id}"
     known = [name for name in (*HITS.values(), *PARTICLES.values()) if name in values]
-    for group in (POSITIONS, tuple(HITS.values()), tuple(PARTICLES.values())):
+    places = (*POSITIONS, *(name for name in values if name.startswith(EXTRA)))
+    for group in (places, tuple(HITS.values()), tuple(PARTICLES.values())):
         for name in group:
-            if name not in values and (known or group is POSITIONS):
+            if name not in values and (known or group is places):
                 raise EventFormatError(f"{where}: column {name!r} is null, and {(known or ['x'])[0]!r} is not")
             if name in values and len(values[name]) != len(values[group[0]]):
                 raise EventFormatError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 
-from exatrkx.contract import MODELS
+from exatrkx.contract import MODELS, NUM_FEATURES
 from exatrkx.errors import ContractError
 from exatrkx.networks.torchscript import EDGE_NETWORKS, answer, foreign_operator, probe_inputs
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Sizes other than the traced one, the smallest among them: (spacepoints, edges).
 PROBES: Final = ((0, 0), (1, 0), (2, 0), (2, 1), (3, 2), (50, 1), (50, 300), (700, 5_000))
+
+_COLUMNS: Final = range(NUM_FEATURES, 65)
+"""Numbers of columns of FEATURES that are tried; networks of the field take up to 44."""
 
 TOLERANCE: Final = 1e-4
 """Largest difference, relative to the largest output, that another order of the same sums may make."""
@@ -39,7 +42,37 @@ class Proof:
     largest_difference: float | None
 
 
-def prove(kind: str, served: nn.Module, eager: nn.Module | None = None, *, logits: bool = False) -> Proof:
+def require_columns(kind: str, network: nn.Module, columns: int) -> None:
+    """Refuse a network that takes other numbers of columns of FEATURES than this one, as its inputs' shapes say.
+
+    Raises:
+        ContractError: with the numbers that it takes.
+    """
+    taken = [columns] if _takes(kind, network, columns) else [one for one in _COLUMNS if _takes(kind, network, one)]
+    if taken and columns not in taken:  # one that fails on all of them has another fault, which is told later
+        raise ContractError(
+            f"{kind}: the network takes {' or '.join(map(str, taken[:3]))} columns of FEATURES, and {columns} are "
+            "named, the position's three among them: name those after it, in their order and with what they are "
+            "divided by, with --extra-features, as charge/100,count"
+        )
+
+
+def _takes(kind: str, network: nn.Module, columns: int) -> bool:
+    try:
+        answer(kind, network, probe_inputs(kind, 3, 2, columns))
+    except ContractError:
+        return False
+    return True
+
+
+def prove(
+    kind: str,
+    served: nn.Module,
+    eager: nn.Module | None = None,
+    *,
+    logits: bool = False,
+    columns: int = NUM_FEATURES,
+) -> Proof:
     """Check a network on every probe against the contract, and against its eager form where that is given.
 
     Args:
@@ -47,6 +80,7 @@ def prove(kind: str, served: nn.Module, eager: nn.Module | None = None, *, logit
         served: the network, TorchScript or eager.
         eager: what it must be equal to.
         logits: scores that all lie in [0, 1] are known to be logits.
+        columns: F, of FEATURES.
 
     Raises:
         ContractError: the output is no FP32 tensor of the contract's shape, or not finite; it is not one of the inputs
@@ -58,7 +92,7 @@ def prove(kind: str, served: nn.Module, eager: nn.Module | None = None, *, logit
     differences: list[float] = []
     outputs: list[Tensor] = []
     for size in PROBES:
-        inputs = probe_inputs(kind, *size)
+        inputs = probe_inputs(kind, *size, columns)
         output = require_function(kind, served, inputs)
         _check_output(kind, output, inputs)
         outputs.append(output)
@@ -78,14 +112,14 @@ def prove(kind: str, served: nn.Module, eager: nn.Module | None = None, *, logit
     return Proof(len(PROBES), largest)
 
 
-def examine(kind: str, network: nn.Module) -> None:
-    """`require_function` on every probe.
+def examine(kind: str, network: nn.Module, columns: int = NUM_FEATURES) -> None:
+    """`require_function` on every probe, with so many columns of FEATURES.
 
     Raises:
         ContractError: as there.
     """
     for size in PROBES:
-        require_function(kind, network, probe_inputs(kind, *size))
+        require_function(kind, network, probe_inputs(kind, *size, columns))
 
 
 def require_function(kind: str, network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
@@ -126,13 +160,15 @@ def require_function(kind: str, network: nn.Module, inputs: tuple[Tensor, ...]) 
     return output
 
 
-def gives_probabilities(kind: str, network: nn.Module) -> bool:
+def gives_probabilities(kind: str, network: nn.Module, columns: int = NUM_FEATURES) -> bool:
     """Whether all scores of an edge network, on every probe, lie in [0, 1].
 
     Raises:
         ContractError: the network fails on the contract's inputs.
     """
-    return kind in EDGE_NETWORKS and _within_0_and_1([answer(kind, network, probe_inputs(kind, *p)) for p in PROBES])
+    return kind in EDGE_NETWORKS and _within_0_and_1(
+        [answer(kind, network, probe_inputs(kind, *size, columns)) for size in PROBES]
+    )
 
 
 def _within_0_and_1(outputs: list[Tensor]) -> bool:

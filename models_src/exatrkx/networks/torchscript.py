@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 
+from exatrkx.contract import NUM_FEATURES
 from exatrkx.errors import ContractError
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class _LogitPerEdge(nn.Module):
         return torch.logit(scores, SATURATED) if self.probabilities else scores
 
 
-def probe(num_spacepoints: int, num_edges: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Random features [N,3] within the detector and edges [2,E] between different spacepoints, larger index first."""
+def probe(num_spacepoints: int, num_edges: int, seed: int = 0, columns: int = NUM_FEATURES) -> tuple[Tensor, Tensor]:
+    """Random features [N,F] within the detector and edges [2,E] between different spacepoints, larger index first."""
     generator = torch.Generator().manual_seed(seed)
-    features = torch.rand((num_spacepoints, 3), generator=generator) * 2.0 - 1.0
+    features = torch.rand((num_spacepoints, columns), generator=generator) * 2.0 - 1.0
     features[:, 0] = features[:, 0].abs() + 0.03
     if not num_edges:
         return features, torch.zeros((2, 0), dtype=torch.int64)
@@ -49,19 +50,20 @@ def probe(num_spacepoints: int, num_edges: int, seed: int = 0) -> tuple[Tensor, 
     return features, torch.stack((high, low))
 
 
-def trace(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
+def trace(kind: str, network: nn.Module, columns: int = NUM_FEATURES) -> torch.jit.ScriptModule:
     """The eager network as TorchScript, traced at `TRACED_SIZE` and frozen.
 
     Args:
         kind: the served model: embed, filter or gnn.
         network: in evaluation mode, on the CPU.
+        columns: F, of FEATURES.
 
     Raises:
         ContractError: the network cannot be traced with the contract's inputs.
     """
     try:
         with torch.no_grad():
-            example = probe_inputs(kind, *TRACED_SIZE)
+            example = probe_inputs(kind, *TRACED_SIZE, columns)
             traced = torch.jit.trace(network.eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
     except Exception as error:
         # Whatever a user's forward raises: it is the network that does not fit.
@@ -70,32 +72,37 @@ def trace(kind: str, network: nn.Module) -> torch.jit.ScriptModule:
     return frozen
 
 
-def contract_form(kind: str, network: nn.Module, *, probabilities: bool = False) -> nn.Module:
+def contract_form(
+    kind: str, network: nn.Module, *, probabilities: bool = False, columns: int = NUM_FEATURES
+) -> nn.Module:
     """The network itself, or with a last step where its scores are [E,1] or, as the caller knows, probabilities.
 
     Args:
         kind: the served model: embed, filter or gnn.
         network: eager or TorchScript.
         probabilities: the scores are probabilities, to be turned into logits; beyond ±16 they lose their order.
+        columns: F, of FEATURES.
 
     Raises:
         ContractError: the network fails on the contract's inputs.
     """
     if kind not in EDGE_NETWORKS:
         return network
-    inputs = probe_inputs(kind, *TRACED_SIZE)
+    inputs = probe_inputs(kind, *TRACED_SIZE, columns)
     column = answer(kind, network, inputs).shape == (inputs[1].size(1), 1)
     return _LogitPerEdge(network, probabilities=probabilities) if column or probabilities else network
 
 
-def served_form(kind: str, network: nn.Module, *, probabilities: bool = False) -> torch.jit.ScriptModule:
+def served_form(
+    kind: str, network: nn.Module, *, probabilities: bool = False, columns: int = NUM_FEATURES
+) -> torch.jit.ScriptModule:
     """The network as it is served: `contract_form` as TorchScript, which stays as it is where it is that already.
 
     Raises:
         ContractError: the network fails on the contract's inputs.
     """
-    form = contract_form(kind, network, probabilities=probabilities)
-    return form if isinstance(form, torch.jit.ScriptModule) else trace(kind, form)
+    form = contract_form(kind, network, probabilities=probabilities, columns=columns)
+    return form if isinstance(form, torch.jit.ScriptModule) else trace(kind, form, columns)
 
 
 def to_bytes(script: torch.jit.ScriptModule) -> bytes:
@@ -112,9 +119,9 @@ def to_bytes(script: torch.jit.ScriptModule) -> bytes:
     return buffer.getvalue()
 
 
-def probe_inputs(kind: str, num_spacepoints: int, num_edges: int) -> tuple[Tensor, ...]:
+def probe_inputs(kind: str, num_spacepoints: int, num_edges: int, columns: int = NUM_FEATURES) -> tuple[Tensor, ...]:
     """The inputs of a served network, as the contract has them, of this size; see `probe`."""
-    features, edge_index = probe(num_spacepoints, num_edges)
+    features, edge_index = probe(num_spacepoints, num_edges, columns=columns)
     return (features, edge_index) if kind in EDGE_NETWORKS else (features,)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -25,12 +25,19 @@ from exatrkx.contract import (
     WCC,
     ModelSpec,
     TensorSpec,
+    with_num_features,
 )
 from exatrkx.digest import added, features_digest, payload_digest, request_digest
 from exatrkx.errors import ContractError, MixedRequestsError
 from exatrkx.serving.admission import ENTRANCES, Queue, check_memory, needed_bytes
 from exatrkx.serving.limits import check_deadline
-from exatrkx.serving.model_config import PARAMETERS, config_parameters, working_point_of
+from exatrkx.serving.model_config import (
+    EXTRA_FEATURES,
+    PARAMETERS,
+    config_num_features,
+    config_parameters,
+    working_point_of,
+)
 from exatrkx.serving.refusals import BrokenModelError, refusal
 
 if TYPE_CHECKING:
@@ -69,8 +76,8 @@ class Device:
 class Step(ABC):
     """Base class of every `TritonPythonModel`: a subclass says which model it is, and what a request becomes."""
 
-    spec: ClassVar[ModelSpec]
-    """The contract that the model keeps."""
+    spec: ModelSpec
+    """The contract that the model keeps; an instance's has the columns of FEATURES that its configuration has."""
 
     name: str
     device: Device
@@ -86,16 +93,21 @@ class Step(ABC):
         """Called by Triton once. An exception fails the load, with its text as the reason."""
         retain_freed_memory()
         self.name = args["model_name"]
+        config = json.loads(args["model_config"])
+        columns = config_num_features(config)
+        self.spec = with_num_features(self.spec, columns)
         self._max_spacepoints = max_spacepoints()
         self._matrices = [spec for spec in self.spec.inputs if len(spec.dims) == 2]  # noqa: PLR2004
         self._payloads = [spec for spec in self.spec.inputs if VARIABLE in spec.dims and not spec.optional]
         self._is_given_digest = FEATURES_DIGEST in self.spec.inputs
         self.device = Device.given_by(args)
         self.queue = Queue()
-        config = json.loads(args["model_config"])
         self.parameters = config_parameters(config)
         if self.spec.name in PARAMETERS:
             self.cuts = working_point_of(self.spec.name, self.parameters)
+            if EXTRA_FEATURES in PARAMETERS[self.spec.name] and columns != self.cuts.num_features:
+                told = f"extra_features {self.cuts.extra_features!r} says {self.cuts.num_features}"
+                raise ContractError(f"{self.name}: config.pbtxt has {columns} columns of {_FEATURES}, and {told}")
         if self.device.gpu is not None:
             self.use_gpu(self.device.gpu)
         self.load(args)

@@ -8,8 +8,15 @@ TorchScript file, or a Python module with a factory and a checkpoint:
     exatrkx export --embed my_embedding.pt --radius 0.4
     exatrkx export --gnn my_networks.py:build_gnn --gnn-checkpoint gnn.ckpt
 
+or a checkpoint that Lightning wrote of a network of acorn (MetricLearning, Filter, InteractionGNN), by itself:
+
+    exatrkx export --embed metric_learning.ckpt --filter filter.ckpt --gnn gnn.ckpt --radius 0.1 --output my_repository
+
 The radius belongs to the embedding: another one needs its own, by --radius or --working-point. Networks must return
 logits; --scores probabilities turns what others return.
+
+Networks may take further columns of FEATURES, after those of the position: which, in which order, and what each is
+divided by, is a field of the working point, or said by --extra-features charge/100,count. How many they take is tried.
 
 A model repository of its own, beside the project's, is written with --output:
 
@@ -28,7 +35,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.commands import command_parser, program, run_command
-from exatrkx.contract import EMBED
+from exatrkx.contract import NUM_FEATURES
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.files import check_outputs, write_files
 from exatrkx.progress import bar
@@ -66,6 +73,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--working-point", type=Path, help="JSON file of cuts; that of --weights unless given")
     parser.add_argument("--radius", type=float, help="in place of the working point's, for another embedding")
     parser.add_argument(
+        "--extra-features",
+        metavar="LIST",
+        help="in place of the working point's: columns after r, φ and z that the networks take, as charge/100,count",
+    )
+    parser.add_argument(
+        "--graph-construction", metavar="NAME", help="in place of the working point's: fixed_radius, or module:function"
+    )
+    parser.add_argument(
         "--scores",
         choices=SCORES,
         help="what scores are that all lie in [0, 1]: probabilities, to be turned into logits, or logits already",
@@ -74,7 +89,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "--random-weights", action="store_true", help="take factories' networks that no weights were loaded into"
     )
     for kind in KINDS:
-        parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, or module:factory")
+        parser.add_argument(f"--{kind}", help=f"your own {kind} network: model.pt, module:factory, or acorn's .ckpt")
         parser.add_argument(f"--{kind}-checkpoint", type=Path, help="weights for module:factory")
     options = parser.parse_args(arguments)
     if not (options.output or project.is_checkout) and options.repository == project.model_repository:
@@ -83,31 +98,34 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def served_networks(
-    networks: Mapping[str, nn.Module], scores: Mapping[str, str]
+    networks: Mapping[str, nn.Module], scores: Mapping[str, str], columns: int = NUM_FEATURES
 ) -> tuple[dict[str, ScriptModule], dict[str, Proof]]:
     """The networks as they are served, and the proof of each.
 
     Args:
         networks: eager or TorchScript, by the models that will serve them.
         scores: of those whose scores may all lie in [0, 1], which of `SCORES` they are.
+        columns: F, of FEATURES, which all of them take.
 
     Raises:
         ContractError: a network does not keep the contract.
     """
-    from exatrkx.networks.proof import examine, gives_probabilities, prove  # noqa: PLC0415 - as above
+    from exatrkx.networks.proof import examine, gives_probabilities, prove, require_columns  # noqa: PLC0415 - as above
     from exatrkx.networks.torchscript import contract_form, served_form  # noqa: PLC0415
 
+    for kind, network in networks.items():
+        require_columns(kind, network, columns)
     wanted = [kind for kind, meaning in scores.items() if meaning == PROBABILITIES]
-    turned = [kind for kind in wanted if gives_probabilities(kind, networks[kind])]
+    turned = [kind for kind in wanted if gives_probabilities(kind, networks[kind], columns)]
     if wanted and not turned:
         raise ContractError(f"--scores {PROBABILITIES}: those of {', '.join(wanted)} do not all lie in [0, 1]")
     scripts, proofs = {}, {}
     for kind, network in bar(networks.items(), unit="network", leave=False):
-        examine(kind, network)  # before a trace, which keeps one answer of several
-        form = contract_form(kind, network, probabilities=kind in turned)
-        served = scripts[kind] = served_form(kind, form)
+        examine(kind, network, columns)  # before a trace, which keeps one answer of several
+        form = contract_form(kind, network, probabilities=kind in turned, columns=columns)
+        served = scripts[kind] = served_form(kind, form, columns=columns)
         logits = kind in turned or scores.get(kind) == LOGITS
-        proofs[kind] = prove(kind, served, None if served is form else form, logits=logits)
+        proofs[kind] = prove(kind, served, None if served is form else form, logits=logits, columns=columns)
     return scripts, proofs
 
 
@@ -169,10 +187,10 @@ def trace(options: argparse.Namespace) -> None:
         check_outputs([target / kind / "1" / "model.pt" for kind in KINDS], inputs_of(options), make_folders=False)
     with complete_copy(options.repository, target) if options.output else nullcontext(target) as repository:
         networks = load_networks(options)
-        point = load_working_point(options, networks[EMBED.name])
+        point = load_working_point(options, networks)
         weights = {kind: hash_weights(network) for kind, network in networks.items()}
         own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
-        scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own})
+        scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own}, point.num_features)
         trial, warning = try_chain(scripts, point)
         configs = write_networks(scripts, weights, point, repository)
     for kind, proof in proofs.items():

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 from exatrkx.commands import program
 from exatrkx.contract import EMBED, FILTER, GNN
 from exatrkx.errors import ContractError
-from exatrkx.working_point import WorkingPoint
+from exatrkx.working_point import UNLESS_SAID, WorkingPoint
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from torch import nn
 
@@ -26,34 +27,52 @@ def load_networks(options: argparse.Namespace) -> dict[str, nn.Module]:
     Raises:
         ContractError, FileNotFoundError: one of them is not there, or is none.
     """
-    from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415 - `--help` needs no torch
+    from exatrkx.networks.acorn import SUFFIX, load_checkpoint  # noqa: PLC0415 - `--help` needs no torch
+    from exatrkx.networks.storage import load_network, mismatches  # noqa: PLC0415
     from exatrkx.networks.user_network import load_user_network  # noqa: PLC0415
 
+    def load(kind: str) -> nn.Module:
+        source, checkpoint = getattr(options, kind), getattr(options, f"{kind}_checkpoint")
+        if not source:
+            return load_network(options.weights / f"{kind}.safetensors")
+        if source.endswith(SUFFIX) and checkpoint is None:
+            return load_checkpoint(kind, Path(source))
+        return load_user_network(source, checkpoint, random_weights=options.random_weights)
+
     trained = [kind for kind in KINDS if not getattr(options, kind)]
-    networks: dict[str, nn.Module] = {
-        kind: load_network(options.weights / f"{kind}.safetensors")
-        if kind in trained
-        else load_user_network(
-            getattr(options, kind), getattr(options, f"{kind}_checkpoint"), random_weights=options.random_weights
-        )
-        for kind in KINDS
-    }
+    networks = {kind: load(kind) for kind in KINDS}
     for text in mismatches(options.weights, trained):
         print(f"{program('trace_models')}: warning: {text}", file=sys.stderr)
     return networks
 
 
-def load_working_point(options: argparse.Namespace, embed: nn.Module) -> WorkingPoint:
+def load_working_point(options: argparse.Namespace, networks: Mapping[str, nn.Module]) -> WorkingPoint:
     """The working point that the command line names, with a radius that is this embedding's.
 
+    Networks of acorn say which columns they take; unless the working point has such a list, theirs is put into it.
+
     Raises:
-        ContractError: it is none, or its radius was chosen for another embedding.
+        ContractError: it is none, its radius was chosen for another embedding, or its list lacks a network's column.
         FileNotFoundError: it is not there.
     """
+    from exatrkx.networks.acorn import AcornNetwork, taken_features  # noqa: PLC0415 - as above
+
+    point = _with_radius(options, networks[EMBED.name])
+    if not point.extra:
+        point = replace(point, extra_features=",".join(map(str, taken_features(networks.values()))))
+    for network in networks.values():
+        if isinstance(network, AcornNetwork):
+            network.take_from(point.extra)
+    return point
+
+
+def _with_radius(options: argparse.Namespace, embed: nn.Module) -> WorkingPoint:
     from exatrkx.networks.storage import hash_tensors  # noqa: PLC0415 - as above
 
     path = options.working_point or options.weights / "working_point.json"
     point = WorkingPoint.load(path)
+    given = {name: getattr(options, name) for name in UNLESS_SAID if getattr(options, name) is not None}
+    point = replace(point, **given)
     if options.radius is not None:
         return replace(point, radius=options.radius, embedding="")
     named = options.embed is None or options.working_point is not None or point.embedding

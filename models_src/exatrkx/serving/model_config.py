@@ -1,4 +1,4 @@
-"""Model configurations (config.pbtxt): the working point, number by number, digests of weights, and a model's backend.
+"""Model configurations (config.pbtxt): the working point, columns of FEATURES, digests of weights, a model's backend.
 
 The files are read as what they are, protobuf's text format. They are edited as text, value by value, so that what a
 person wrote around the values stays. Reading and editing need protobuf and tritonclient, which a served model does not.
@@ -11,22 +11,26 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from exatrkx.contract import CUSTOM
+from exatrkx.contract import CUSTOM, ENSEMBLE, FEATURE_TENSORS, MODELS, NUM_FEATURES
 from exatrkx.errors import ContractError
-from exatrkx.working_point import COMPLETION_CUTS, PIPELINE_PARAMETERS, WorkingPoint
+from exatrkx.working_point import COMPLETION_CUTS, PIPELINE_PARAMETERS, UNLESS_SAID, WorkingPoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-COMPLETION: Final = (*COMPLETION_CUTS, "min_track_hits")
+EXTRA_FEATURES: Final = "extra_features"
+"""The parameter, of a whole pipeline, that says which columns of FEATURES follow the position."""
+
+OPTIONAL: Final = (*COMPLETION_CUTS, "min_track_hits", *UNLESS_SAID)
 """Fields that a configuration may lack: without a `completion_reach` there is no track completion."""
 
 PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
-    "frnn": ("radius", "max_neighbors", "max_edges"),
+    "frnn": ("radius", "max_neighbors", "max_edges", "graph_construction"),
     "applyfilter": ("filter_cut",),
-    "wcc": ("gnn_cut", "min_hits", "track_building", *COMPLETION),
+    "wcc": ("gnn_cut", "min_hits", "track_building", *COMPLETION_CUTS, "min_track_hits"),
     CUSTOM.name: PIPELINE_PARAMETERS,
+    ENSEMBLE.name: (EXTRA_FEATURES,),
 }
 """The working point's fields that each model reads from its `parameters`."""
 
@@ -53,11 +57,17 @@ def working_point_of(model: str, parameters: Mapping[str, str]) -> WorkingPoint:
         ContractError: a parameter of the model is missing, not a number or out of range.
     """
     names = PARAMETERS[model]
-    missing = [name for name in names if name not in parameters and name not in COMPLETION]
+    missing = [name for name in names if name not in parameters and name not in OPTIONAL]
     if missing:
         raise ContractError(f"{model}: config.pbtxt has no parameter {', '.join(missing)}")
     values: dict[str, object] = {**asdict(_UNREAD), **{name: parameters[name] for name in names if name in parameters}}
     return WorkingPoint.from_mapping(values, f"{model}: parameters of config.pbtxt")
+
+
+def config_num_features(config: Mapping[str, Any]) -> int:
+    """Columns of FEATURES in a model's configuration (Triton's JSON, parsed); where it takes none, the position's."""
+    sizes = (one["dims"] for one in config.get("input", ()) if one["name"] in FEATURE_TENSORS)
+    return next((int(dims[1]) for dims in sizes if len(dims) > 1), NUM_FEATURES)
 
 
 def parse_config(text: str, path: Path) -> Any:
@@ -81,6 +91,8 @@ def edited_configs(
 ) -> dict[Path, bytes]:
     """Every config.pbtxt of a repository that another working point or other weights change, with its new content.
 
+    A field of `UNLESS_SAID` is added at the end where it is needed; the columns of FEATURES are in `dims`.
+
     Args:
         repository: whose configurations these are.
         working_point: for each model of `PARAMETERS`.
@@ -95,24 +107,51 @@ def edited_configs(
         new[network] = {WEIGHTS: digest}
         new[CUSTOM.name][f"{network}_{WEIGHTS}"] = digest
     edited = {}
-    for model, parameters in new.items():
+    for model in MODELS:
         path = repository / model / "config.pbtxt"
-        text = before = path.read_text()
-        wanted = parse_config(text, path)
-        for name, value in parameters.items():
-            if name not in wanted.parameters:
-                if name in COMPLETION and value == str(getattr(_UNREAD, name)):
-                    continue
-                raise ContractError(f"{path}: no parameter {name}")
-            if wanted.parameters[name].string_value != value:
-                wanted.parameters[name].string_value = value
-                text = _replace(text, name, value)
+        before = path.read_text()
+        wanted = parse_config(before, path)
+        text = _with_columns(before, wanted, working_point.num_features)
+        text = _with_parameters(text, wanted, new.get(model, {}), path)
         if parse_config(text, path) != wanted:
             form = 'key: "…" value { string_value: "…" }'
-            raise ContractError(f"{path}: cannot be edited: expected each parameter once, comments too, as {form}")
+            raise ContractError(
+                f"{path}: cannot be edited: expected each parameter once, comments too, as {form}, and the name of a "
+                "tensor before its dims: [ … ]"
+            )
         if text != before:
             edited[path] = text.encode()
     return edited
+
+
+def _with_parameters(text: str, wanted: Any, parameters: Mapping[str, str], path: Path) -> str:
+    """The text with these parameters, which `wanted`, the message, is given, too."""
+    for name, value in parameters.items():
+        if name not in wanted.parameters:
+            if name in OPTIONAL and value == str(getattr(_UNREAD, name)):
+                continue
+            if name not in UNLESS_SAID:
+                raise ContractError(f"{path}: no parameter {name}")
+            text = text.rstrip("\n") + f'\nparameters {{ key: "{name}"  value {{ string_value: "{value}" }} }}\n'
+        elif wanted.parameters[name].string_value != value:
+            text = _replace(text, name, value)
+        wanted.parameters[name].string_value = value
+    return text
+
+
+def _with_columns(text: str, wanted: Any, columns: int) -> str:
+    """The text with so many columns of FEATURES in inputs and warm-up, which `wanted`, the message, is given, too."""
+    matrices = [one.dims for one in wanted.input if one.name in FEATURE_TENSORS]
+    matrices += [
+        sample.inputs[name].dims for sample in wanted.model_warmup for name in FEATURE_TENSORS if name in sample.inputs
+    ]
+    for dims in matrices:
+        dims[1] = columns
+    names = "|".join(FEATURE_TENSORS)
+    entry = (
+        rf'((?:name\s*:\s*"(?:{names})"|key\s*:\s*"(?:{names})"\s*value\s*:?\s*\{{)[^{{}}\[]*\[\s*-?\d+\s*,\s*)-?\d+'
+    )
+    return re.sub(entry, rf"\g<1>{columns}", text)
 
 
 def read_working_point(repository: Path) -> WorkingPoint:
@@ -126,11 +165,11 @@ def read_working_point(repository: Path) -> WorkingPoint:
         path = repository / model / "config.pbtxt"
         parameters = parse_config(path.read_text(), path).parameters
         for name in names:
-            if name not in parameters:
-                if name in COMPLETION:
-                    continue
+            if name not in parameters and name not in OPTIONAL:
                 raise ContractError(f"{path}: no parameter {name}")
-            found = parameters[name].string_value
+            found = parameters[name].string_value if name in parameters else UNLESS_SAID.get(name)
+            if found is None:
+                continue
             if values.setdefault(name, found) != found:
                 raise ContractError(f"{path}: {name} is {found}, and {values[name]} in another model's config.pbtxt")
     return WorkingPoint.from_mapping(values, str(repository))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from exatrkx.contract import EMBED, FILTER, GNN
 from exatrkx.errors import ContractError, ExatrkxError, GraphTooLargeError
@@ -35,8 +38,11 @@ def try_chain(networks: Mapping[str, ScriptModule], point: WorkingPoint) -> tupl
     event = next(read_events(project_files().events))
     pipeline = Pipeline(networks[EMBED.name], networks[FILTER.name], networks[GNN.name], point)
     where = f"bundled event {event.event_id} of {len(event):,} spacepoints"
+    if point.extra:
+        event = replace(event, extra={one.name: np.zeros_like(event.x) for one in point.extra})
+        where += f", with zeros for {', '.join(event.extra)},"
     try:
-        tracks = pipeline(features(event))
+        tracks = pipeline(features(event, point.extra))
     except GraphTooLargeError as error:
         return f"{where}: refused", f"{where} is refused: {error}: is the radius that of this embedding?"
     except ExatrkxError as error:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
-from exatrkx.contract import WCC
+from exatrkx.contract import NUM_FEATURES, WCC
 from exatrkx.errors import ContractError
 from exatrkx.stages import native, reference, reference_completion
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
@@ -178,12 +178,12 @@ def label_tracks(
 ) -> Array:
     """The track candidate of each spacepoint at the working point's `gnn_cut`, `min_hits` and `track_building`.
 
-    Shapes, labels and errors are those of `label_components`, and with `features` [N,3] FP32, which only track
-    completion needs, those of `complete_tracks`.
+    Shapes, labels and errors are those of `label_components`, and with `features` [N,F] FP32, of which only track
+    completion needs something, the position in the first three columns, those of `complete_tracks`.
     """
     method = _METHODS[cuts.track_building]
     labels = method(edge_index, scores, num_nodes, cut=cuts.gnn_cut, min_hits=cuts.min_hits)
-    return complete_tracks(features, labels, cuts)
+    return complete_tracks(features if features is None else features[..., :NUM_FEATURES], labels, cuts)
 
 
 IntArray: TypeAlias = npt.NDArray[np.int64]

@@ -81,7 +81,7 @@ def direct(pipeline: Pipeline) -> Finder:
     clock = time.process_time if one_core else time.perf_counter
 
     def find(event: Event) -> Found:
-        hits = features(event)
+        hits = features(event, pipeline.working_point.extra)
         began = clock()
         tracks = pipeline(hits)
         labels = _on_host(tracks.labels)  # within the time: a GPU has finished only then
@@ -91,7 +91,8 @@ def direct(pipeline: Pipeline) -> Finder:
         return Found(labels=labels, seconds=seconds, graphs=dict(zip(GRAPHS, graphs, strict=True)))
 
     def cost(event: Event) -> tuple[NetworkCost, ...]:
-        return network_costs(pipeline, features(event), find(event).graphs)
+        hits = features(event, pipeline.working_point.extra)
+        return network_costs(pipeline, hits, find(event).graphs)
 
     point = ", ".join(f"{name} {value}" for name, value in pipeline.working_point.numbers().items())
     timing = "direct call, CPU time of one core" if one_core else f"direct call, {threads} threads"

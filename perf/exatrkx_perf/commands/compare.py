@@ -16,7 +16,15 @@ from exatrkx.commands import at_least
 from exatrkx.files import check_outputs, write_files
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_perf import EVENTS, OUTPUT
-from exatrkx_perf.command_line import list_of, parser_of, positive, run_command, server_address, size_range
+from exatrkx_perf.command_line import (
+    add_extra_features_argument,
+    list_of,
+    parser_of,
+    positive,
+    run_command,
+    server_address,
+    size_range,
+)
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.events import read_sample, write_input_file
 
@@ -48,6 +56,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="the server's process on this machine: its CPU time and memory are measured too",
     )
     existing("--save", type=Path, default=OUTPUT / "existing", help="folder of what is measured (default: %(default)s)")
+    add_extra_features_argument(parser)
     add_credentials_arguments(parser)
     options = parser.parse_args(arguments)
     if bool(options.url) != bool(options.model):
@@ -66,7 +75,7 @@ def measure(options: argparse.Namespace) -> None:
     from exatrkx_perf.results import ResultsFolder  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.sweeps import RunningServer, Sweep  # noqa: PLC0415
 
-    sample = read_sample(options.events, size=options.spacepoints)
+    sample = read_sample(options.events, size=options.spacepoints, extra=options.extra_features)
     input_file = options.save / "events.json"
     write_input_file(sample, input_file)
     server = RunningServer(options.url, options.pid, Credentials.from_environment(options))

@@ -40,7 +40,7 @@ def direct(options: argparse.Namespace) -> int:
     from exatrkx_perf.direct import run_direct  # noqa: PLC0415 - `--help` does not need it
 
     repository = options.model_repository or default_repository()
-    sample = read_sample(options.events, options.limit, options.spacepoints)
+    sample = read_sample(options.events, options.limit, options.spacepoints, options.extra_features)
     print(f"{len(sample)} events of {sample.spacepoints.mean():,.0f} spacepoints on average")
     print(f"{'workers':>18}{'threads':>9}{'events/s':>10}{'mean ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'MiB':>8}")
     for kind, threads, workers in product(options.kind, options.threads, options.workers):

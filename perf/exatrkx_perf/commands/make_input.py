@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def write(options: argparse.Namespace) -> int:
     """Write the file, and say what is in it."""
     check_outputs([options.output], input_files(options.events))
-    sample = read_sample(options.events, options.limit, options.spacepoints)
+    sample = read_sample(options.events, options.limit, options.spacepoints, options.extra_features)
     write_input_file(sample, options.output)
     sizes = sample.spacepoints
     print(f"{options.output}: {len(sample)} events of {sizes.min():,} to {sizes.max():,} spacepoints")

@@ -87,7 +87,7 @@ def sweep(options: argparse.Namespace) -> int:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
     together = [[one] for one in options.events] if options.plan == "pileup" else [options.events]
-    samples = [read_sample(events, options.limit, options.spacepoints) for events in together]
+    samples = [read_sample(events, options.limit, options.spacepoints, options.extra_features) for events in together]
     servers = SweepServers(repository, options.custom_backend, log_folder=options.output)
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)

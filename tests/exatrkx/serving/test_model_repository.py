@@ -23,7 +23,7 @@ from exatrkx.serving.model_config import (
     read_working_point,
     working_point_of,
 )
-from exatrkx.working_point import TRACK_BUILDING, WorkingPoint
+from exatrkx.working_point import TRACK_BUILDING, UNLESS_SAID, WorkingPoint
 
 REPOSITORY: Final = Path(__file__).resolve().parents[3] / "model_repository"
 NETWORKS: Final = ("embed", "filter", "gnn")
@@ -191,7 +191,7 @@ class TestWorkingPoint:
         not_numbers = {"FORCE_CPU_ONLY_INPUT_TENSORS", "DISABLE_OPTIMIZED_EXECUTION", *NETWORKS}
         not_numbers |= {WEIGHTS, *(f"{network}_{WEIGHTS}" for network in NETWORKS)}
         for model in MODELS:
-            assert set(config(model).parameters) - not_numbers == set(PARAMETERS.get(model, ()))
+            assert set(config(model).parameters) - not_numbers == {*PARAMETERS.get(model, ())} - {*UNLESS_SAID}
 
     @settings(derandomize=True, max_examples=50, deadline=None)
     @given(

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from exatrkx.errors import EventFormatError
-from exatrkx.events.columns import MM, MOMENTUM, POSITION, ColumnMapping
+from exatrkx.events.columns import EXTRA, MM, MOMENTUM, POSITION, ColumnMapping
 from exatrkx.events.event import NOISE, Event, Truth, order_within, particle_table, take_momenta
 from exatrkx.events.readers.csv_files import event_number
 from exatrkx.events.readers.formats import Skipped
@@ -195,7 +195,12 @@ def event_of_values(where: str, number: int, values: Values, found: Mapping[str,
     place = np.stack([floats(values[key], f"{where}: column {found[key]!r}") * mm for key in POSITION], axis=1)
     x, y, z = place.T.astype(np.float32)
     truth = _truth(where, values, found, place) if "particle" in found else None
-    return Event(event_id=number, x=x, y=y, z=z, truth=truth)
+    extra = {
+        key.removeprefix(EXTRA): floats(values[key], f"{where}: column {name!r}").astype(np.float32)
+        for key, name in found.items()
+        if key.startswith(EXTRA)
+    }
+    return Event(event_id=number, x=x, y=y, z=z, truth=truth, extra=extra)
 
 
 def _truth(where: str, values: Values, found: Mapping[str, str], place: npt.NDArray[np.float64]) -> Truth:
