@@ -184,6 +184,19 @@ def test_a_file_that_cannot_be_read_costs_the_others_nothing(
 
 
 @pytest.mark.server
+def test_a_file_that_has_an_event_twice(
+    trained_server: TritonServer, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose rows could not be told apart, at the file's two ends."""
+    write_events(tmp_path / "twice.parquet", [EVENTS[0], *EVENTS[1:4], EVENTS[0]])
+    files, output = [str(tmp_path / "twice.parquet"), *some(inputs, 1)], tmp_path / "out"
+    assert main(command(files, trained_server, output, "--in-flight", "1")) == 1
+    assert f"event {EVENTS[0].event_id} comes twice" in capsys.readouterr().err
+    assert not list(output.rglob("*twice*"))
+    assert sum(1 for _ in output.glob("figures/**/*.json")) == 1
+
+
+@pytest.mark.server
 def test_a_full_disk_leaves_nothing_half_written(
     trained_server: TritonServer, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
