@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from exatrkx.events.columns import ColumnMapping
     from exatrkx.events.event import Event, IntArray
     from exatrkx_batch.manifest import EventFile
 
@@ -64,12 +65,14 @@ class Task:
         folder: of the batch, absolute.
         options: of the command, from which the client is made.
         service: what the manifest says of it.
+        columns: what the file's columns are called, where they are named.
     """
 
     file: EventFile
     folder: Path
     options: argparse.Namespace
     service: Mapping[str, str]
+    columns: ColumnMapping | None
 
     @property
     def tracks_file(self) -> Path:
@@ -109,7 +112,8 @@ def find_tracks(task: Task) -> Figures:
     total, seen = Figures(), set[int]()
     with client_of(task.options) as client, TracksWriter(task.tracks_file) as writer:
         _require(client.identity(), task.service)
-        for event, result in client.find_tracks_many(read_events(task.file.path), task.options.in_flight):
+        events = read_events(task.file.path, columns=task.columns)
+        for event, result in client.find_tracks_many(events, task.options.in_flight):
             if event.event_id in seen:
                 raise EventFormatError(f"{task.file.path}: event {event.event_id} comes twice: its rows would be mixed")
             seen.add(event.event_id)

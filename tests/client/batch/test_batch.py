@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -302,6 +303,27 @@ def test_an_output_folder_of_another_run(
     assert main(command(some(inputs, 3), trained_server, other)) == 2
     assert "is of another run: " in capsys.readouterr().err
     assert artefacts(other) == before
+
+
+@pytest.mark.server
+def test_named_columns_are_frozen(
+    trained_server: TritonServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event, table = EVENTS[0], tmp_path / "table.csv"
+    places = np.column_stack([event.x, event.y, event.z, np.full(len(event), 7)])
+    np.savetxt(table, places, fmt=["%.9g", "%.9g", "%.9g", "%d"], delimiter=",", header="hx,hy,hz,run", comments="")
+    mapping, output = "x=hx,y=hy,z=hz,event=run", tmp_path / "out"
+    assert main(command([str(table)], trained_server, output, "--columns", mapping)) == 0
+    before = artefacts(output)
+    assert main(command([str(table)], trained_server, output, "--columns", mapping)) == 0
+    assert "1 were there" in capsys.readouterr().out
+    with TrackingClient(trained_server.grpc_url) as client:
+        found = read_labels(output / "tracks" / "table.parquet", replace(event, event_id=7))
+        np.testing.assert_array_equal(found, client.find_tracks(event))
+    for other, told in ((mapping.replace("x=hx,y=hy", "x=hy,y=hx"), "column of x is hy, not hx"), (None, "column of")):
+        assert main(command([str(table)], trained_server, output, *(["--columns", other] if other else []))) == 2
+        assert told in capsys.readouterr().err
+    assert artefacts(output) == before
 
 
 def test_files_whose_tracks_would_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
