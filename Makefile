@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full physics physics-references clean
+.PHONY: help demo docs test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full physics physics-references clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,6 +50,11 @@ lint: $(VENV)/dev.installed  ## format, lint and types
 
 models: $(VENV)/serve.installed  ## the committed networks as TorchScript in model_repository/
 	$(BIN)/python export/trace_models.py
+
+docs: export OMP_NUM_THREADS = 1
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: $(VENV)/docs.installed models  ## the documentation site in out/docs/, the tutorial run: fails at a broken link or cell
+	$(BIN)/mkdocs build --strict
 
 custom-backend: $(VENV)/serve.installed  ## the custom backend in C++, which deploy/serve.py then prefers; needs g++ 11 or later, and CMake
 	cmake -S backends/exatrkx -B build/custom-backend -DPython3_EXECUTABLE=$(abspath $(BIN))/python
@@ -99,6 +104,10 @@ $(VENV)/serve.installed: pyproject.toml constraints.txt $(wildcard setup.py) | $
 
 $(VENV)/dev.installed: $(VENV)/serve.installed
 	$(INSTALL) '.[serve,simulate,dev]'
+	@touch $@
+
+$(VENV)/docs.installed: $(VENV)/serve.installed
+	$(INSTALL) '.[serve,docs]'
 	@touch $@
 
 $(VENV)/perf.installed: $(VENV)/serve.installed

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.commands import at_least, command_parser, run_command
 from exatrkx.files import check_outputs
+from exatrkx.progress import bar
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
 from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
 
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> None:
 
         plot_settings()  # that plots cannot be drawn is told before the events are made
         check_outputs([options.output / "tracks.csv"])
-    with client_of(options) as client:
+    with client_of(options) as client, bar(total=options.events) as progress:
         if options.fall_back is None and not options.skip_failed:
             client.wait_until_ready(READY_S)
             client.check_contract()
@@ -52,6 +53,7 @@ def run(options: argparse.Namespace) -> None:
             fallback=options.fall_back,
             skipFailed=options.skip_failed,
         )
+        finding.event_done = progress.update
         ckf = SETTINGS[options.ckf] if options.ckf else None
         found = run_chain(options.settings, finding, event_numbers(options), options.threads, ckf)
     print(report(found, finding.tally))
@@ -64,16 +66,15 @@ def run(options: argparse.Namespace) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's options."""
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx_acts"),
-        description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
+    parser = command_parser(
+        "python -m exatrkx_acts",
+        "Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks on a server, fit these with the Kalman filter of ACTS, and print efficiency, residuals and pulls as "
         "ACTS counts them.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "exatrkx acts --events 20 --threads 2 --url 127.0.0.1:8001 --output out/acts",
+        defaults=True,
     )
     add_sample_arguments(parser)
-    add_version(parser)
     add = parser.add_argument
     add("--threads", type=at_least(int, 1), default=1, metavar="T", help="of ACTS; as many events are in flight")
     add_client_arguments(parser)

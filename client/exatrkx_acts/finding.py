@@ -84,6 +84,7 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         if isinstance(fallback, str) and fallback != "direct":
             raise ValueError(f"the fallback must be 'direct' or a function, found {fallback!r}")
         self.tally = Tally()
+        self.event_done: Callable[[], object] = lambda: None
         self._counting = threading.Lock()
         self._client = client
         self._fallback = _direct() if isinstance(fallback, str) else fallback
@@ -113,10 +114,12 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
             text = f"{error}; the event is skipped"
             self.logger.error(text)  # noqa: TRY400 - it is ACTS's, which has no `exception`
             self._count(skipped=1)
+            self.event_done()
             return ex.ProcessCode.SKIP
         found = proto_tracks(labels, event.r, measurements(spacepoints, strip_pairs=self._strip_pairs))
         self._proto_tracks(context, ex.ProtoTrackContainer([ex.ProtoTrack(track) for track in found]))
         self._count(proto_tracks=len(found))
+        self.event_done()
         return ex.ProcessCode.SUCCESS
 
     def _labels(self, event: Event) -> IntArray:

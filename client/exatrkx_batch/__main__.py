@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.commands import at_least, command_parser, run_command
 from exatrkx.events.columns import add_columns_argument, mapping_of
 from exatrkx.files import check_outputs, whole_file
 from exatrkx_batch.manifest import freeze, settled
@@ -58,13 +58,13 @@ def batch(options: argparse.Namespace) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line's options; those that name files are absolute, for the workers."""
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx_batch"),
-        description="Find the tracks of many files of events with the workers of Dask, a task a file. What is there "
+    parser = command_parser(
+        "python -m exatrkx_batch",
+        "Find the tracks of many files of events with the workers of Dask, a task a file. What is there "
         "and fits is not done again: the same command goes on where it was interrupted.",
-        epilog=EXIT_CODES,
+        "exatrkx batch run7/*.parquet --url tracking.example.org:8001 --workers 4 --output out/run7",
+        "exatrkx batch run7 --cluster slurm --workers 20 --output out/run7",
     )
-    add_version(parser)
     add = parser.add_argument
     add("events", nargs="+", help="files, folders or patterns, as `exatrkx find` reads them")
     add_columns_argument(parser)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from exatrkx import __version__
 from exatrkx.errors import EventFormatError, OutputRefusedError
 from exatrkx.events.readers import event_files, input_files
 from exatrkx.files import lock, named, whole_file
@@ -88,7 +89,8 @@ def settled(
     """
     inputs = {file.name: dict(file.sha256) for file in sorted(files, key=lambda file: file.name)}
     mapping = {} if columns is None else {"columns": {**columns.names, "unit": columns.unit, "table": columns.table}}
-    manifest, path = {**FORMAT, "service": dict(service), **mapping, "inputs": inputs}, folder / MANIFEST
+    made_by = {**FORMAT, "exatrkx": __version__, "service": dict(service)}
+    manifest, path = {**made_by, **mapping, "inputs": inputs}, folder / MANIFEST
     with named(folder):
         folder.mkdir(parents=True, exist_ok=True)
         others = [file.name for file in folder.iterdir() if not file.name.startswith(f".{MANIFEST}.")]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from tqdm import tqdm
-
 from exatrkx.errors import ExatrkxError, OutputError
+from exatrkx.progress import bar
 from exatrkx_batch.tasks import Figures, Task, run
 from exatrkx_client.errors import ClientError, RequestRejectedError, ServerUnavailableError
 
@@ -114,7 +112,7 @@ def do_all(client: Client, tasks: Sequence[Task]) -> Outcome:
 
     outcome, events, began = Outcome(), 0, time.monotonic()
     submitted = {client.submit(run, task, pure=False): task.file.name for task in tasks}
-    with tqdm(total=len(tasks), unit="file", disable=None, file=sys.stderr) as progress:
+    with bar(total=len(tasks), unit="file") as progress:
         for future in as_completed(submitted):
             name = submitted[future]
             try:

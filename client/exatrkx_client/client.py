@@ -174,7 +174,8 @@ class TrackingClient:
             DeadlineError: none answered within `timeout_s`, neither.
             AccessError: a server, or a proxy on the way, does not let this client in.
             ServerError: it failed, and so did the others.
-            With a fallback, none of these but the first three and AccessError.
+
+        With a fallback, none of these but the first three and AccessError.
         """
         result = self._send(source, with_edges).result()
         return result if with_edges else result.labels
@@ -191,7 +192,7 @@ class TrackingClient:
 
         Raises:
             ValueError: `in_flight` is below 1.
-            Otherwise as `find_tracks`, for the event that is at fault; what is on its way then is given up.
+            ExatrkxError: as `find_tracks`, for the event that is at fault; what is on its way then is given up.
         """
         outcomes = self.outcomes(sources, in_flight, with_edges=with_edges)
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import ColumnMapping, add_columns_argument, mapping_of
@@ -57,12 +57,11 @@ def find_event(paths: Sequence[str], number: int | None, columns: ColumnMapping 
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    command = argparse.ArgumentParser(
-        prog=program("event_display.py"),
-        description="Draw an event's spacepoints and the tracks found in them.",
-        epilog=EXIT_CODES,
+    command = command_parser(
+        "event_display.py",
+        "Draw an event's spacepoints and the tracks found in them.",
+        "exatrkx display events.parquet tracks.parquet --output event.png",
     )
-    add_version(command)
     command.add_argument("events", nargs="+", help="files, folders or patterns of events")
     add_columns_argument(command)
     command.add_argument("tracks", type=Path, help="what was found in them, as .parquet or .csv")

@@ -14,9 +14,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import get_args
 
-from tqdm import tqdm
-
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.commands import at_least, command_parser, program, run_command
 from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import add_columns_argument, mapping_of
 from exatrkx.events.event import Event
@@ -24,6 +22,8 @@ from exatrkx.events.readers import count_events, event_files, input_files, read_
 from exatrkx.events.tracks import Layout, Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
 from exatrkx.journal import Journal
+from exatrkx.progress import bar
+from exatrkx.run_settings import keep_settings
 from exatrkx_client.arguments import (
     add_client_arguments,
     add_fallback_argument,
@@ -71,9 +71,9 @@ def find_tracks(options: argparse.Namespace) -> None:
     with client_of(options, options.fall_back) as client, ExitStack() as kept:
         client.wait_until_ready(options.wait)
         client.check_contract()
-        journal = None
+        journal, service = None, {} if output is None else client.identity()
         if output is not None:
-            journal = kept.enter_context(Journal(output, client.identity(), resume=options.resume))
+            journal = kept.enter_context(Journal(output, service, resume=options.resume))
         run(
             client,
             chain([first], events),
@@ -90,6 +90,9 @@ def find_tracks(options: argparse.Namespace) -> None:
             journal=journal,
             skipped=skipped,
         )
+    if output is not None:
+        asked = {name: getattr(options, name) for name in ("events", "columns", "limit", "skip_bad", "per", "layout")}
+        keep_settings({**asked, **service}, output)
     if skipped:
         print(f"{program('find_tracks.py')}: {skipped}", file=sys.stderr)
 
@@ -123,7 +126,7 @@ def run(
     began = time.perf_counter()
     with (
         TracksWriter(output, per, layout=layout) if output is not None else nullcontext() as writer,
-        tqdm(total=total, unit="event", disable=None, file=sys.stderr) as progress,
+        bar(total=total) as progress,
     ):
         for event, result in find_resumable(client, events, in_flight, journal, skipped):
             if writer is not None:
@@ -140,12 +143,12 @@ def run(
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    command = argparse.ArgumentParser(
-        prog=program("find_tracks.py"),
-        description="Send events to a server, write the tracks that it finds, and print what was found.",
-        epilog=EXIT_CODES,
+    command = command_parser(
+        "find_tracks.py",
+        "Send events to a server, write the tracks that it finds, and print what was found.",
+        "exatrkx find events.parquet --url 127.0.0.1:8001 --output tracks.parquet",
+        "exatrkx find hits.root --columns x=sp_x,y=sp_y,z=sp_z,unit=cm --per track --output tracks.csv",
     )
-    add_version(command)
     add = command.add_argument
     add("events", nargs="+", help="files, folders or patterns, in any format of docs/formats.md")
     add_columns_argument(command)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.commands import at_least, command_parser, run_command
 from exatrkx.files import check_outputs, whole_file
 from exatrkx_client.address import Address
 from exatrkx_client.proxy import is_loopback
@@ -117,13 +117,12 @@ def balancer_of(options: argparse.Namespace) -> Balancer:
 
 def parser() -> argparse.ArgumentParser:
     """The command line's options."""
-    command = argparse.ArgumentParser(
-        prog=program("balancer.py"),
-        description=(__doc__ or "").partition("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog=EXIT_CODES,
+    command = command_parser(
+        "balancer.py",
+        (__doc__ or "").partition("\n")[0],
+        "exatrkx balancer haproxy ports1.json ports2.json --output haproxy.cfg",
+        defaults=True,
     )
-    add_version(command)
     add = command.add_argument
     add("program", choices=sorted(CONFIGURATIONS), help="whose configuration")
     add(

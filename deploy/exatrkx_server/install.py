@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx_server.errors import ServerSetupError
 from exatrkx_server.installation import INSTALL_COMMAND, find_triton
 
@@ -29,12 +29,9 @@ def install(_options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx_server.install"),
-        description=(__doc__ or "").partition("\n")[0],
-        epilog=EXIT_CODES,
+    parser = command_parser(
+        "python -m exatrkx_server.install", (__doc__ or "").partition("\n")[0], "exatrkx install-server"
     )
-    add_version(parser)
     return run_command("install-server", lambda: install(parser.parse_args(arguments)))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, get_args
 
 from exatrkx.checks import MAX_SPACEPOINTS
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program
+from exatrkx.commands import at_least, command_parser
 from exatrkx.serving.limits import MAX_QUEUE
 from exatrkx_server.access import access_of, add_access_arguments
 from exatrkx_server.options import DeviceChoice, Ports, Preference, ServerOptions, Stages, SupervisionOptions
@@ -20,13 +20,14 @@ _HIGHEST_PORT: Final = 65535
 
 def parse_arguments(arguments: Sequence[str] | None, description: str) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = argparse.ArgumentParser(
-        prog=program("serve.py"),
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog=f"Arguments after -- go to tritonserver as they are. {EXIT_CODES}",
+    parser = command_parser(
+        "serve.py",
+        description,
+        "exatrkx serve --stages compiled",
+        "exatrkx serve --free-ports --ports-file ports.json --model-repository my_repository",
+        notes="Arguments after -- go to tritonserver as they are.",
+        defaults=True,
     )
-    add_version(parser)
     parser.add_argument(
         "--model-repository",
         type=Path,

@@ -7,6 +7,7 @@ import importlib
 import io
 import math
 import os
+import re
 import select
 import signal
 import sys
@@ -205,6 +206,45 @@ def _tell(name: str, *texts: str, is_list: bool) -> None:
         with suppress(OSError):
             print(f"{name}: {told}", file=sys.stderr)
     _is_closed(sys.stderr)
+
+
+def command_parser(
+    name: str, description: str | None, *examples: str, notes: str = "", defaults: bool = False
+) -> argparse.ArgumentParser:
+    """A command's parser, with `--version`, and with examples and exit codes at the end of its `--help`.
+
+    Args:
+        name: as `program` takes it.
+        description: paragraphs; indented ones stay as they are.
+        examples: lines as they are typed.
+        notes: another paragraph.
+        defaults: tell the default of each option.
+    """
+    form = _HelpWithDefaults if defaults else _Help
+    parser = argparse.ArgumentParser(
+        prog=program(name), description=description, formatter_class=form, epilog=epilog_of(examples, notes)
+    )
+    add_version(parser)
+    return parser
+
+
+def epilog_of(examples: Sequence[str], notes: str = "") -> str:
+    """The end of a `--help`: examples, a line each, notes, and the exit codes."""
+    lines = "\n".join(f"    {line}" for line in examples)
+    return "\n\n".join(part for part in ("Examples:" if lines else "", lines, notes, EXIT_CODES) if part)
+
+
+class _Help(argparse.HelpFormatter):
+    """Fills paragraphs, but for those that are indented."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        fill = super()._fill_text
+        paragraphs = re.split(r"\n\n+", text.strip("\n"))
+        return "\n\n".join(one if one.startswith("    ") else fill(one, width, indent) for one in paragraphs)
+
+
+class _HelpWithDefaults(_Help, argparse.ArgumentDefaultsHelpFormatter):
+    """The same, with each option's default."""
 
 
 def add_version(parser: argparse.ArgumentParser) -> None:

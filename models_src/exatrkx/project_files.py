@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx.errors import ExatrkxError
 
 if TYPE_CHECKING:
@@ -68,7 +67,5 @@ def print_events(arguments: Sequence[str] | None) -> None:
         ExatrkxError: the package was installed without them.
     """
     description = "Print the folder of the bundled events: simulated tt̄ with truth."
-    parser = argparse.ArgumentParser(prog=program("events"), description=description, epilog=EXIT_CODES)
-    add_version(parser)
-    parser.parse_args(arguments)
+    command_parser("events", description, "exatrkx events").parse_args(arguments)
     print(project_files().events)

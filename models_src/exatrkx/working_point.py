@@ -24,7 +24,7 @@ COMPLETION_CUTS: Final = (
     "completion_sigmas",
     "hit_resolution",
     "scattering_length",
-    "polar_spread",
+    "strip_resolution",
     "max_chance",
 )
 """Real numbers of the track completion, in the order of C++'s `CompletionCuts`."""
@@ -51,9 +51,10 @@ class WorkingPoint:
         completion_sigmas: most standard deviations that a spacepoint is from the helix.
         hit_resolution: standard deviation in mm of a spacepoint across the track; the finest of the detector.
         scattering_length: by a layer's multiple scattering a track turns as much as by its curvature in these mm: the
-            Highland angle times the momentum over 0.3 times the field, 3 mrad · GeV / (0.3 · 2 T).
-        polar_spread: angle in rad that the coarse coordinate of strips, mm at the distance of a layer, comes to.
-        max_chance: a spacepoint at radius r is taken where (free spacepoints) · σₜ σₗ / r² is at most this.
+            Highland angle times the momentum over 0.3 times the field, 3.6 mrad · GeV / (0.3 · 2 T).
+        strip_resolution: standard deviation in mm of the coarse coordinate of strips 1 m from the beam; it grows with
+            the square of the distance, as the length of cells of constant occupancy does.
+        max_chance: a spacepoint at radius r is taken where (free spacepoints) · σₜ σₗ (1 + χ²) / r² is at most this.
         min_track_hits: spacepoints that a candidate needs to be left after completion.
         max_edges: a graph with more edges than this is refused, which bounds the memory of one event.
         embedding: the network that the radius was chosen for, by the hash of its weights
@@ -68,11 +69,11 @@ class WorkingPoint:
     max_edges: int = 5_000_000
     track_building: str = COMPONENTS
     completion_reach: float = 0.0
-    completion_sigmas: float = 4.0
-    hit_resolution: float = 0.02
-    scattering_length: float = 5.0
-    polar_spread: float = 0.003
-    max_chance: float = 3.0
+    completion_sigmas: float = 5.0
+    hit_resolution: float = 0.013
+    scattering_length: float = 6.0
+    strip_resolution: float = 4.0
+    max_chance: float = 10.0
     min_track_hits: int = 5
     embedding: str = field(default="", compare=False)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import psutil
 
 from exatrkx.contract import ENSEMBLE
+from exatrkx.progress import bar
 from exatrkx_client import TrackingClient
 from exatrkx_perf.balancers import PROGRAMS, balancer, installed
 from exatrkx_perf.balancing_cost import DIRECT, Load, Loads
@@ -90,7 +91,7 @@ class BalancingFigures:
                 running = stack.enter_context(balancer(program, [_listed(server)], self.folder))
                 ways[program] = [running.grpc_url], running.pid
             loads: Loads = {way: {} for way in ways}
-            for repeat in range(self.repeats):
+            for repeat in bar(range(self.repeats), unit="repeat"):
                 for way, (urls, pid) in list(ways.items())[:: 1 - 2 * (repeat % 2)]:  # none is always the first
                     loads[way][repeat] = self._load(urls, server.pid, pid)
         return loads
@@ -115,7 +116,7 @@ class BalancingFigures:
                 *(
                     (
                         f"one of three slow: {way} / sum",
-                        MedianRange.of(measure() / alone for _ in range(self.repeats)),
+                        MedianRange.of(measure() / alone for _ in bar(range(self.repeats), desc=way, unit="repeat")),
                         None if "order" in way else _LEAST_SHARE,
                         "",
                     )

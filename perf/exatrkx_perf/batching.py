@@ -16,6 +16,7 @@ import psutil
 from exatrkx.contract import ENSEMBLE
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.readers import read_events
+from exatrkx.progress import bar
 from exatrkx_client.address import Address
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import EVENTS
@@ -80,7 +81,7 @@ class BatchFigures:
         with TritonServer(self.repository, options) as server:
             common = [*files, "--url", server.grpc_url, "--model", ENSEMBLE.name]
             in_all = str(self.workers * self.in_flight)
-            for repeat in range(self.repeats):
+            for repeat in bar(range(self.repeats), unit="repeat"):
                 output = str(self.folder / f"batch{repeat}")
                 own = ["--workers", str(self.workers), "--in-flight", str(self.in_flight), "--output", output]
                 tracks = str(self.folder / f"tracks{repeat}.parquet")

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from exatrkx import commands
-from exatrkx.commands import EXIT_CODES, add_version, at_least
+from exatrkx.commands import add_version, at_least, epilog_of
 from exatrkx.errors import ExitCode
 from exatrkx_client.address import Address
 from exatrkx_perf import EVENTS
@@ -18,12 +18,10 @@ positive = at_least(int, 1)
 """A whole number of at least 1."""
 
 
-def parser_of(description: str | None, epilog: str = "") -> argparse.ArgumentParser:
-    """A parser whose help is a script's docstring as it is written, with the exit codes and `--version`."""
+def parser_of(description: str | None, *examples: str, notes: str = "") -> argparse.ArgumentParser:
+    """A parser whose help is a script's docstring as it is written, with examples, exit codes and `--version`."""
     form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=form, epilog=f"{epilog}\n\n{EXIT_CODES}".lstrip()
-    )
+    parser = argparse.ArgumentParser(description=description, formatter_class=form, epilog=epilog_of(examples, notes))
     add_version(parser)
     return parser
 

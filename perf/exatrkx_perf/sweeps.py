@@ -5,15 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, cast
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from exatrkx.errors import ExatrkxError
+from exatrkx.progress import bar
 from exatrkx_client.credentials import Credentials
 from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf import MODEL_REPOSITORY
@@ -75,12 +73,12 @@ class Sweep:
         if any(point.served for point in todo):
             check_program(find_program())
         problems: list[str] = []
-        with tqdm(total=len(points), initial=len(points) - len(todo), unit="point", file=sys.stderr) as progress:
+        with bar(total=len(points), initial=len(points) - len(todo), unit="point") as progress:
             for _, members in itertools.groupby(todo, key=group):
                 problems += self._run_group(list(members), store, progress)
         return problems
 
-    def _run_group(self, points: list[Point], store: ResultsFolder, progress: tqdm[None]) -> list[str]:
+    def _run_group(self, points: list[Point], store: ResultsFolder, progress: Any) -> list[str]:
         """Measure points that need the same servers."""
         problems = []
         with contextlib.ExitStack() as stack:

@@ -26,7 +26,7 @@ int main(int count, char** words) {
   try {
     const bool select = words[1] == std::string("select");
     const at::Tensor found = select ? exatrkx::select_edges(edge_index, scores, cuts, 1)
-                                    : exatrkx::label_tracks(edge_index, scores, std::atoll(words[2]), cuts, {});
+                                    : exatrkx::label_tracks(edge_index, scores, std::atoll(words[2]), cuts, {}, 1);
     std::printf("%lld\n", static_cast<long long>(found.numel()));
   } catch (const exatrkx::ContractError& error) {
     std::puts(error.what());

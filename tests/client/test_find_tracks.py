@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -84,7 +85,12 @@ def test_events_in_tracks_out(
     with TrackingClient(url) as client:
         for event in (clump_event(4, 5), clump_event(9, 3, lost=2)):
             np.testing.assert_array_equal(read_labels(output, event), client.find_tracks(event))
+            identity = client.identity()
     assert pq.read_table(output)["event_id"].to_pylist() == [4] * 35 + [9] * 23 + [11]
+    kept = json.loads(Path(f"{output}.settings.json").read_text())
+    assert (kept["events"], kept["per"], kept["limit"]) == ([str(events_file)], "spacepoint", None)
+    assert identity.items() <= kept.items() or "--model" in options
+    assert "settings:   exatrkx 0." in done.stdout
 
 
 @pytest.mark.server

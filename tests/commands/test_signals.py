@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow.parquet as pq
 import pytest
 
+from exatrkx import __version__
 from exatrkx.__main__ import COMMANDS
 from exatrkx.commands import run_command
 from exatrkx.errors import ExitCode
@@ -168,6 +170,13 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     assert Path(name).is_file()
 
 
+def assert_settings(resumed: Path, whole: Path) -> None:
+    """A run that was resumed and one that was not have the same settings beside their outputs."""
+    one, other = (Path(f"{output}.settings.json").read_bytes() for output in (resumed, whole))
+    assert one == other
+    assert json.loads(one)["exatrkx"] == __version__
+
+
 @pytest.mark.simulation
 @pytest.mark.parametrize(
     ("number", "code", "text"),
@@ -189,7 +198,8 @@ def test_a_simulation_goes_on(tmp_path: Path, number: signal.Signals, code: int,
     assert done(*words, "--events", "3", "--resume").returncode == 0
     assert done("simulate", str(whole), *words[2:], "--events", "3").returncode == 0
     assert output.read_bytes() == whole.read_bytes()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["events.parquet", "whole.parquet"]
+    assert_settings(output, whole)
+    assert {file.name.removesuffix(".settings.json") for file in tmp_path.iterdir()} == {output.name, whole.name}
 
 
 @pytest.mark.simulation
@@ -232,7 +242,9 @@ def test_track_finding_goes_on(
         ran = done("find", *words, "--limit", "30", "--output", str(place), *more)
         assert ran.returncode == 0, ran.stderr
     assert output.read_bytes() == whole.read_bytes()
-    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(["in", "other", output.name, whole.name])
+    assert_settings(output, whole)
+    found = {file.name.removesuffix(".settings.json") for file in tmp_path.iterdir()}
+    assert found == {"in", "other", output.name, whole.name}
 
 
 @pytest.mark.server

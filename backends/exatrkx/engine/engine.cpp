@@ -45,7 +45,7 @@ Tracks Engine::find_tracks(const at::Tensor& features, void (*admit)(const at::T
 
   // As the network returned them, [E] or [E,1], the scores are the contract's after one_score_each.
   const at::Tensor scores = one_score_each(networks_->gnn({hits, edge_index}), edge_index.size(1));  // [E]
-  Tracks tracks{label_tracks(edge_index, scores, hits.size(0), cuts_, hits), edge_index, scores.contiguous()};
+  Tracks tracks{label_tracks(edge_index, scores, hits.size(0), cuts_, hits, threads_), edge_index, scores.contiguous()};
   stream_.synchronize();
   return tracks;
 }

@@ -93,7 +93,7 @@ at::Tensor label_candidates(const at::Tensor& edge_index, const at::Tensor& scor
 }  // namespace
 
 at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
-                        const WorkingPoint& cuts, const at::Tensor& features) {
+                        const WorkingPoint& cuts, const at::Tensor& features, int threads) {
   const at::Tensor labels = label_candidates(edge_index, scores, num_nodes, cuts);
   if (cuts.completion.reach <= 0.0) return labels;
   const TensorSpec& spec = features_spec();
@@ -110,7 +110,7 @@ at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, 
   check_finite(rows, spec.name);
   at::Tensor completed = labels.cpu();
   stages::complete_tracks(rows.const_data_ptr<float>(), num_nodes, cuts.completion, cuts.min_track_hits,
-                          completed.mutable_data_ptr<std::int64_t>());
+                          threads, completed.mutable_data_ptr<std::int64_t>());
   return completed.to(labels.device());
 }
 

@@ -25,6 +25,6 @@ void check_edge_index(const at::Tensor& edge_index, std::int64_t num_nodes, cons
 // The labels [N] of the candidates that cuts.track_building makes; see exatrkx/stages/track_building.py. `features` [N,3]
 // are for track completion alone, and else may be undefined. Throws ContractError.
 [[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
-                                      const WorkingPoint& cuts, const at::Tensor& features);
+                                      const WorkingPoint& cuts, const at::Tensor& features, int threads);
 
 }  // namespace exatrkx

@@ -80,7 +80,7 @@ WorkingPoint WorkingPoint::from_texts(const Texts& texts, const std::string& sou
   field("completion_sigmas", cuts.completion.sigmas, read_real, kInRange, in_range);
   field("hit_resolution", cuts.completion.hit_resolution, read_real, kInRange, in_range);
   field("scattering_length", cuts.completion.scattering_length, read_real, kInRange, in_range);
-  field("polar_spread", cuts.completion.polar_spread, read_real, kInRange, in_range);
+  field("strip_resolution", cuts.completion.strip_resolution, read_real, kInRange, in_range);
   field("max_chance", cuts.completion.max_chance, read_real, kInRange, in_range);
   field("min_track_hits", cuts.min_track_hits, read_whole, kAtLeastOne, at_least_one);
   if (!problems.empty()) throw ContractError(source + problems);

@@ -29,7 +29,7 @@ struct WorkingPoint {
                                                       "min_hits", "max_edges",     "track_building"};
   // What a model's configuration may lack: without a `completion_reach` there is no track completion.
   static constexpr std::array<const char*, 7> kCompletion{"completion_reach",  "completion_sigmas", "hit_resolution",
-                                                          "scattering_length", "polar_spread",      "max_chance",
+                                                          "scattering_length", "strip_resolution",  "max_chance",
                                                           "min_track_hits"};
 
   using Texts = std::map<std::string, std::string, std::less<>>;

@@ -19,7 +19,7 @@ namespace stages = exatrkx::stages;
 namespace {
 
 // To be raised with every change of a signature or of a status below, here and in native.py.
-constexpr int kAbiVersion = 3;
+constexpr int kAbiVersion = 4;
 
 enum Status : int { kOk = 0, kContract = 1, kGraphTooLarge = 2, kMemory = 3, kOther = 4 };
 
@@ -100,10 +100,10 @@ EXATRKX_API int exatrkx_label_clusters(const std::int64_t* edge_index, const flo
 
 // `cuts`: the entries of CompletionCuts, in its order.
 EXATRKX_API int exatrkx_complete_tracks(const float* features, std::int64_t num_nodes, const double* cuts,
-                                        std::int64_t min_hits, std::int64_t* labels, char* message,
+                                        std::int64_t min_hits, int threads, std::int64_t* labels, char* message,
                                         std::int64_t message_size) {
   return guarded({message, message_size}, [&] {
     const stages::CompletionCuts named{cuts[0], cuts[1], cuts[2], cuts[3], cuts[4], cuts[5]};
-    stages::complete_tracks(features, num_nodes, named, min_hits, labels);
+    stages::complete_tracks(features, num_nodes, named, min_hits, threads, labels);
   });
 }

@@ -3,36 +3,31 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
+#include <mutex>
 #include <numbers>
 #include <numeric>
 #include <optional>
-#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "hit_columns.hpp"
-#include "local_helix.hpp"
+#include "parallel.hpp"
+#include "segments.hpp"
 
 namespace exatrkx::stages {
 
 class TrackCompletion {
  public:
   // features [num_nodes,3], labels [num_nodes] of candidates with their numbers below num_nodes.
-  TrackCompletion(const float* features, std::int64_t num_nodes, const std::int64_t* labels, const CompletionCuts& cuts)
-      : features_(features), cuts_(cuts), points_(num_nodes), label_(labels, labels + num_nodes) {
-    std::int64_t candidates = 0, free = 0;
-    for (std::int64_t i = 0; i < num_nodes; ++i) {
-      const float* f = features + 3 * i;
-      const double r = 1000.0 * static_cast<double>(f[0]), phi = std::numbers::pi * static_cast<double>(f[1]);
-      points_[i] = {r * std::cos(phi), r * std::sin(phi), 1000.0 * static_cast<double>(f[2])};
-      candidates = std::max(candidates, label_[i] + 1);
-      free += label_[i] < 0;
-    }
-    free_ = static_cast<double>(free);
+  TrackCompletion(const float* features, std::int64_t num_nodes, const std::int64_t* labels, const CompletionCuts& cuts,
+                  int threads)
+      : features_(features), threads_(threads), segments_(positions(features, num_nodes), cuts),
+        label_(labels, labels + num_nodes) {
+    std::int64_t candidates = 0;
+    for (const std::int64_t label : label_) candidates = std::max(candidates, label + 1);
     tracks_.resize(static_cast<std::size_t>(candidates));
     for (std::int64_t i = 0; i < num_nodes; ++i) {
       if (label_[i] >= 0) tracks_[label_[i]].push_back(static_cast<std::int32_t>(i));
@@ -43,18 +38,16 @@ class TrackCompletion {
   void run() {
     std::vector<std::int32_t> changed(tracks_.size());
     std::iota(changed.begin(), changed.end(), 0);
-    const HitColumns columns(points_, findable());
+    for_each(changed, [&](std::int32_t track, Matches&) { drop_outliers(tracks_[track]); });
+    segments_.set_free(static_cast<double>(std::count(label_.begin(), label_.end(), kNoise)));
+    const HitColumns columns(segments_.points(), findable());
     while (!changed.empty()) {
-      extensions_.clear();
-      merges_.clear();
-      for (const std::int32_t track : changed) look_around(columns, track);
-      changed = apply();
+      changed = apply(for_each(changed, [&](std::int32_t track, Matches& found) { look_around(columns, track, found); }));
     }
   }
 
   // Numbers the tracks of at least `min_hits` hits by their smallest one.
   void write(std::int64_t min_hits, std::int64_t* labels) const {
-    constexpr std::int64_t kNoise = -1;
     std::vector<std::int64_t> number(tracks_.size(), kNoise);
     std::int64_t next = 0;
     for (std::size_t i = 0; i < label_.size(); ++i) {
@@ -66,8 +59,17 @@ class TrackCompletion {
   }
 
  private:
-  static constexpr std::size_t kFitted = 5;  // hits of a local helix
-  using Track = std::vector<std::int32_t>;   // from the beam outwards
+  static constexpr std::int64_t kNoise = -1;
+
+  static std::vector<Point> positions(const float* features, std::int64_t num_nodes) {
+    std::vector<Point> points(static_cast<std::size_t>(num_nodes));
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const float* f = features + 3 * i;
+      const double r = 1000.0 * static_cast<double>(f[0]), phi = std::numbers::pi * static_cast<double>(f[1]);
+      points[i] = {r * std::cos(phi), r * std::sin(phi), 1000.0 * static_cast<double>(f[2])};
+    }
+    return points;
+  }
 
   struct Match {
     double score;  // the smaller the better
@@ -75,14 +77,26 @@ class TrackCompletion {
     auto operator<=>(const Match&) const = default;
   };
 
-  // A part of a track: between two of its hits, or from its first or last one on.
-  struct Segment {
-    LocalHelix helix;
-    std::int32_t before, after;   // hits, -1 for none
-    double begin, end;            // their places along the helix, or as far as it reaches
+  struct Matches {
+    std::vector<Match> extensions, merges;
   };
 
-  [[nodiscard]] static bool helical(const Track& track) { return track.size() >= 3 && track.size() <= kMostHits; }
+  // What visit(track, matches) finds for each of these tracks, on a few threads, in any order.
+  template <class Visit>
+  Matches for_each(const std::vector<std::int32_t>& tracks, Visit&& visit) {
+    Matches all;
+    std::mutex mutex;
+    const auto count = static_cast<std::int64_t>(tracks.size());
+    parallel_for(tasks_for(count, kTaskTracks), threads_, [&](std::int64_t task) {
+      Matches found;
+      const std::int64_t end = std::min(count, (task + 1) * kTaskTracks);
+      for (std::int64_t i = task * kTaskTracks; i < end; ++i) visit(tracks[i], found);
+      const std::lock_guard lock(mutex);
+      all.extensions.insert(all.extensions.end(), found.extensions.begin(), found.extensions.end());
+      all.merges.insert(all.merges.end(), found.merges.begin(), found.merges.end());
+    });
+    return all;
+  }
 
   void sort(Track& track) const {
     const auto key = [&](std::int32_t i) {
@@ -104,76 +118,56 @@ class TrackCompletion {
     return hits;
   }
 
-  // `place`: that of the hit after the segment, 0 … size.
-  [[nodiscard]] std::optional<Segment> segment(const Track& track, std::size_t place) const {
-    const std::size_t fitted = std::min(track.size(), kFitted);
-    const std::size_t first = std::min(place - std::min(place, kFitted / 2), track.size() - fitted);
-    std::array<Point, kFitted> hits;
-    for (std::size_t i = 0; i < fitted; ++i) hits[i] = points_[track[first + i]];
-    const auto helix = LocalHelix::fit({hits.data(), fitted});
-    if (!helix) return std::nullopt;
-    const double reach = cuts_.reach / helix->stretch();
-    Segment s{*helix, place == 0 ? -1 : track[place - 1], place == track.size() ? -1 : track[place], 0.0, 0.0};
-    s.begin = s.before >= 0 ? helix->along(points_[s.before]) : helix->along(points_[s.after]) - reach;
-    s.end = s.after >= 0 ? helix->along(points_[s.after]) : s.begin + reach;
-    if (!(s.end - s.begin <= 2.0 * reach)) return std::nullopt;
-    return s;
+  // Takes hits off a track that are far from the helix of the others, the farthest first.
+  void drop_outliers(Track& track) {
+    while (track.size() >= Segments::kFitted && Segments::helical(track)) {
+      std::size_t worst = 0;
+      double largest = kOutlier * kOutlier;
+      for (std::size_t i = 0; i < track.size(); ++i) {
+        const double chi2 = segments_.without(track, i);
+        if (chi2 > largest) worst = i, largest = chi2;
+      }
+      if (!(largest > kOutlier * kOutlier)) return;
+      label_[track[worst]] = kNoise;
+      track.erase(track.begin() + static_cast<std::ptrdiff_t>(worst));
+    }
   }
 
-  // How well a hit fits, the smaller the better; none where it does not.
-  [[nodiscard]] std::optional<double> score(const Segment& s, std::int32_t hit) const {
-    const Point& p = points_[hit];
-    const double x = s.helix.along(p);
-    if (!(x >= s.begin && x <= s.end) || !(std::abs(s.helix.slope(x)) <= kSteepest)) return std::nullopt;
-    const bool near_begin = s.after < 0 || (s.before >= 0 && x - s.begin <= s.end - x);
-    const Point& node = points_[near_begin ? s.before : s.after];
-    if (!(node.x * p.x + node.y * p.y > 0.0)) return std::nullopt;  // on the other side of the beam
-    const Spread spread = s.helix.spread(near_begin ? x - s.begin : s.end - x, cuts_);
-    if (!(spread.transverse <= kWidest * kWidest)) return std::nullopt;
-    const double t = s.helix.transverse(p, x), l = s.helix.longitudinal(p, x);
-    const double chi2 = t * t / spread.transverse + l * l / spread.longitudinal;
-    if (!(chi2 <= cuts_.sigmas * cuts_.sigmas)) return std::nullopt;
-    const double area = spread.transverse * spread.longitudinal, r2 = p.x * p.x + p.y * p.y;
-    const double chance = free_ / r2 * (free_ / r2) * area;
-    if (!(chance <= cuts_.max_chance * cuts_.max_chance)) return std::nullopt;
-    return area * (1.0 + chi2);
-  }
-
-  void look_around(const HitColumns& columns, std::int32_t number) {
+  void look_around(const HitColumns& columns, std::int32_t number, Matches& found) const {
     const Track& track = tracks_[number];
-    if (!helical(track)) return;
+    if (!Segments::helical(track)) return;
     for (std::size_t place = 0; place <= track.size(); ++place) {
-      const auto found = segment(track, place);
-      if (!found) continue;
-      const Segment& s = *found;
+      const auto between = segments_.at(track, place);
+      if (!between) continue;
+      const Segment& s = *between;
       std::optional<Match> best;
       visit(columns, s, [&](std::int32_t hit) {
         if (label_[hit] == number) return;
-        const auto value = score(s, hit);
+        const auto value = segments_.score(s, hit);
         if (!value) return;
         if (label_[hit] >= 0) {
-          if (const auto back = score_back(s, hit)) add_merge(*value * *back, number, static_cast<std::int32_t>(label_[hit]));
+          const auto other = static_cast<std::int32_t>(label_[hit]);
+          const auto back = score_back(s, hit);
+          if (back) found.merges.push_back({*value * *back, std::min(number, other), std::max(number, other)});
         } else if (const Match match{*value, number, hit}; !best || match < *best) {
           best = match;
         }
       });
-      if (best) extensions_.push_back(*best);
+      if (best) found.extensions.push_back(*best);
     }
   }
 
   // The same from the other side: how well the nearest hit of the segment's track fits the one whose end was found.
+  // Two tracks that run side by side are no pieces of one: all of the other must be within the segment.
   [[nodiscard]] std::optional<double> score_back(const Segment& s, std::int32_t end) const {
     const Track& other = tracks_[label_[end]];
-    if (!helical(other) || (end != other.front() && end != other.back())) return std::nullopt;
-    const auto theirs = segment(other, end == other.front() ? 0 : other.size());
+    if (!Segments::helical(other) || (end != other.front() && end != other.back())) return std::nullopt;
+    const double far = s.helix.along(segments_.points()[end == other.front() ? other.back() : other.front()]);
+    if (s.before >= 0 && !(far >= s.begin - kOverlap)) return std::nullopt;
+    if (s.after >= 0 && !(far <= s.end + kOverlap)) return std::nullopt;
+    const auto theirs = segments_.at(other, end == other.front() ? 0 : other.size());
     if (!theirs) return std::nullopt;
-    const double x = s.helix.along(points_[end]);
-    const bool near_begin = s.after < 0 || (s.before >= 0 && x - s.begin <= s.end - x);
-    return score(*theirs, near_begin ? s.before : s.after);
-  }
-
-  void add_merge(double value, std::int32_t a, std::int32_t b) {
-    merges_.push_back({value, std::min(a, b), std::max(a, b)});
+    return segments_.score(*theirs, s.near_begin(s.helix.along(segments_.points()[end])) ? s.before : s.after);
   }
 
   // Calls visit_hit(hit) for at least the hits that fit a segment: it is looked through in steps, longer ones further away.
@@ -199,24 +193,28 @@ class TrackCompletion {
   template <class Visit>
   void visit_step(const HitColumns& columns, const Segment& s, const Step& step, Visit&& visit_hit) const {
     const LocalHelix& h = s.helix;
+    const CompletionCuts& cuts = segments_.cuts();
     const double middle = (step.low + step.high) / 2.0, half = (step.high - step.low) / 2.0;
     const Point centre = h.at(middle, h.across(middle));
-    const double wide = cuts_.sigmas * (1.0 + 1e-6);  // with room for what is rounded
     const double margin = 1e-6 + 1e-9 * (std::abs(centre.x) + std::abs(centre.y) + std::abs(centre.z));
     const double from = h.slope(step.low), to = h.slope(step.high);
-    if (std::min(from, to) > kSteepest || std::max(from, to) < -kSteepest) return;
+    if (std::min(from, to) > Segments::kSteepest || std::max(from, to) < -Segments::kSteepest) return;
     // A hit is within its slope's tilt of the parabola, and that within the slopes on the way of its value in the middle.
-    const double steepest = std::max(std::abs(from), std::abs(to)), steep = std::min(kSteepest, steepest);
-    const Spread least = h.spread(step.near, cuts_), most = h.spread(step.far, cuts_);
-    const double aside = wide * std::sqrt(std::min(most.transverse, kWidest * kWidest) * (1.0 + steep * steep)) + margin;
-    const double across = aside + half * steepest;
-    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
+    const double slopes = std::max(std::abs(from), std::abs(to)), steep = std::min(Segments::kSteepest, slopes);
+    const double tilt = std::sqrt(1.0 + steep * steep), r = std::sqrt(centre.x * centre.x + centre.y * centre.y);
+    const double widest = half * (1.0 + slopes) + cuts.sigmas * Segments::kWidest * tilt;
+    const Spread least = h.spread(step.near, 0.0, cuts), most = h.spread(step.far, std::max(r + widest, s.farthest), cuts);
+    if (least.transverse > Segments::kWidest * Segments::kWidest * (1.0 + 1e-6)) return;
+    const double sideways = std::sqrt(std::min(most.transverse, Segments::kWidest * Segments::kWidest)) * tilt;
     // Neither inside the innermost hit, nor beyond the outermost, nor where any hit may be there by chance.
-    const double r = std::sqrt(centre.x * centre.x + centre.y * centre.y), radius = half + across;
+    const double radius = half * (1.0 + slopes) + cuts.sigmas * sideways + margin;
     if (r + radius < columns.innermost() || r - radius > columns.outermost()) return;
-    const double largest = cuts_.max_chance * (1.0 + 1e-6) * (r + radius) * (r + radius);
-    if (free_ * std::sqrt(least.transverse * least.longitudinal) > largest) return;
-    if (least.transverse > kWidest * kWidest * (1.0 + 1e-6)) return;
+    const double largest = cuts.max_chance * (1.0 + 1e-6) * (r + radius) * (r + radius);
+    const double chi2 = largest / (segments_.free() * std::sqrt(least.transverse * least.longitudinal)) - 1.0;
+    if (chi2 < 0.0) return;
+    const double wide = std::min(cuts.sigmas, std::sqrt(chi2)) * (1.0 + 1e-6) + 1e-6;  // with room for what is rounded
+    const double aside = wide * sideways + margin, across = aside + half * slopes;
+    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
     const double bx = half * std::abs(h.ux()) + across * std::abs(h.uy());
     const double by = half * std::abs(h.uy()) + across * std::abs(h.ux());
     const double za = h.z(step.low), zb = h.z(step.high);
@@ -230,10 +228,10 @@ class TrackCompletion {
   }
 
   // The best merges and extensions, and the tracks that they change.
-  std::vector<std::int32_t> apply() {
+  std::vector<std::int32_t> apply(Matches found) {
     std::vector<bool> merged(tracks_.size()), changed(tracks_.size());
-    std::sort(merges_.begin(), merges_.end());
-    for (const Match& m : merges_) {
+    std::sort(found.merges.begin(), found.merges.end());
+    for (const Match& m : found.merges) {
       if (merged[m.track] || merged[m.other]) continue;
       merged[m.track] = merged[m.other] = changed[m.track] = true;
       for (const std::int32_t hit : tracks_[m.other]) {
@@ -242,8 +240,8 @@ class TrackCompletion {
       }
       tracks_[m.other].clear();
     }
-    std::sort(extensions_.begin(), extensions_.end());
-    for (const Match& m : extensions_) {
+    std::sort(found.extensions.begin(), found.extensions.end());
+    for (const Match& m : found.extensions) {
       if (merged[m.track] || label_[m.other] >= 0) continue;
       label_[m.other] = m.track;
       tracks_[m.track].push_back(m.other);
@@ -258,24 +256,22 @@ class TrackCompletion {
     return again;
   }
 
-  static constexpr std::size_t kMostHits = 100;  // of a track that is completed
-  static constexpr double kSteepest = 1.0;       // slope of the helix to its chord
-  static constexpr double kWidest = 10.0;        // mm, standard deviation: more says nothing
-  static constexpr double kFirstStep = 6.0;      // mm
+  static constexpr std::int64_t kTaskTracks = 64;
+  static constexpr double kFirstStep = 6.0;  // mm
+  static constexpr double kOverlap = 15.0;   // mm, of modules
+  static constexpr double kOutlier = 8.0;    // standard deviations
 
   const float* features_;
-  CompletionCuts cuts_;
-  std::vector<Point> points_;
+  int threads_;
+  Segments segments_;
   std::vector<std::int64_t> label_;
   std::vector<Track> tracks_;
-  std::vector<Match> extensions_, merges_;
-  double free_ = 0.0;
 };
 
 // Completes the tracks of `labels` [num_nodes], in place; those with fewer than `min_hits` hits are dropped then.
 inline void complete_tracks(const float* features, std::int64_t num_nodes, const CompletionCuts& cuts,
-                            std::int64_t min_hits, std::int64_t* labels) {
-  TrackCompletion completion(features, num_nodes, labels, cuts);
+                            std::int64_t min_hits, int threads, std::int64_t* labels) {
+  TrackCompletion completion(features, num_nodes, labels, cuts, threads);
   completion.run();
   completion.write(min_hits, labels);
 }

@@ -1,5 +1,5 @@
 // Local helix: a parabola in the transverse plane and a line in z along its arc, through a few neighbouring hits of a
-// track. Only +, -, *, / and square roots, in the order of exatrkx/stages/reference.py, so that both give the same bits.
+// track. Only +, -, *, / and square roots, in the order of exatrkx/stages/local_helix.py, so that both give the same bits.
 #pragma once
 
 #include <algorithm>
@@ -17,18 +17,18 @@ struct Point {
 // exatrkx/working_point.py says what each number means.
 struct CompletionCuts {
   double reach = 0.0;  // mm; 0: no completion
-  double sigmas = 4.0;
-  double hit_resolution = 0.02;
-  double scattering_length = 5.0;
-  double polar_spread = 0.003;
-  double max_chance = 3.0;
+  double sigmas = 5.0;
+  double hit_resolution = 0.013;
+  double scattering_length = 6.0;
+  double strip_resolution = 4.0;
+  double max_chance = 10.0;
 };
 
 // What a helix expects at a distance from the hits that it was fitted to: standard deviations in mm.
 struct Spread {
-  double distance;      // along the track, from the nearest node
   double transverse;    // squared
   double longitudinal;  // squared
+  double strip;         // of the coarse coordinate alone
 };
 
 class LocalHelix {
@@ -75,19 +75,23 @@ class LocalHelix {
   }
   [[nodiscard]] double longitudinal(const Point& p, double x) const { return (p.z - z(x)) / stretch_; }
 
-  // At a distance along the chord from the nearest node. The factors of the resolution are those of a parabola and a
-  // line through equally spaced hits: within a tenth those of three hits and of five.
-  [[nodiscard]] Spread spread(double distance, const CompletionCuts& cuts) const {
-    const double q = distance / chord_, path = distance * stretch_;
+  // At a distance along the chord from the nearest node, where hit and node are within `r` of the beam. The factors of the
+  // resolution are those of a parabola and a line through equally spaced hits: within a tenth those of three hits and of five.
+  [[nodiscard]] Spread spread(double distance, double r, const CompletionCuts& cuts) const {
+    const double q = distance / chord_, metres = r / 1000.0;
     const double angle = cuts.scattering_length * 2.0 * std::abs(c_) / stretch_;
-    const double scattered = angle * path, polar = cuts.polar_spread * path;
-    const double t = cuts.hit_resolution * (1.0 + q * (4.0 + 6.0 * q)), l = cuts.hit_resolution * (1.0 + 2.0 * q);
-    return {path, t * t + scattered * scattered, l * l + scattered * scattered + polar * polar};
+    const double scattered = angle * distance * stretch_, strip = cuts.strip_resolution * (metres * metres);
+    const double turned = kStripTilt * strip * std::abs(cotangent_) / stretch_;
+    const double t = cuts.hit_resolution * (1.0 + q * (4.0 + 6.0 * q));
+    const double l = kPixelLength * cuts.hit_resolution * (1.0 + 2.0 * q);
+    return {t * t + scattered * scattered + turned * turned, l * l + scattered * scattered + strip * strip, strip};
   }
 
  private:
   static constexpr double kShortestChord = 1e-3;  // mm
   static constexpr double kSingular = 1e-9;       // of a determinant, relative to its first term
+  static constexpr double kPixelLength = 3.0;     // of a pixel, along the beam to across
+  static constexpr double kStripTilt = 0.1;       // of strips on a disc to its radius: how much of them lies across a track
 
   [[nodiscard]] double arc(double x) const {
     return x * (1.0 + b_ * b_ / 2.0 + x * (b_ * c_ + x * (2.0 * c_ * c_ / 3.0)));

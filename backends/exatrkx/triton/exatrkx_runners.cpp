@@ -51,12 +51,12 @@ Outputs applyfilter(const Tensors& tensors, const WorkingPoint& cuts, int thread
   return {{"FILTERED_EDGE_INDEX", std::move(kept)}};
 }
 
-Outputs wcc(const Tensors& tensors, const WorkingPoint& cuts, int /*threads*/) {
+Outputs wcc(const Tensors& tensors, const WorkingPoint& cuts, int threads) {
   const at::Tensor& edge_index = tensors[0];
   const std::int64_t count = tensors[2].item<std::int64_t>();
   check_num_nodes(count, kNumNodesSpec.name);
   const at::Tensor scores = one_score_each(tensors[1], edge_index.size(1));
-  return {{"LABELS", label_tracks(edge_index, scores, count, cuts, tensors[3])},
+  return {{"LABELS", label_tracks(edge_index, scores, count, cuts, tensors[3], threads)},
           {stages::kEdgeIndex, edge_index},
           {stages::kEdgeScores, scores}};
 }

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
 from exatrkx.ckf.settings import SETTINGS
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx.events.tracks import TracksWriter
 from exatrkx.files import check_outputs, with_appended, write_files
 from exatrkx.journal import Journal
+from exatrkx.progress import bar
+from exatrkx.run_settings import keep_settings
 from exatrkx.simulation.arguments import (
     add_event_arguments,
     add_resume,
@@ -24,16 +24,15 @@ from exatrkx.simulation.arguments import (
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx.ckf"),
-        description="Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
+    parser = command_parser(
+        "python -m exatrkx.ckf",
+        "Simulate the events that `python -m exatrkx.simulation` makes with the same options, find their "
         "tracks with the combinatorial Kalman filter of ACTS, and evaluate them as `exatrkx.validate` does.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog=EXIT_CODES,
+        "exatrkx ckf --events 500 --seed 3 --tracks ckf.parquet",
+        defaults=True,
     )
     add_event_arguments(parser)
     add_resume(parser, "--tracks")
-    add_version(parser)
     parser.add_argument("--settings", dest="ckf", choices=SETTINGS, default="tuned", help="of the filter")
     parser.add_argument("--output", type=Path, help="append the report to this Markdown file too")
     parser.add_argument(
@@ -57,21 +56,21 @@ def find(options: argparse.Namespace) -> None:
     from exatrkx.ckf.figures import CkfFigures  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
     from exatrkx.ckf.reconstruction import Reconstructed, packed, reconstruct, unpacked  # noqa: PLC0415
 
-    numbers = event_numbers(options)
+    numbers, run = event_numbers(options), {**sample_of(options), "ckf": options.ckf}
     figures = CkfFigures()
 
     def found_in(left: range) -> Iterator[Reconstructed]:
         return reconstruct(options.settings, SETTINGS[options.ckf], left, options.workers)
 
-    check_outputs([path for path in (options.tracks, options.output) if path])
+    outputs = [path for path in (options.tracks, options.output) if path]
+    check_outputs(outputs)
     with ExitStack() as stack:
         events, writer = found_in(numbers), None
         if options.tracks:
-            run = {**sample_of(options), "ckf": options.ckf}
             journal = stack.enter_context(Journal(options.tracks, run, resume=options.resume))
             writer = stack.enter_context(TracksWriter(options.tracks, timed=True))
             events = journal.resumed(numbers, found_in, packed, unpacked)
-        for found in tqdm(events, total=len(numbers), unit="event"):
+        for found in bar(events, total=len(numbers)):
             figures.add(found)
             if writer:
                 writer.write(found.event, found.labels, sum(found.seconds.values()))
@@ -82,6 +81,7 @@ def find(options: argparse.Namespace) -> None:
     print(report)
     if options.output:
         write_files(with_appended(options.output, report))
+    keep_settings({"events": options.events, **run}, *outputs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,10 +27,11 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, program, run_command
 from exatrkx.contract import EMBED
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.files import check_outputs, write_files
+from exatrkx.progress import bar
 from exatrkx.project_files import project_files
 from exatrkx.serving.export_inputs import KINDS, inputs_of, load_networks, load_working_point
 from exatrkx.serving.model_config import edited_configs
@@ -50,14 +51,8 @@ LOGITS, PROBABILITIES = SCORES = ("logits", "probabilities")
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = argparse.ArgumentParser(
-        prog=program("trace_models.py"),
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=EXIT_CODES,
-    )
+    parser = command_parser("trace_models.py", __doc__, "exatrkx export --weights my_weights --output my_repository")
     project = project_files()
-    add_version(parser)
     parser.add_argument("--weights", type=Path, default=WEIGHTS_DIR, help="folder of trained networks (safetensors)")
     parser.add_argument(
         "--repository",
@@ -107,7 +102,7 @@ def served_networks(
     if wanted and not turned:
         raise ContractError(f"--scores {PROBABILITIES}: those of {', '.join(wanted)} do not all lie in [0, 1]")
     scripts, proofs = {}, {}
-    for kind, network in networks.items():
+    for kind, network in bar(networks.items(), unit="network", leave=False):
         examine(kind, network)  # before a trace, which keeps one answer of several
         form = contract_form(kind, network, probabilities=kind in turned)
         served = scripts[kind] = served_form(kind, form)

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx.events.event import Event
 from exatrkx.events.parquet import columns_of, event_of_columns
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.files import check_outputs
 from exatrkx.journal import Arrays, Journal
+from exatrkx.progress import bar
+from exatrkx.run_settings import keep_settings
 from exatrkx.simulation.arguments import (
     add_event_arguments,
     add_resume,
@@ -25,16 +26,16 @@ from exatrkx.simulation.arguments import (
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx.simulation"),
-        description="Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        epilog=EXIT_CODES,
+    parser = command_parser(
+        "python -m exatrkx.simulation",
+        "Simulate proton–proton collisions at 14 TeV in the Generic detector and write them, with truth.",
+        "exatrkx simulate events.parquet --events 100 --pileup 40 --seed 7 --workers 2",
+        "exatrkx simulate real.parquet --detector realistic",
+        defaults=True,
     )
     parser.add_argument("output", type=Path, help="Parquet file to write; see exatrkx.events.parquet")
     add_event_arguments(parser)
     add_resume(parser, "output")
-    add_version(parser)
     return parse_with_settings(parser, arguments)
 
 
@@ -46,13 +47,14 @@ def write_simulated(options: argparse.Namespace) -> None:
     """
     from exatrkx.simulation.chain import simulate  # noqa: PLC0415 - Pythia 8 and ACTS; `--help` needs none
 
-    numbers = event_numbers(options)
+    numbers, run = event_numbers(options), sample_of(options)
     check_outputs([options.output])
-    with Journal(options.output, sample_of(options), resume=options.resume) as journal:
+    with Journal(options.output, run, resume=options.resume) as journal:
         events = journal.resumed(
             numbers, lambda left: simulate(options.settings, left, options.workers), _entry, _event
         )
-        write_events(options.output, tqdm(events, total=len(numbers), unit="event"))
+        write_events(options.output, bar(events, total=len(numbers)))
+    keep_settings({"events": options.events, **run}, options.output)
 
 
 def _entry(event: Event) -> Arrays:

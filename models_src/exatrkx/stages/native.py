@@ -22,7 +22,7 @@ from exatrkx.working_point import COMPLETION_CUTS
 if TYPE_CHECKING:
     from exatrkx.working_point import WorkingPoint
 
-ABI_VERSION: Final = 3
+ABI_VERSION: Final = 4
 """Of the functions that are declared below, and of `kAbiVersion` in c_api.cpp: raised together."""
 
 CHOICE_VARIABLE: Final = "EXATRKX_STAGES"
@@ -50,7 +50,7 @@ _SIGNATURES: Final = {
     "exatrkx_select_edges": (_POINTER, _POINTER, _INT64, _FLOAT, _INT, _Allocate, *_MESSAGE),
     "exatrkx_label_components": (_POINTER, _POINTER, _INT64, _INT64, _FLOAT, _INT64, _POINTER, *_MESSAGE),
     "exatrkx_label_clusters": (_POINTER, _POINTER, _INT64, _INT64, _FLOAT, _INT64, _POINTER, *_MESSAGE),
-    "exatrkx_complete_tracks": (_POINTER, _INT64, _POINTER, _INT64, _POINTER, *_MESSAGE),
+    "exatrkx_complete_tracks": (_POINTER, _INT64, _POINTER, _INT64, _INT, _POINTER, *_MESSAGE),
 }
 
 
@@ -113,7 +113,9 @@ def label_clusters(
     return _labels("exatrkx_label_clusters", edge_index, scores, num_nodes, threshold=threshold, min_hits=min_hits)
 
 
-def complete_tracks(features: FloatArray, labels: IntArray, cuts: WorkingPoint) -> IntArray:
+def complete_tracks(
+    features: FloatArray, labels: IntArray, cuts: WorkingPoint, *, threads: int | None = None
+) -> IntArray:
     """[N] labels; see `exatrkx.stages.track_building.complete_tracks`, which has checked the arguments."""
     rows, completed = np.ascontiguousarray(features), labels.copy()
     numbers = np.array([getattr(cuts, name) for name in COMPLETION_CUTS], dtype=np.float64)
@@ -123,6 +125,7 @@ def complete_tracks(features: FloatArray, labels: IntArray, cuts: WorkingPoint) 
         len(rows),
         _address(numbers),
         _int64(cuts.min_track_hits),
+        threads or default_threads(),
         _address(completed),
     )
     return completed

@@ -24,7 +24,7 @@ from exatrkx import checks
 from exatrkx.arrays import Array, on_gpu
 from exatrkx.contract import WCC
 from exatrkx.errors import ContractError
-from exatrkx.stages import native, reference
+from exatrkx.stages import native, reference, reference_completion
 from exatrkx.stages.cuda import THREADS, Launch, blocks_for, launch
 from exatrkx.stages.edges import score_threshold
 from exatrkx.working_point import COMPONENTS, CONTRACTION
@@ -102,24 +102,31 @@ def _labels_on_gpu(
 
 
 def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -> Array:
-    """Track completion: merging of a candidate's pieces, extension and hole recovery by local helices.
+    """Track completion: outlier removal, merging of a candidate's pieces, extension and hole recovery by local helices.
 
-    Networks leave out a spacepoint to which an edge is missing, and a track in pieces where a layer gave no hit. Five
-    neighbouring hits of a candidate give a helix (a parabola in the transverse plane, a line in z along its arc), which
-    says where further hits are. Looked through is each segment between two of its hits, and before the first and behind
-    the last as far as `completion_reach`, never past the beam line.
+    Networks leave out a spacepoint to which an edge is missing, take a wrong one, and leave a track in pieces where a
+    layer gave no hit. Five neighbouring hits of a candidate give a helix (a parabola in the transverse plane, a line in
+    z along its arc), which says where further hits are. Looked through is each segment between two of its hits, and
+    before the first and behind the last as far as `completion_reach`, never past the beam line.
 
-    A spacepoint at distance d along the track from the nearest hit fits when its χ² of two terms is at most
-    `completion_sigmas`². The transverse standard deviation σₜ is that to which a parabola through equally spaced hits
-    of resolution `hit_resolution` extrapolates, and multiple scattering: d · `scattering_length` / R at a radius of
-    curvature R, an angle that falls with the momentum. The longitudinal one, σₗ, is that of a line, the same
-    scattering, and d · `polar_spread` for the coarse coordinate of strips. Besides, with F free spacepoints in the
-    event F σₜ σₗ / r² is at most `max_chance`.
+    What is expected at distance d along the track from the nearest hit has two standard deviations. The transverse one,
+    σₜ, is that to which a parabola through equally spaced hits of resolution `hit_resolution` extrapolates, and
+    multiple scattering: d · `scattering_length` / R at a radius of curvature R, an angle that falls with the momentum.
+    The longitudinal one, σₗ, is that of a line through pixels three times as long as wide, the same scattering, and the
+    coarse coordinate of strips, `strip_resolution` · (r / 1 m)² at the farther one of both hits; a tenth of that counts
+    for σₜ on a disc, where strips are not quite radial.
 
-    Candidates each of which has the other's end on its helix are merged, the best pairs first; then free spacepoints
-    are added, the best first, one for each segment; and what has changed is looked at again until nothing does. The
-    best has the smallest σₜ² σₗ² (1 + χ²). At last candidates with fewer than `min_track_hits` spacepoints are dropped:
-    a track has five parameters. Candidates of more than 100 spacepoints are no helix, and left as they are.
+    1. Of five hits and more those that are more than 8 σ from the helix of the others are dropped, the farthest first;
+       half of a strip may then lie across the track, and a module be 0.05 mm from where it is taken to be.
+    2. Candidates each of which has the other's end on its helix are merged, the best pairs first. A spacepoint is on a
+       helix when its χ² of the two terms is at most `completion_sigmas`², and, of F free spacepoints in the event,
+       F σₜ σₗ (1 + χ²) / r², for the number that fit as well by chance, at most `max_chance`. All of one candidate
+       must be within one segment of the other: what runs side by side are two tracks.
+    3. Free spacepoints are added, the best first, one for each segment.
+    4. What has changed is looked at again, from 2 on, until nothing does. The best has the smallest σₜ σₗ (1 + χ²).
+    5. Candidates with fewer than `min_track_hits` spacepoints are dropped: a track has five parameters.
+
+    Candidates of more than 100 spacepoints are no helix, and left as they are.
 
     Nothing depends on the order of edges or spacepoints, but for those at one and the same place. The networks' scores
     have spoken before, in the candidates; no edge is needed here, for most that are missing were never proposed.
@@ -159,7 +166,7 @@ def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -
 def _completed_on_host(features: Array, labels: Array, cuts: WorkingPoint) -> Array:
     if native.available():
         return native.complete_tracks(features, labels, cuts)
-    return reference.complete_tracks(features, labels, cuts)
+    return reference_completion.complete_tracks(features, labels, cuts)
 
 
 _FEATURES: Final = WCC.input("FEATURES")

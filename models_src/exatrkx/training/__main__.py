@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx.commands import EXIT_CODES, add_version, at_least, program, run_command
+from exatrkx.commands import at_least, command_parser, run_command
 from exatrkx.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -19,8 +19,12 @@ _MOST_THREADS: Final = 4096
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog=program("python -m exatrkx.training"), description=__doc__, epilog=EXIT_CODES)
-    add_version(parser)
+    parser = command_parser(
+        "python -m exatrkx.training",
+        __doc__,
+        "exatrkx train all --train train*.parquet --valid valid*.parquet --output my_weights",
+        "exatrkx train gnn --recipe quick --train a.parquet --valid b.parquet --output my_weights",
+    )
     parser.add_argument(
         "stage",
         choices=(*NETWORKS, "all", CHOOSE),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from exatrkx.performance.metrics import TrackMetrics, track_metrics
+from exatrkx.progress import bar
 from exatrkx.stages.track_building import label_tracks
 from exatrkx.training.tasks import TARGET_PT
 
@@ -37,7 +38,7 @@ track that was not found is lost."""
 def choose_radius(embed: Embedding, events: Sequence[TrainingEvent], goals: Goals) -> float:
     """The distance within which the wanted part of the true edges lies."""
     distances = []
-    for event in events:
+    for event in bar(events, desc="radius", leave=False):
         ends = embed(event.features)[event.true_edges]  # [2,T,D]
         target = event.edge_pt(event.true_edges) > TARGET_PT
         distances.append((ends[0] - ends[1]).norm(dim=1)[target].cpu().numpy())
@@ -50,7 +51,7 @@ def choose_filter_cut(
 ) -> float:
     """The probability above which the wanted part of the true edges scores."""
     scores = []
-    for event in events:
+    for event in bar(events, desc="filter's cut", leave=False):
         edge_index = graph(event.features)
         target = (event.gap(edge_index) == 1) & (event.edge_pt(edge_index) > TARGET_PT)
         scores.append(edge_filter(event.features, edge_index)[target].cpu().numpy())
@@ -79,7 +80,7 @@ def choose_gnn_cut(
     """
     scored = [[_scored(gnn, graph, event) for _, event in events] for events in samples]
     best = (-np.inf, 0.5, [TrackMetrics.zero() for _ in samples])
-    for cut in CUT_SCAN:
+    for cut in bar(CUT_SCAN, desc="GNN's cut", unit="cut", leave=False):
         figures = []
         for events, graphs in zip(samples, scored, strict=True):
             total = TrackMetrics.zero()

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
-from tqdm import tqdm
 
 from exatrkx.arrays import retain_freed_memory
 from exatrkx.files import write_files
+from exatrkx.progress import bar
 from exatrkx.training.augmentation import augment
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def fit(
         progress.history.append({"epoch": len(progress.history), **figures})
         progress.save(checkpoint)
         shown = ", ".join(f"{name} {figures[name]:.4g}" for name in ("loss", *task.shown))
-        tqdm.write(f"{progress.title(len(progress.history))}: {shown}, {figures['seconds']:.1f} s")
+        print(f"{progress.title(len(progress.history))}: {shown}, {figures['seconds']:.1f} s")
     task.network.eval()
     return progress.history
 
@@ -170,7 +170,7 @@ class _Progress:
         network.train()
         total: Tensor | float = 0.0
         steps = 0
-        for first in tqdm(range(0, usable, schedule.batch), desc=self.title(epoch + 1), leave=False, mininterval=5.0):
+        for first in bar(range(0, usable, schedule.batch), desc=self.title(epoch + 1), unit="step", leave=False):
             if schedule.minutes is not None and self.time_used >= 1.0:
                 break
             events = [
@@ -214,7 +214,7 @@ class _Progress:
             part.load_state_dict(state[name])
         self.history = state["history"]
         self.started -= sum(figures["seconds"] for figures in self.history)
-        tqdm.write(f"going on after epoch {len(self.history)}")
+        print(f"going on after epoch {len(self.history)}")
 
     def _parts(self) -> dict[str, Any]:
         return {"network": self.task.network, "optimizer": self.optimizer, "rates": self.rates}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -14,9 +14,18 @@ from exatrkx.errors import EventFormatError, ExatrkxError
 from exatrkx.events.parquet import count_events, read_events
 from exatrkx.files import check_outputs, write_files
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import KINDS, hash_tensors, load_network, mismatches, network_bytes, read_metadata
+from exatrkx.networks.storage import (
+    KINDS,
+    hash_tensors,
+    hash_weights,
+    load_network,
+    mismatches,
+    network_bytes,
+    read_metadata,
+)
 from exatrkx.networks.triplet_network import TripletNetwork
 from exatrkx.reporting.tables import TRACK_ROWS, with_interval
+from exatrkx.run_settings import beside, keep_settings, told
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.events import load_training_events, training_event
 from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
@@ -53,6 +62,8 @@ class Training:
             [self.folder / f"{kind}.safetensors" for kind in KINDS], [*arguments.train, *arguments.valid, *start]
         )
         self.recipe = _recipe(arguments)
+        named = {name: getattr(arguments, name) for name in ("recipe", "train", "valid", "limit", "device")}
+        self.settings = {**named, "goals": asdict(self.recipe.goals), "torch": str(torch.__version__)}
         self.seed: int = arguments.seed
         self.minutes: float | None = arguments.minutes
         self.start: Path | None = arguments.start
@@ -115,6 +126,10 @@ class Training:
             rates = ", ".join(f"{title} {with_interval(getattr(of_sample, name))}" for title, name, _ in TRACK_ROWS)
             print(f"at the chosen GNN cut {cut}, on {path.name}: {rates}")
         self._note(gnn_cut=cut)
+        hashes = {
+            f"{kind} weights_sha256": hash_weights(load_network(self.folder / f"{kind}.safetensors")) for kind in KINDS
+        }
+        keep_settings({**self.settings, **hashes}, self.folder / "working_point.json")
 
     def _new(self, name: str, kind: type[N]) -> N:
         """An untrained network of one stage, or a copy of the one to start from."""
@@ -152,7 +167,10 @@ class Training:
         self._require_free(path, run)
         fit(task, self.train, self.valid, schedule, path.with_suffix(".checkpoint"), settings=settings)
         before = {name: str(graph[name]) for name in KINDS if name in graph}
-        write_files({path: network_bytes(kind, sizes, network, {"run": run, **before})})
+        decided = {"network": kind, "schedule": asdict(schedule), **settings, **self.settings, "run": run}
+        files = {path: network_bytes(kind, sizes, network, {"run": run, **before})}
+        write_files({**files, **beside(decided, path)})
+        print(told(decided))
 
     def _require_free(self, weights: Path, run: str) -> None:
         """Refuse to replace what another run has made, unless that was asked for."""

@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import argparse
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tqdm import tqdm
-
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.events.readers import count_events, input_files, read_events
 from exatrkx.files import check_outputs, with_appended, write_files
+from exatrkx.progress import bar
+from exatrkx.run_settings import beside, told
 from exatrkx.validation import validate
 from exatrkx.validation.evaluation import Evaluation, Sample
 from exatrkx.validation.finders import NETWORKS, Finder, Found, direct, saved
 from exatrkx.validation.report import image_lines, markdown
+from exatrkx.validation.settings import identity_of, settings_of
 from exatrkx.validation.tables import table_text
 from exatrkx.working_point import WEIGHTS_DIR
 
@@ -45,10 +47,13 @@ READY_S: Final = 10.0
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; what contradicts itself ends the program with a message."""
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx.validate"), description=(__doc__ or "").partition("\n")[0], epilog=EXIT_CODES
+    parser = command_parser(
+        "python -m exatrkx.validate",
+        (__doc__ or "").partition("\n")[0],
+        "exatrkx validate test.parquet --weights my_weights --output report.md --plots plots",
+        "exatrkx validate --sample 'µ = 0' mu0.parquet --sample 'µ = 40' mu40.parquet",
+        "exatrkx validate test.parquet --tracks CKF ckf.parquet",
     )
-    add_version(parser)
     add = parser.add_argument
     add("events", nargs="*", help="files of events with truth, in any format that is read")
     add(
@@ -149,7 +154,8 @@ def networks_of(options: argparse.Namespace) -> AbstractContextManager[Finder | 
     from exatrkx.pipeline import Pipeline  # noqa: PLC0415 - evaluating other tracks needs none
 
     networks = options.weights or WEIGHTS_DIR
-    return nullcontext(direct(Pipeline.from_weights(networks, options.device or "cpu", options.working_point)))
+    pipeline = Pipeline.from_weights(networks, options.device or "cpu", options.working_point)
+    return nullcontext(replace(direct(pipeline), identity=identity_of(pipeline)))
 
 
 @contextmanager
@@ -172,11 +178,12 @@ def served(url: str, model: str, options: argparse.Namespace | None = None) -> I
             _, answer = next(client.find_tracks_many([event], in_flight=1))
             return Found(labels=answer.labels, seconds=answer.seconds)
 
-        yield Finder(find, f"server {client.address}, model {model}", "request to decoded answer, one at a time")
+        origin = f"server {client.address}, model {model}"
+        yield Finder(find, origin, "request to decoded answer, one at a time", identity=client.identity())
 
 
 def evaluate(options: argparse.Namespace) -> str:
-    """Do what the options ask for. Returns the report.
+    """Do what the options ask for. Returns the report, and below it the settings.
 
     Raises:
         ExatrkxError, OSError, ValueError: events, networks, server, tracks or outputs are not as they should be.
@@ -192,10 +199,11 @@ def evaluate(options: argparse.Namespace) -> str:
         check_outputs([options.output, options.output.with_suffix(TABLE_SUFFIX)], inputs_of(options))
     evaluations = evaluate_all(options)
     report = markdown(evaluations, _drawn(evaluations, options))
+    decided = settings_of(evaluations, named_samples(options), options.tracks)
     if options.output:
-        table = table_text(evaluations).encode()
-        write_files({options.output.with_suffix(TABLE_SUFFIX): table, **with_appended(options.output, report)})
-    return report
+        table = {options.output.with_suffix(TABLE_SUFFIX): table_text(evaluations).encode()}
+        write_files({**table, **with_appended(options.output, report), **beside(decided, options.output)})
+    return f"{report}\n{told(decided)}"
 
 
 def inputs_of(options: argparse.Namespace) -> list[Path]:
@@ -237,7 +245,7 @@ def evaluate_one(finder: Finder, sample: Sample, total: int) -> Evaluation:
     Raises:
         ExatrkxError, ValueError: as `exatrkx.validation.validate`.
     """
-    progress = tqdm(read_events(sample.paths), total=total, unit="event", desc=f"{sample.name}, {finder.name}")
+    progress = bar(read_events(sample.paths), total=total, desc=f"{sample.name}, {finder.name}")
     result = validate(finder, progress)
     example = next((event for event in read_events(sample.paths) if len(event)), None) if finder.cost else None
     cost = finder.cost(example) if finder.cost and example else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -55,6 +55,7 @@ class Finder:
         timing: what the seconds are, for the report.
         name: short, for tables and legends.
         cost: of its networks in one event; None where they cannot be looked at.
+        identity: what decides its answers, such as hashes of weights and the working point, as far as is known.
     """
 
     find: Callable[[Event], Found]
@@ -62,6 +63,7 @@ class Finder:
     timing: str
     name: str = NETWORKS
     cost: Callable[[Event], tuple[NetworkCost, ...]] | None = None
+    identity: Mapping[str, object] = field(default_factory=dict, compare=False)
 
 
 def direct(pipeline: Pipeline) -> Finder:

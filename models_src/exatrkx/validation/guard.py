@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
-from tqdm import tqdm
 
-from exatrkx.commands import EXIT_CODES, add_version, program, run_command
+from exatrkx.commands import command_parser, run_command
 from exatrkx.errors import ExatrkxError, ExitCode
 from exatrkx.events.readers import count_events, input_files, read_events
 from exatrkx.files import check_outputs, write_files
 from exatrkx.performance.intervals import Ratio
+from exatrkx.progress import bar
 from exatrkx.reporting.markdown import markdown_table
 from exatrkx.validation.evaluation import Validation
 from exatrkx.validation.finders import direct
@@ -96,7 +96,7 @@ def measure(pipeline: Pipeline, name: str, paths: Sequence[str], *, timed: bool)
     """
     finder, result = direct(pipeline), Validation()
     seconds, computation = 0.0, [_computation()]
-    for event in tqdm(read_events(paths), total=count_events(paths), unit="event", desc=name):
+    for event in bar(read_events(paths), total=count_events(paths), desc=name):
         times = []
         for _ in range(_REPEATS if timed else 1):
             began = time.process_time()
@@ -176,12 +176,7 @@ def read_references(file: Path) -> dict[str, Figures]:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; what contradicts itself ends the program with a message."""
-    parser = argparse.ArgumentParser(
-        prog=program("python -m exatrkx.validation.guard"),
-        description=(__doc__ or "").partition("\n")[0],
-        epilog=EXIT_CODES,
-    )
-    add_version(parser)
+    parser = command_parser("python -m exatrkx.validation.guard", (__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("--sample", nargs="+", action="append", required=True, metavar=("NAME", "EVENTS"), help="a name, then files")
     add("--references", type=Path, required=True, metavar="FILE", help="JSON of the stored figures")

@@ -52,7 +52,7 @@ def balance(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf balance --clients 16 --output balancing.md")
     add = parser.add_argument
     add("--clients", type=positive, default=16, help="that ask at the same time (default: %(default)s)")
     add("--seconds", type=positive, default=4, help="of each measurement (default: %(default)s)")

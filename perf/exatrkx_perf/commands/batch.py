@@ -47,7 +47,7 @@ def batch(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf batch --files 100 --workers 2")
     add = parser.add_argument
     add("--files", type=positive, default=100, help="default: %(default)s")
     add("--events", type=positive, default=20, help="of each file (default: %(default)s)")

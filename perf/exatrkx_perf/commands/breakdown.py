@@ -44,7 +44,7 @@ def breakdown(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf breakdown out/perf --plot steps.png")
     parser.add_argument("results", nargs="*", type=Path, default=[OUTPUT], help=f"default: {OUTPUT}")
     parser.add_argument("--concurrency", type=positive, help="only points with so many requests in flight")
     parser.add_argument("--instances", type=positive, help="only points with so many instances")

@@ -29,7 +29,7 @@ _LARGEST_PID: Final = 1 << 22  # of Linux
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf compare out/perf --output out/comparison")
     add = parser.add_argument
     add("results", nargs="*", type=Path, help=f"folders or files of results (default: {OUTPUT})")
     add("--output", type=Path, help="folder of comparison.md and the plots (default: the first of RESULTS)")

@@ -24,7 +24,7 @@ KINDS = ("processes", "threads")
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf direct --workers 1,2 --threads 1")
     add = parser.add_argument
     add_event_arguments(parser)
     add("--workers", type=list_of(positive), default=(1, 2, 4, 8, 16), help="default: 1,2,4,8,16")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.files import check_outputs, write_files
+from exatrkx.progress import bar
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample
@@ -32,7 +33,7 @@ def figures(options: argparse.Namespace) -> int:
     event = read_sample([EVENTS]).nearest(SPACEPOINTS)
     crowded = read_sample([options.crowded], limit=1).arrays[0] if options.crowded else None
     goals: list[Goal] = []
-    for threads in options.threads:
+    for threads in bar(options.threads, unit="number of threads"):
         found = ProjectFigures(
             repository=options.model_repository or default_repository(),
             event=event,
@@ -54,7 +55,7 @@ def figures(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf figures --threads 1 --repeats 5")
     add = parser.add_argument
     add("--threads", type=list_of(positive), default=(1, 2), help="of each process (default: 1,2)")
     add("--repeats", type=positive, default=3, help="default: %(default)s")

@@ -21,7 +21,8 @@ def install(_options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    return run_command("install_perf_analyzer.py", install, lambda: parser_of(__doc__).parse_args(arguments))
+    parser = parser_of(__doc__, "exatrkx perf install-analyzer")
+    return run_command("install_perf_analyzer.py", install, lambda: parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

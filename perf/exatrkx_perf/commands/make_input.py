@@ -29,7 +29,7 @@ def write(options: argparse.Namespace) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf make-input events.parquet --output events.json")
     add_event_arguments(parser)
     parser.add_argument("--output", type=Path, default=OUTPUT / "events.json", help="default: %(default)s")
     return run_command("make_input.py", write, lambda: parser.parse_args(arguments))

@@ -82,7 +82,7 @@ def events_of(options: argparse.Namespace) -> list[Input]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "exatrkx perf stages events.parquet --output stages.csv")
     add = parser.add_argument
     add("events", type=Path, nargs="*", help="files of simulated events; else a stand-in")
     add("--weights", type=Path, default=WEIGHTS_DIR, help="folder of networks and working point")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line; see `--help`."""
-    parser = parser_of(__doc__, epilog="A list is written 1,2,4.")
+    parser = parser_of(__doc__, "exatrkx perf sweep --plan quick --output out/perf", notes="A list is written 1,2,4.")
     add = parser.add_argument
     add_event_arguments(parser)
     add("--output", type=Path, default=OUTPUT, help="folder of the results (default: %(default)s)")

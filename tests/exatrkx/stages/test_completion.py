@@ -14,7 +14,8 @@ from scipy.optimize import least_squares
 from stage_cases import IMPLEMENTATIONS, partition, running
 
 from exatrkx.errors import ContractError
-from exatrkx.stages import native, reference
+from exatrkx.stages import native, reference_completion
+from exatrkx.stages.local_helix import LocalHelix
 from exatrkx.stages.track_building import complete_tracks, label_tracks
 from exatrkx.working_point import WorkingPoint
 
@@ -66,7 +67,14 @@ class TestByHand:
         with running(implementation):
             assert completed(helix(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]) == [0] * 10
             assert completed(helix(), [0, 0, 0, -1, 1, 1, 1, 2, 2, 2]) == [0] * 10
-            assert completed(helix(), [0, 1, 0, 1, 0, 1, 0, 1, 0, 1]) == [0] * 10  # one within the other
+            assert completed(helix(), [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]) == [0] * 10  # one within the other
+
+    def test_tracks_side_by_side_are_no_pieces_of_one(self, implementation: str) -> None:
+        """Each of them has the other's ends on its helix."""
+        points = np.concatenate((helix()[:9], helix()[1:] + np.array([0.0, 0.0, 0.03])))
+        with running(implementation):
+            assert completed(points, [0] * 9 + [1] * 9) == [0] * 9 + [1] * 9
+            assert completed(helix(), [0, 1] * 5) == [0, 1] * 5
 
     def test_two_tracks_stay_two(self, implementation: str) -> None:
         points = np.concatenate((helix(), helix(phi=0.32), helix(cotangent=0.53)))
@@ -87,6 +95,19 @@ class TestByHand:
             assert completed(np.concatenate((beside, helix()[1:])), [-1] + [0] * 9) == [0] * 10
             both = completed(np.concatenate((helix(), beside)), [-1] + [0] * 9 + [-1])
             assert both == [0] * 10 + [-1]
+
+    @pytest.mark.parametrize(("wrong", "off"), [(0, 5.0), (4, 5.0), (9, 40.0)])
+    def test_an_outlier_is_dropped_and_the_right_one_taken(self, implementation: str, wrong: int, off: float) -> None:
+        points = np.concatenate((helix(), helix()[wrong : wrong + 1] + np.array([[-off, off, 0.0]])))
+        labels = [0 if i != wrong else -1 for i in range(10)] + [0]
+        with running(implementation):
+            assert completed(points, labels) == [0] * 10 + [-1]
+
+    def test_what_three_hits_say_drops_no_fourth(self, implementation: str) -> None:
+        points = helix()[:4]
+        points[3] += np.array([0.0, 5.0, 5.0])
+        with running(implementation):
+            assert completed(points, [0] * 4) == [0] * 4
 
     def test_not_past_the_beam(self, implementation: str) -> None:
         """The circle goes on to the other side of the beam, where a spacepoint is on it and not the track's."""
@@ -135,7 +156,7 @@ def completed_in(implementation: str, points: Array, labels: list[int], cuts: Wo
 def test_the_local_helix_is_the_least_squares_one(radius: float) -> None:
     """Beside SciPy's solver, on hits that are off their helix."""
     points = helix(phi=1.0, radius=radius, cotangent=1.5)[2:7] + np.random.default_rng(3).normal(0.0, 0.1, (5, 3))
-    fitted = reference.LocalHelix.fit(points)
+    fitted = LocalHelix.fit(points)
     assert fitted is not None
     direction = np.array(fitted.direction)
     local = (points[:, :2] - points[:, :2].mean(axis=0)) @ np.array([direction, [-direction[1], direction[0]]]).T
@@ -173,25 +194,28 @@ def crowded(seed: int, tracks: int, noise: int) -> tuple[Array, npt.NDArray[np.i
     noise=st.integers(0, 300),
     reach=st.sampled_from([1.0, 100.0, 500.0, 3000.0, 1e5]),
     scale=st.sampled_from([1e-30, 0.1, 1.0, 1.0, 1.0, 30.0, 1e12, 1e34]),
+    resolution=st.sampled_from([0.0, 0.013, 0.1]),
+    strip=st.sampled_from([0.0, 4.0, 100.0]),
 )
 @pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")
-def test_both_implementations_agree_and_the_order_does_not_matter(
-    seed: int, tracks: int, noise: int, reach: float, scale: float
+def test_both_implementations_agree_and_the_order_does_not_matter(  # noqa: PLR0917 - hypothesis gives them
+    seed: int, tracks: int, noise: int, reach: float, scale: float, resolution: float, strip: float
 ) -> None:
     points, labels = crowded(seed, tracks, noise)
     features = features_of(points)
     features[:, [0, 2]] *= np.float32(scale)
-    cuts = replace(CUTS, completion_reach=reach, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
-    found = native.complete_tracks(features, labels, cuts)
-    np.testing.assert_array_equal(found, reference.complete_tracks(features, labels, cuts))
+    cuts = replace(CUTS, completion_reach=reach, hit_resolution=resolution, strip_resolution=strip)
+    cuts = replace(cuts, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
+    found = native.complete_tracks(features, labels, cuts, threads=1 + seed % 4)
+    np.testing.assert_array_equal(found, reference_completion.complete_tracks(features, labels, cuts))
     order = np.random.default_rng(seed).permutation(len(points))
-    moved = native.complete_tracks(features[order], labels[order], cuts)
+    moved = native.complete_tracks(features[order], labels[order], cuts, threads=3)
     assert {frozenset(order[list(track)].tolist()) for track in partition(moved)} == partition(found)
 
 
 @in_each
 def test_what_it_finds_is_on_a_helix(implementation: str) -> None:
-    """Nothing is lost of what has a label, every candidate is whole pieces and free spacepoints, and none is noise."""
+    """Without outliers: every candidate is whole pieces and free spacepoints."""
     points, labels = crowded(5, 30, 2000)
     with running(implementation):
         found = complete_tracks(features_of(points), labels, replace(CUTS, min_track_hits=1))

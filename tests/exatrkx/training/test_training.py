@@ -15,7 +15,7 @@ import torch
 from exatrkx.events.parquet import read_events
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import KINDS, load_network
+from exatrkx.networks.storage import KINDS, load_network, read_metadata
 from exatrkx.pipeline import Pipeline
 from exatrkx.training.__main__ import main
 from exatrkx.training.choose import choose_filter_cut, choose_radius
@@ -155,6 +155,9 @@ def test_the_command_trains_all_three_and_the_pipeline_takes_them(
         log = [json.loads(line) for line in (output / f"{kind}.jsonl").read_text().splitlines()]
         assert [figures["epoch"] for figures in log] == list(range(epochs))
         assert all(figures["seconds"] > 0 for figures in log)
+        kept = json.loads((output / f"{kind}.safetensors.settings.json").read_text())
+        assert kept["run"] == read_metadata(output / f"{kind}.safetensors")["run"]
+        assert (kept["schedule"]["epochs"], kept["recipe"], kept["valid"]) == (epochs, "quick", [str(valid)])
     chosen = WorkingPoint.load(output / "working_point.json")
     choose = ["choose", "--valid", str(valid), "--output", str(output), "--device", "cpu", "--recipe", "quick"]
     assert main(choose) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 from collections import Counter
@@ -27,6 +28,7 @@ from exatrkx.validation.__main__ import main, served
 from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, VERTEX_Z, BinnedRatio, Quantity
 from exatrkx.validation.causes import ALL, Causes
 from exatrkx.validation.finders import Finder, Found, direct
+from exatrkx.working_point import WorkingPoint
 from exatrkx_server import TritonServer
 
 EVENTS = Path(__file__).parents[3] / "data" / "events" / "ttbar_mu0.parquet"
@@ -148,8 +150,12 @@ def test_the_command_reports_and_keeps_the_report(tmp_path: Path, capsys: pytest
     assert main([str(events), "--output", str(report)]) == 0
     printed = capsys.readouterr().out
     assert report.read_text() in printed
-    for word in ("efficiency, double majority", "fake rate", "| GNN |", "two.parquet", "95 % interval"):
+    for word in ("efficiency, double majority", "fake rate", "| GNN |", "two.parquet", "95 % interval", "settings:   "):
         assert word in printed
+    kept = json.loads((tmp_path / "report.md.settings.json").read_text())
+    assert kept["samples"] == {"two.parquet": [str(events)]}
+    assert kept["networks"]["embed weights_sha256"] == WorkingPoint.load().embedding
+    assert kept["networks"]["radius"] == WorkingPoint.load().radius
 
 
 def test_a_missing_file_ends_with_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
