@@ -1,4 +1,4 @@
-"""Demonstration (`make demo`): export the networks, serve them, find the tracks of bundled events, draw one of them.
+"""Demonstration (`make demo`): export the networks, serve them, find the tracks of bundled events, show one of them.
 
 Every step is a command that a user can run, and is printed before it runs. The server listens on free ports of this
 machine and is stopped at the end, whatever happens.
@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EVENTS = Path("data/events")
 OUTPUT = Path("out/demo")
 TRACKS = OUTPUT / "tracks.parquet"
+PAGE = OUTPUT / "event.html"
 DISPLAY = OUTPUT / "event.png"
 
 
@@ -44,7 +45,9 @@ def demo(_options: argparse.Namespace) -> None:
         print(f"\n$ python deploy/serve.py --free-ports --log-file {OUTPUT / log_file.name}", flush=True)
         with TritonServer(ROOT / "model_repository", ServerOptions(log_file=log_file)) as server:
             print(f"ready after {server.ready_after_s:.1f} s: gRPC {server.grpc_url}; {server.devices}", flush=True)
-            run("client/find_tracks.py", str(EVENTS), "--url", server.grpc_url, "--output", str(TRACKS))
+            url = ("--url", server.grpc_url)
+            run("client/find_tracks.py", str(EVENTS), *url, "--output", str(TRACKS))
+            run("client/event_display.py", str(EVENTS), str(TRACKS), "--scores", *url, "--output", str(PAGE))
         run("client/event_display.py", str(EVENTS), str(TRACKS), "--output", str(DISPLAY))
     except subprocess.CalledProcessError as error:
         sys.exit(error.returncode)  # it has said why

@@ -40,6 +40,7 @@ ROOMS: Final = (
     ("exatrkx.commands", "exatrkx.journal", "exatrkx.run_settings"),
     ("exatrkx.contract", "exatrkx.arrays", "exatrkx.working_point", "exatrkx.project_files"),
     ("exatrkx.checks", "exatrkx.digest"),
+    ("exatrkx.fitting",),
     ("exatrkx.events",),
     ("exatrkx.stages", "exatrkx.networks"),
     ("exatrkx.pipeline",),

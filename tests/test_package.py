@@ -184,7 +184,8 @@ def test_the_wheel_is_complete(distributions: Distributions) -> None:
             name for name in tracked.splitlines() if name.startswith(("backends/", "model_repository/", "data/events/"))
         ]
         assert {f"exatrkx/share/{name}" for name in shared} == {n for n in names if n.startswith("exatrkx/share/")}
-        sources = [name.partition("/")[2] for name in tracked.splitlines() if name.startswith("models_src/")]
+        data = ("models_src/", "client/exatrkx_client/page/")
+        sources = [name.partition("/")[2] for name in tracked.splitlines() if name.startswith(data)]
         assert set(sources) <= names
 
 
@@ -229,8 +230,9 @@ def test_a_client_finds_and_displays(client: Environment, url: str) -> None:
     for event, _ in zip(events, range(EVENTS), strict=False):
         expected = pipeline(features(event)).labels
         assert read_labels(client.folder / "tracks.parquet", event).tolist() == expected.tolist()
-    client.exatrkx("display", bundled, "tracks.parquet", "--output", "event.png")
-    assert (client.folder / "event.png").stat().st_size > 10_000
+    for name in ("event.png", "event.html", "event.json"):
+        client.exatrkx("display", bundled, "tracks.parquet", "--output", name)
+        assert (client.folder / name).stat().st_size > 10_000
 
 
 def test_the_service_runs_on_numpy_2_and_its_own_copy_of_the_models(service: Environment, url: str) -> None:

@@ -12,20 +12,18 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
-from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from exatrkx.contract import NOISE_LABEL
 from exatrkx.errors import OutputRefusedError
 from exatrkx.events.event import Event, IntArray
-from exatrkx.events.tracks import group_by_label
 from exatrkx.files import write_files
+from exatrkx_client.event_scene import colours, outward_ways
 
 _NOISE: Final = "#b8bcc4"
 _INK: Final = "#2b2f36"
 _GRID: Final = "#eceef1"
-_GOLDEN: Final = 0.618033988749895
 _STYLE: Final[dict[Any, Any]] = {  # matplotlib types the keys one by one
     "font.size": 12,
     "axes.labelsize": 14,
@@ -53,7 +51,7 @@ def draw(event: Event, labels: IntArray) -> Figure:
         event: N spacepoints.
         labels: [N] the number of the spacepoint's track, or a negative one for none.
     """
-    tracks, on_a_track = int(labels.max(initial=NOISE_LABEL)) + 1, np.count_nonzero(labels > NOISE_LABEL)
+    tracks, on_a_track = len(np.unique(labels[labels > NOISE_LABEL])), np.count_nonzero(labels > NOISE_LABEL)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(16, 7), layout="constrained")
         FigureCanvasAgg(figure)
@@ -94,31 +92,18 @@ def _panel(axes: Axes, points: Points, event: Event, labels: IntArray) -> None:
     axes.grid(color=_GRID, linewidth=0.8)
     noise_x, noise_y = points[:, labels <= NOISE_LABEL]
     axes.scatter(noise_x, noise_y, s=6, color=_NOISE, linewidths=0)
-    _, groups = group_by_label(labels)
-    if groups:
-        # Tracks go outwards, so spacepoints in the order of their distance from the centre make the line.
-        distance = np.hypot(event.r, event.z)
-        ways = [group[np.argsort(distance[group], kind="stable")] for group in groups]
-        colours = _colours(len(ways))
+    _, ways = outward_ways(event, labels)
+    if ways:
+        colour = colours(len(ways))
         axes.add_collection(
-            LineCollection([points[:, way].T for way in ways], colors=colours, linewidths=0.9, alpha=0.7)
+            LineCollection([points[:, way].T for way in ways], colors=colour, linewidths=0.9, alpha=0.7)
         )
         x, y = points[:, np.concatenate(ways)]
-        axes.scatter(x, y, s=11, c=np.repeat(colours, [len(way) for way in ways], axis=0), linewidths=0, zorder=3)
+        axes.scatter(x, y, s=11, c=np.repeat(colour, [len(way) for way in ways], axis=0), linewidths=0, zorder=3)
     axes.margins(0.03)
 
 
 def _legend() -> list[Line2D]:
-    track = Line2D([], [], color=_colours(1)[0], marker="o", markersize=4, linewidth=1.2, label="track candidate")
+    track = Line2D([], [], color=colours(1)[0], marker="o", markersize=4, linewidth=1.2, label="track candidate")
     noise = Line2D([], [], color=_NOISE, marker="o", markersize=4, linewidth=0, label="spacepoint on no track")
     return [track, noise]
-
-
-def _colours(count: int) -> npt.NDArray[np.float64]:
-    """[count,3] colours that differ most between neighbours in number; never too pale to see on white."""
-    number = np.arange(count)
-    hue = (number * _GOLDEN) % 1.0
-    saturation = 0.65 + 0.3 * (number % 3) / 2
-    value = 0.55 + 0.3 * (number // 3 % 3) / 2
-    colours: npt.NDArray[np.float64] = hsv_to_rgb(np.stack([hue, saturation, value], axis=1).reshape(-1, 3))
-    return colours

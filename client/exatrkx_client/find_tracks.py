@@ -21,6 +21,7 @@ from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, event_files, input_files, read_events
 from exatrkx.events.tracks import Layout, Per, TracksWriter, require_suffix
 from exatrkx.files import check_outputs
+from exatrkx.fitting.settings import FitSettings, add_fit_arguments, fit_settings_of
 from exatrkx.journal import Journal
 from exatrkx.progress import bar
 from exatrkx.run_settings import keep_settings
@@ -48,6 +49,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if options.resume and options.output is None:
         command.error("--resume is of an output: name it with --output")
     check_client_arguments(command, options)
+    options.fit = fit_settings_of(command, options)
     return options
 
 
@@ -85,13 +87,16 @@ def find_tracks(options: argparse.Namespace) -> None:
             output=output,
             per=options.per,
             layout=options.layout,
+            fit=options.fit,
             in_flight=options.in_flight,
             total=total if options.limit is None or total is None else min(total, options.limit),
             journal=journal,
             skipped=skipped,
         )
     if output is not None:
-        asked = {name: getattr(options, name) for name in ("events", "columns", "limit", "skip_bad", "per", "layout")}
+        fitted = ("field", "beam") if options.per == "track" else ()
+        names = ("events", "columns", "limit", "skip_bad", "per", "layout", *fitted)
+        asked = {name: getattr(options, name) for name in names}
         keep_settings({**asked, **service}, output)
     if skipped:
         print(f"{program('find_tracks.py')}: {skipped}", file=sys.stderr)
@@ -115,6 +120,7 @@ def run(
     output: Path | None = None,
     per: Per = "spacepoint",
     layout: Layout = "exatrkx",
+    fit: FitSettings | None = None,
     in_flight: int = 1,
     total: int | None = None,
     journal: Journal | None = None,
@@ -125,7 +131,7 @@ def run(
     seen: set[int] = set()
     began = time.perf_counter()
     with (
-        TracksWriter(output, per, layout=layout) if output is not None else nullcontext() as writer,
+        TracksWriter(output, per, layout=layout, fit=fit) if output is not None else nullcontext() as writer,
         bar(total=total) as progress,
     ):
         for event, result in find_resumable(client, events, in_flight, journal, skipped):
@@ -157,8 +163,12 @@ def parser() -> argparse.ArgumentParser:
     add_metrics_argument(command)
     add("--output", type=Path, help="tracks, as .parquet, .csv or .root (default: only the table)")
     add(
-        "--per", choices=get_args(Per), default="spacepoint", help="what has a row in the output (default: %(default)s)"
+        "--per",
+        choices=get_args(Per),
+        default="spacepoint",
+        help="what has a row in the output; a track with its helix fit (default: %(default)s)",
     )
+    add_fit_arguments(command)
     add("--layout", choices=get_args(Layout), default="exatrkx", help="columns of the output (default: %(default)s)")
     add(
         "--resume",

@@ -1,8 +1,8 @@
 """Digest of FEATURES and of a request: the proof that travels with an event, and says whose an answer is.
 
 The digest of FEATURES is one INT64 of their bits, positions and number, the same on every device and in every
-implementation (`networks/served.py` in TorchScript, `backends/exatrkx/engine/digest.cpp`). Row order, signs and length
-all matter. It is no defence against somebody who searches for two events with one digest.
+implementation (`networks/served.py` in TorchScript, `backends/exatrkx/engine/host_digest.hpp`). Row order, signs and
+length all matter. It is no defence against somebody who searches for two events with one digest.
 
 The digest of a request is that of its FEATURES, mixed with its request id: an answer to an earlier attempt at the
 same event is not an answer to this one.

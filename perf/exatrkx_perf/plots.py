@@ -40,8 +40,8 @@ _ONE_ROW: Final = 4
 _LINES: Final = ("-", "--", ":", "-.")
 
 
-def write_plots(results: Sequence[Result], steps: Sequence[PointStep], folder: Path) -> list[Path]:
-    """Draw every plot for which there is something to draw.
+def write_plots(results: Sequence[Result], steps: Sequence[PointStep], folder: Path, suffix: str = "png") -> list[Path]:
+    """Draw every plot for which there is something to draw, in the format that the suffix names.
 
     Returns:
         The files written.
@@ -52,21 +52,21 @@ def write_plots(results: Sequence[Result], steps: Sequence[PointStep], folder: P
     every = gather(results)
     threads = sorted({one.threads for one in configurations(plain(every))} - {0}) or [1]
     drawings: dict[str, Callable[[], Figure]] = {
-        "throughput.png": lambda: throughput_plot(every),
-        "instances.png": lambda: instances_plot(every),
-        "latency.png": lambda: latency_plot(every),
-        "steps.png": lambda: step_plot(steps, threads[0]),
+        "throughput": lambda: throughput_plot(every),
+        "instances": lambda: instances_plot(every),
+        "latency": lambda: latency_plot(every),
+        "steps": lambda: step_plot(steps, threads[0]),
     }
     if len(by_sample(every)) > 1:  # whose figures are not comparable
-        drawings = {"samples.png": lambda: sample_plot(every)}
+        drawings = {"samples": lambda: sample_plot(every)}
     written = []
     with style():
         for name, draw in drawings.items():
             try:
-                save(draw(), folder / name)
+                save(draw(), folder / f"{name}.{suffix}")
             except ResultsError:  # nothing of this kind was measured
                 continue
-            written.append(folder / name)
+            written.append(folder / f"{name}.{suffix}")
     return written
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import handmade
 import numpy as np
@@ -16,10 +19,14 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from exatrkx.events.event import Event
+from exatrkx.events.event import Event, positions
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.tracks import TracksWriter
-from exatrkx_client import event_display, event_figure
+from exatrkx_client import TrackingClient, event_display, event_figure
+from exatrkx_client.event_scene import colours
+
+if TYPE_CHECKING:
+    from exatrkx_server import TritonServer
 
 SCRIPT: Final = Path(__file__).resolve().parents[2] / "client" / "event_display.py"
 PNG: Final = b"\x89PNG"
@@ -74,10 +81,10 @@ def test_lines_go_outwards() -> None:
 
 
 def test_colours_of_neighbours_in_number_differ_and_show_on_white() -> None:
-    colours = event_figure._colours(200)
-    assert len(np.unique(colours, axis=0)) == 200
-    assert all(np.abs(a - b).max() > 0.2 for a, b in combinations(colours[:5], 2))
-    assert (colours @ [0.2126, 0.7152, 0.0722] < 0.85).all()  # relative luminance
+    found = colours(200)
+    assert len(np.unique(found, axis=0)) == 200
+    assert all(np.abs(a - b).max() > 0.2 for a, b in combinations(found[:5], 2))
+    assert (found @ [0.2126, 0.7152, 0.0722] < 0.85).all()  # relative luminance
 
 
 @pytest.mark.parametrize(("size", "tracks"), [(0, 0), (1, 0), (1, 1), (5, 0), (60, 1)])
@@ -104,6 +111,62 @@ def test_the_command(tmp_path: Path) -> None:
     colours = np.unique(image[::4, ::4, :3].reshape(-1, 3), axis=0)
     assert len(colours) > 50
     assert any(np.allclose(colour, to_rgb(event_figure._NOISE), atol=0.02) for colour in colours)
+
+
+def test_the_suffix_says_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_events(Path("events.parquet"), [spiral()])
+    labels = np.where(labels_of(60, 4) == 2, 9, labels_of(60, 4))
+    with TracksWriter(Path("tracks.csv")) as writer:
+        writer.write(spiral(), labels)
+    beginnings = {"d.html": b"<!DOCTYPE html>", "d.json": b'{"Event 7"', "d.png": b"\x89PNG", "d.svg": b"<?xml"}
+    for name, beginning in beginnings.items():
+        assert event_display.main(["events.parquet", "tracks.csv", "--output", name]) == 0
+        assert Path(name).read_bytes().startswith(beginning)
+        assert capsys.readouterr().out == f"{name}: event 7, 60 spacepoints, 4 tracks\n", "whatever their numbers"
+
+
+@pytest.mark.server
+def test_scores_of_a_server(server: TritonServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tiny_networks import clumps  # noqa: PLC0415 - imports torch
+
+    monkeypatch.chdir(tmp_path)
+    x, y, z = positions(clumps(5, 6)[0])
+    event = Event(event_id=7, x=x, y=y, z=z)
+    with TrackingClient(server.grpc_url) as client:
+        found = client.find_tracks(event, with_edges=True)
+    assert found.labels.max() > 1
+    assert found.edge_index is not None
+    assert found.edge_scores is not None
+    write_events(Path("events.parquet"), [event])
+    with TracksWriter(Path("tracks.csv")) as writer:
+        writer.write(event, found.labels)
+    command = ["events.parquet", "tracks.csv", "--scores", "--url", server.grpc_url, "--output", "d.html"]
+    assert event_display.main(command) == 0
+    (encoded,) = re.findall(r'"score": {"type": "Float32Array", "data": "(.*?)"}', Path("d.html").read_text())
+    first, second = found.labels[found.edge_index]
+    within = [found.edge_scores[(first == label) & (second == label)] for label in range(found.labels.max() + 1)]
+    expected = [np.mean([1 / (1 + math.exp(-score)) for score in scores.tolist()]) for scores in within]
+    np.testing.assert_allclose(np.frombuffer(base64.b64decode(encoded), "<f4"), expected, rtol=1e-5)
+
+
+def test_a_server_that_is_not_there_leaves_the_page_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_events(Path("events.parquet"), [spiral()])
+    with TracksWriter(Path("tracks.csv")) as writer:
+        writer.write(spiral(), labels_of(60, 4))
+    Path("d.html").write_text("before")
+    command = ["events.parquet", "tracks.csv", "--scores", "--url", "127.0.0.1:9", "--retry-for", "0"]
+    assert event_display.main([*command, "--output", "d.html"]) == 3
+    assert Path("d.html").read_text() == "before"
+    assert capsys.readouterr().err.startswith("event_display.py: ")
+    with pytest.raises(SystemExit, match="2"):
+        event_display.main([*command, "--output", "d.png"])
+    assert "--scores is of a page" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

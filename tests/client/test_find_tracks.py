@@ -21,6 +21,7 @@ from exatrkx.events.event import Event, features, positions
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.saved_tracks import read_labels
 from exatrkx.files import write_files
+from exatrkx.project_files import project_files
 from exatrkx.serving.model_config import edited_configs, read_working_point
 from exatrkx_client import TrackingClient, find_tracks
 from exatrkx_client.report import Report
@@ -110,13 +111,38 @@ def test_other_formats_one_row_per_track_and_a_limit(
         ["total", "28", "4"],
     ]
     assert "efficiency" not in printed
-    assert output.read_text().splitlines() == [
-        '"event_id","label","spacepoints"',
-        '1,0,"0 1 2 3 4 5 6"',
-        '1,1,"7 8 9 10 11 12 13"',
-        '2,0,"0 1 2 3 4 5 6"',
-        '2,1,"7 8 9 10 11 12 13"',
+    lines = output.read_text().splitlines()
+    assert lines[0].startswith('"event_id","label","spacepoints","charge","pt","eta","phi","d0","z0","pt_error",')
+    assert [line.rpartition('"')[0] for line in lines[1:]] == [
+        '1,0,"0 1 2 3 4 5 6',
+        '1,1,"7 8 9 10 11 12 13',
+        '2,0,"0 1 2 3 4 5 6',
+        '2,1,"7 8 9 10 11 12 13',
     ]
+
+
+@pytest.mark.server
+def test_tracks_with_their_fits_in_another_field(trained_server: TritonServer, tmp_path: Path) -> None:
+    """In half of the field every pT is the half."""
+    events = str(project_files().events / "ttbar_mu0.parquet")
+    momenta = []
+    for field in ("2", "-1"):
+        output = tmp_path / f"{field}.parquet"
+        arguments = ["--limit", "2", "--per", "track", "--field", field, "--beam", "0.1", "0", "--output", str(output)]
+        assert find_tracks.main([events, "--url", trained_server.grpc_url, *arguments]) == 0
+        table = pq.read_table(output)
+        momenta.append(np.array(table["pt"]) * np.array(table["charge"]))
+    straight = np.abs(momenta[0]) > 3.0
+    assert np.count_nonzero(straight) > 20
+    np.testing.assert_allclose(momenta[1][straight], -momenta[0][straight] / 2.0, rtol=0.05)
+
+
+@pytest.mark.parametrize("wrong", [["--field", "0"], ["--field", "nan"], ["--beam", "0", "inf"], ["--beam", "1"]])
+def test_no_field_and_no_beam_line(events_file: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        find_tracks.parse([str(events_file), *wrong])
+    assert ended.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
 
 
 @pytest.mark.server

@@ -65,6 +65,8 @@ OUTPUTS: Final = {
     "ckf": "ckf --events 1 --tracks PLACE.csv",
     "ckf report": "ckf --events 0 --output PLACE.md",
     "display": "display EVENTS TRACKS --output PLACE.png",
+    "display page": "display EVENTS TRACKS --output PLACE.html",
+    "display Phoenix": "display EVENTS TRACKS --output PLACE.json",
     "validate": "validate EVENTS --no-networks --tracks mine TRACKS --output PLACE.md",
     "perf breakdown": "perf breakdown BASELINE --plot PLACE.png",
     "perf make-input": "perf make-input EVENTS --output PLACE.json",

@@ -25,3 +25,6 @@ def test_the_demonstration_finds_tracks_draws_them_and_leaves_no_server() -> Non
     tracks = pq.read_table(ROOT / "out" / "demo" / "tracks.parquet")
     assert len(tracks.group_by("event_id").aggregate([])) == 22
     assert (ROOT / "out" / "demo" / "event.png").read_bytes().startswith(PNG_MAGIC)
+    page = (ROOT / "out" / "demo" / "event.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert '"score": {' in page

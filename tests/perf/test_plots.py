@@ -9,7 +9,7 @@ import pytest
 from perf_results import point, result, write_folder
 
 from exatrkx.reporting.plot_style import style
-from exatrkx_perf.commands import breakdown
+from exatrkx_perf.commands import breakdown, compare
 from exatrkx_perf.comparison import gather
 from exatrkx_perf.errors import ResultsError
 from exatrkx_perf.plots import throughput_plot, write_plots
@@ -34,6 +34,14 @@ def test_every_plot_is_drawn(folder: Path, tmp_path: Path) -> None:
     assert {path.name for path in written} == {"throughput.png", "instances.png", "latency.png", "steps.png"}
     assert all(path.read_bytes().startswith(PNG) for path in written)
     assert dict(mpl.rcParams) == before, "the style is ours alone"
+
+
+def test_every_plot_as_svg(folder: Path, tmp_path: Path) -> None:
+    assert compare.main([str(folder), "--output", str(tmp_path), "--plot-format", "svg"]) == 0
+    written = {path.name: path.read_text() for path in tmp_path.glob("*.svg")}
+    assert set(written) == {"throughput.svg", "instances.svg", "latency.svg", "steps.svg"}
+    assert all("<svg" in text for text in written.values())
+    assert not list(tmp_path.glob("*.png"))
 
 
 def test_several_samples_have_one_plot(tmp_path: Path) -> None:

@@ -228,7 +228,8 @@ def features(event: Event) -> npt.NDArray[np.float32]:
     """
     r = event.r
     check_lengths(r, event.z, f"event {event.event_id}")
-    phi = np.arctan2(event.y, event.x)
+    # In FP64 and rounded once: FP32's last place depends on the processor, and with it now and then a label.
+    phi = np.arctan2(event.y.astype(np.float64), event.x.astype(np.float64))
     columns = (r / MM_PER_UNIT, phi / np.pi, event.z / MM_PER_UNIT)
     stacked: npt.NDArray[np.float32] = np.stack(columns, axis=1).astype(np.float32)
     return stacked

@@ -19,6 +19,7 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, IntArray
 from exatrkx.events.track_layouts import POSITIONS, Layout, Per, group_by_label, rows_of, schema_of
 from exatrkx.files import named, whole_file
+from exatrkx.fitting.settings import FitSettings
 
 __all__ = ["POSITIONS", "SUFFIXES", "Layout", "Per", "TracksWriter", "group_by_label", "require_suffix"]
 
@@ -38,15 +39,16 @@ class TracksWriter:
     | per | columns |
     |---|---|
     | spacepoint | `event_id`, `spacepoint` (its index in the event), `x`, `y`, `z` in mm, `label` (−1: on no track) |
-    | track | `event_id`, `label`, `spacepoints` (their indices; in CSV one text, separated by blanks) |
+    | track | `event_id`, `label`, `spacepoints` (their indices; in CSV one text, separated by blanks), its helix fit |
 
     In a ROOT file they are the branches of a TTree `tracks`. In the layout of ColliderML, which is Parquet, they are
 
     | per | columns |
     |---|---|
     | spacepoint | `event_id`, `hit_id`, `track_id` of hits on a track, as `colliderml.tasks.evaluate` takes them |
-    | track | the table `tracks` of release 1, a row for each event; its parameters are null |
+    | track | the table `tracks` of release 1, a row for each event; parameters of candidates without a fit are null |
 
+    The fit has the columns of `exatrkx.fitting.tracks.TRACK_FIT`, and `fit` says in which field and to which beam line.
     Either has a column `seconds` more where `timed`: the time that the event took, in each of its rows. An event
     without rows has none.
 
@@ -55,12 +57,21 @@ class TracksWriter:
         OutputError (at the beginning of the `with`, on writing and at the end): it cannot be written.
     """
 
-    def __init__(self, file: Path, per: Per = "spacepoint", *, timed: bool = False, layout: Layout = "exatrkx") -> None:
+    def __init__(
+        self,
+        file: Path,
+        per: Per = "spacepoint",
+        *,
+        timed: bool = False,
+        layout: Layout = "exatrkx",
+        fit: FitSettings | None = None,
+    ) -> None:
         require_suffix(file, layout)
         self._file = file
         self._per = per
         self._layout = layout
         self._timed = timed
+        self._fit = fit
         self._as_text = file.suffix == ".csv"
         schema = schema_of(layout, per)
         if self._as_text and per == "track":
@@ -99,7 +110,7 @@ class TracksWriter:
         """
         if self._timed != (seconds is not None):
             raise ValueError(f"event {event.event_id}: seconds are of a timed file, found {seconds}")
-        columns = rows_of(self._layout, self._per, event, labels)
+        columns = rows_of(self._layout, self._per, event, labels, self._fit)
         if self._as_text and self._per == "track":
             columns["spacepoints"] = [" ".join(map(str, group)) for group in columns["spacepoints"]]
         if self._timed:

@@ -15,6 +15,7 @@ import numpy as np
 
 from exatrkx.errors import SimulationError
 from exatrkx.events.event import Event
+from exatrkx.fitting.tracker import SOLENOID_FIELD
 from exatrkx.simulation.collect import collect
 from exatrkx.simulation.faults import FaultyHits
 from exatrkx.simulation.generator import MIN_PT, GeneratedParticle
@@ -23,7 +24,7 @@ from exatrkx.simulation.profile import IDEAL, DetectorProfile
 from exatrkx.simulation.resolution import VOLUMES, write_clustering, write_smearing
 from exatrkx.simulation.settings import detector_seed
 
-FIELD: Final = 2.0
+FIELD: Final = SOLENOID_FIELD
 """Magnetic field along z in T."""
 
 MIN_P: Final = MIN_PT

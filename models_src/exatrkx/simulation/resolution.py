@@ -11,6 +11,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from exatrkx.fitting.tracker import LONG_STRIP_PITCH, PIXEL_PITCH, SHORT_STRIP_PITCH
+
 if TYPE_CHECKING:
     from exatrkx.simulation.modules import Modules
 
@@ -20,9 +22,9 @@ LONG_STRIPS: Final = (16, 17, 18)
 """Volumes of the Generic detector."""
 
 CELLS: Final = {
-    PIXELS: (0.050, 0.05625),
-    SHORT_STRIPS: (0.080, 1.2),
-    LONG_STRIPS: (0.120, 10.8),
+    PIXELS: PIXEL_PITCH,
+    SHORT_STRIPS: SHORT_STRIP_PITCH,
+    LONG_STRIPS: LONG_STRIP_PITCH,
 }
 """Volumes of the Generic detector, and the pitch in mm of their cells along the two local axes."""
 

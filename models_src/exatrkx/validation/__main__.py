@@ -22,6 +22,7 @@ from exatrkx.commands import command_parser, run_command
 from exatrkx.contract import CUSTOM, ENSEMBLE
 from exatrkx.events.readers import count_events, input_files, read_events
 from exatrkx.files import check_outputs, with_appended, write_files
+from exatrkx.fitting.settings import FitSettings, add_fit_arguments, fit_settings_of
 from exatrkx.progress import bar
 from exatrkx.run_settings import beside, told
 from exatrkx.validation import validate
@@ -93,7 +94,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     from exatrkx_client.credentials import add_credentials_arguments  # noqa: PLC0415
 
     add_credentials_arguments(parser)
+    add_fit_arguments(parser)
     options = parser.parse_args(arguments)
+    options.fit = fit_settings_of(parser, options)
     _require_sense(parser, options)
     return options
 
@@ -232,21 +235,23 @@ def evaluate_all(options: argparse.Namespace) -> list[Evaluation]:
             for sample, file in zip(samples, files, strict=True):
                 if file != NO_FILE:
                     with saved(name, Path(file)) as finder:
-                        evaluations[sample, name] = evaluate_one(finder, sample, totals[sample])
+                        evaluations[sample, name] = evaluate_one(finder, sample, totals[sample], options.fit)
         if networks is not None:
-            evaluations |= {(sample, NETWORKS): evaluate_one(networks, sample, totals[sample]) for sample in samples}
+            evaluations |= {
+                (sample, NETWORKS): evaluate_one(networks, sample, totals[sample], options.fit) for sample in samples
+            }
     order = (NETWORKS, *(name for name, *_ in options.tracks))
     return [evaluations[sample, name] for sample in samples for name in order if (sample, name) in evaluations]
 
 
-def evaluate_one(finder: Finder, sample: Sample, total: int) -> Evaluation:
+def evaluate_one(finder: Finder, sample: Sample, total: int, fit: FitSettings) -> Evaluation:
     """One finder in one sample of so many events; the cost is that of the first event that has spacepoints.
 
     Raises:
         ExatrkxError, ValueError: as `exatrkx.validation.validate`.
     """
     progress = bar(read_events(sample.paths), total=total, desc=f"{sample.name}, {finder.name}")
-    result = validate(finder, progress)
+    result = validate(finder, progress, fit=fit)
     example = next((event for event in read_events(sample.paths) if len(event)), None) if finder.cost else None
     cost = finder.cost(example) if finder.cost and example else ()
     return Evaluation(sample=sample, finder=finder, result=result, cost=cost)

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from exatrkx.events.truth import edge_truth, owned_true_edges, require_truth, true_edges
+from exatrkx.fitting.settings import FitSettings
 from exatrkx.performance.definitions import FieldMetrics, field_metrics
 from exatrkx.performance.intervals import Ratio
 from exatrkx.performance.matching import found_particles
@@ -18,6 +19,7 @@ from exatrkx.performance.trackml import trackml_score
 from exatrkx.validation.binned import MATCHINGS, BinnedFigures
 from exatrkx.validation.causes import Causes
 from exatrkx.validation.finders import GRAPHS, Finder, direct
+from exatrkx.validation.fits import FittedTracks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +60,7 @@ class Validation:
         trackml: the TrackML score of each event that has one.
         particles: those that leave enough spacepoints for a candidate of their own, selected or not.
         causes: why tracks that were found are not perfect.
+        fits: how well the tracks' helices are measured.
     """
 
     selection: ParticleSelection = TARGET
@@ -76,6 +79,7 @@ class Validation:
     trackml: list[float] = field(default_factory=list)
     particles: int = 0
     causes: Causes = field(default_factory=Causes)
+    fits: FittedTracks = field(default_factory=FittedTracks)
 
     @property
     def median_ms(self) -> float:
@@ -113,6 +117,7 @@ class Validation:
             self.trackml.append(score)
         self.particles += int(leaves_track(event).sum())
         self.causes.count(found, candidates, selected, event)
+        self.fits.count(found.labels, candidates, selected, event)
 
     def _count_kinds(self, candidates: Candidates, selected: BoolArray, event: Event) -> None:
         electron = is_electron(require_truth(event).particles)
@@ -132,15 +137,20 @@ class Validation:
             self.binned.count_edges(name, particle, kept, event)
 
 
-def validate(finder: Finder | Pipeline, events: Iterable[Event], selection: ParticleSelection = TARGET) -> Validation:
-    """Find the tracks of every event and sum the figures.
+def validate(
+    finder: Finder | Pipeline,
+    events: Iterable[Event],
+    selection: ParticleSelection = TARGET,
+    fit: FitSettings | None = None,
+) -> Validation:
+    """Find the tracks of every event, fit them in this field and to this beam line, and sum the figures.
 
     Raises:
         ValueError: an event has no truth.
         ExatrkxError: as the pipeline or the client does.
     """
     source = finder if isinstance(finder, Finder) else direct(finder)
-    total = Validation(selection)
+    total = Validation(selection, fits=FittedTracks(fit or FitSettings()))
     for event in events:
         require_truth(event)  # before time is spent on it
         total.add(source.find(event), event)

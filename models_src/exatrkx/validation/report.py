@@ -10,6 +10,7 @@ from urllib.parse import quote
 from exatrkx.reporting.tables import code_line, particles_line
 from exatrkx.validation.binned import DISTANCE, ETA, PT, RADIUS, VERTEX_Z, Quantity
 from exatrkx.validation.evaluation import samples_of
+from exatrkx.validation.fits import fits_table
 from exatrkx.validation.side_by_side import below_lines, definitions_table, named_samples_table
 from exatrkx.validation.tables import (
     binned_table,
@@ -63,6 +64,11 @@ BINNED_TABLES: Final = (
 CAUSES: Final = (
     "What keeps the found particles of {} from being perfect; spacepoints too few or too many. A stage lost what is "
     "too few if its graph is the first without an edge from there to the rest of the track:"
+)
+
+FIT: Final = (
+    "Fitted − true of tracks that match one of these particles by double majority, without electrons, where they are "
+    "closest to the beam line (x = {x:g}, y = {y:g} mm) in {field:g} T; widths are half of the central 68 %:"
 )
 
 COST: Final = (
@@ -120,6 +126,7 @@ def _section(sample: Sample, evaluations: Sequence[Evaluation], images: Mapping[
     lines += [*_titled("", stage_table(evaluations)), *tracks_table(evaluations), ""]
     lines += [*definitions_table(evaluations), "", *kinds_table(evaluations), "", *named_samples_table(evaluations), ""]
     lines += _titled("", below_lines(evaluations))
+    lines += _titled(_fit_title(evaluations), fits_table(evaluations))
     for one in evaluations:
         lines += _titled(CAUSES.format(one.finder.name), one.result.causes.table())
     for cost in (one.cost for one in evaluations if one.cost):
@@ -130,6 +137,11 @@ def _section(sample: Sample, evaluations: Sequence[Evaluation], images: Mapping[
             lines += _titled(f"{title}: value [95 % interval] (counted)", binned)
             lines += [images[plot], ""] if plot in images else []
     return lines
+
+
+def _fit_title(evaluations: Sequence[Evaluation]) -> str:
+    settings = evaluations[0].result.fits.settings
+    return FIT.format(field=settings.field, x=settings.beam[0], y=settings.beam[1])
 
 
 def _finder_line(one: Evaluation) -> str:

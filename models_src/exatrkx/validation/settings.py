@@ -25,7 +25,7 @@ def identity_of(pipeline: Pipeline) -> dict[str, object]:
 def settings_of(
     evaluations: Sequence[Evaluation], samples: Sequence[Sample], tracks: Sequence[Sequence[str]]
 ) -> dict[str, object]:
-    """Samples and saved tracks by their files, and of the networks what the finder knows of itself.
+    """Files of samples and of saved tracks, field and beam line of the fit, and what the networks know of themselves.
 
     Args:
         evaluations: each finder in each sample.
@@ -36,5 +36,7 @@ def settings_of(
     return {
         "samples": {sample.name: list(map(str, sample.paths)) for sample in samples},
         "tracks": {name: files for name, *files in tracks},
+        "field": evaluations[0].result.fits.settings.field,
+        "beam": list(evaluations[0].result.fits.settings.beam),
         "networks": networks[0] if networks else None,
     }

@@ -34,6 +34,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("results", nargs="*", type=Path, help=f"folders or files of results (default: {OUTPUT})")
     add("--output", type=Path, help="folder of comparison.md and the plots (default: the first of RESULTS)")
     add("--no-plots", action="store_true")
+    add("--plot-format", choices=("png", "svg", "pdf"), default="png", help="default: %(default)s")
     existing = parser.add_argument_group("a server that is running already").add_argument
     existing("--url", type=server_address, help="host:port, grpc://… or http://…; port 8000 speaks HTTP")
     existing("--model", type=list_of(str), help="its models, measured in turn: A or A,B")
@@ -98,7 +99,7 @@ def compare(options: argparse.Namespace) -> int:
     if not options.no_plots:
         from exatrkx_perf.plots import write_plots  # noqa: PLC0415 - as above
 
-        written = write_plots(results, steps_in(options.results), folder)
+        written = write_plots(results, steps_in(options.results), folder, options.plot_format)
     print("\n" + "\n".join(map(str, [report, *written])))
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import helices
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from exatrkx.events.event import Event
 from exatrkx.events.readers import count_events, input_files, read_events
 from exatrkx.events.saved_tracks import SavedTracks
 from exatrkx.events.tracks import Per, TracksWriter
+from exatrkx.fitting.tracks import fit_tracks
 from exatrkx.simulation.profile import DetectorProfile
 from exatrkx.simulation.settings import SimulationSettings
 
@@ -198,7 +200,7 @@ def test_acts_reads_the_tracks_and_writes_them_again(written: tuple[Path, list[E
     (tmp_path / "tracks").mkdir()
     with TracksWriter(tmp_path / "tracks" / "tracks.parquet", "track", layout="colliderml") as writer:
         for event in events:
-            writer.write(event, np.random.default_rng(event.event_id).integers(-1, 40, len(event)))
+            writer.write(event, helices.true_labels(event, fewest=1))
     schema = {"tracks_table": ex_arrow.ColliderMLRelease1InputConverter.tracksSchema()}
     level = acts.logging.ERROR
     sequencer = ex.Sequencer(events=len(EVENTS), numThreads=1, trackFpes=False, logLevel=level)
@@ -211,6 +213,14 @@ def test_acts_reads_the_tracks_and_writes_them_again(written: tuple[Path, list[E
     assert again["event_id"].to_pylist() == [0, 1]  # ACTS counts what it reads
     assert again.schema.remove_metadata() == own.schema.remove_metadata()
     assert again.drop_columns("event_id").to_pylist() == own.drop_columns("event_id").to_pylist()
+    parameters = {name: np.array(again[name][0].as_py(), dtype=np.float64) for name in ("theta", "qop", "d0")}
+    fits = fit_tracks(events[0].x, events[0].y, events[0].z, helices.true_labels(events[0], fewest=1))
+    fitted = fits["ndf"] > 0
+    assert 0 < fitted.sum() < len(fitted)
+    np.testing.assert_array_equal(np.isfinite(parameters["qop"]), fitted)
+    pt = np.abs(np.sin(parameters["theta"]) / parameters["qop"])[fitted]
+    np.testing.assert_allclose(pt, fits["pt"][fitted], rtol=1e-5)
+    np.testing.assert_allclose(parameters["d0"], fits["d0"], rtol=1e-5, atol=1e-6)
 
 
 def test_a_layout_of_parquet_has_no_other_suffix(tmp_path: Path) -> None:

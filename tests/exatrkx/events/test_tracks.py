@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import handmade
+import helices
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -17,8 +18,12 @@ from hypothesis import strategies as st
 from exatrkx.errors import EventFormatError, OutputError
 from exatrkx.events.event import Event
 from exatrkx.events.event import IntArray as Labels
+from exatrkx.events.readers import read_events
 from exatrkx.events.saved_tracks import SavedTracks, read_labels
 from exatrkx.events.tracks import Per, TracksWriter, group_by_label
+from exatrkx.fitting.settings import FitSettings
+from exatrkx.fitting.tracks import TRACK_FIT, fit_tracks
+from exatrkx.project_files import project_files
 
 COLUMNS = {"event_id": [7, 7, 7], "spacepoint": [0, 2, 1], "label": [4, 4, 0]}
 
@@ -57,7 +62,26 @@ def test_the_columns_of_each_form(tmp_path: Path) -> None:
     assert (rows["event_id"], rows["spacepoint"], rows["label"]) == ([5] * 4, [0, 1, 2, 3], [1, -1, 0, 1])
     np.testing.assert_array_equal(np.float32(rows["y"]), event.y)
     tracks = pq.read_table(tmp_path / "track.parquet").to_pydict()
-    assert tracks == {"event_id": [5, 5], "label": [0, 1], "spacepoints": [[2], [0, 3]]}
+    assert list(tracks) == ["event_id", "label", "spacepoints", *(TRACK_FIT.names or ())[1:]]
+    assert (tracks["event_id"], tracks["label"], tracks["spacepoints"]) == ([5, 5], [0, 1], [[2], [0, 3]])
+    assert (tracks["charge"], tracks["ndf"]) == ([0, 0], [0, 0])
+    assert all(math.isnan(one) for name in ("pt", "d0_error", "chi2") for one in tracks[name])
+
+
+@every_format
+def test_the_fit_of_each_candidate_is_in_its_row(tmp_path: Path, suffix: str) -> None:
+    event = next(iter(read_events(project_files().events)))
+    labels = helices.true_labels(event)
+    settings = FitSettings(field=-1.5, beam=(0.2, -0.1))
+    file = tmp_path / f"tracks{suffix}"
+    with TracksWriter(file, "track", fit=settings) as writer:
+        writer.write(event, labels)
+    rows = SavedTracks.read(file).table
+    fits = fit_tracks(event.x, event.y, event.z, labels, settings)
+    assert np.isfinite(fits["pt"]).sum() > 100
+    for name in TRACK_FIT.names or ():
+        np.testing.assert_allclose(rows[name].to_numpy(), fits[name], rtol=1e-12, err_msg=name)
+    np.testing.assert_array_equal(read_labels(file, event), labels)
 
 
 def test_csv_keeps_every_digit_of_a_position(tmp_path: Path) -> None:
