@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from exatrkx.commands import at_least, command_parser, run_command
+from exatrkx.events.columns import add_columns_argument, mapping_of
 from exatrkx.files import check_outputs, whole_file
 from exatrkx_batch.manifest import freeze, settled
 from exatrkx_batch.report import report
@@ -32,14 +33,14 @@ def batch(options: argparse.Namespace) -> None:
         FilesFailedError: files could not be done; all others are.
         ExatrkxError: inputs, output, service or scheduler are not as they should be; the text gives the reason.
     """
-    began, folder = time.monotonic(), options.output
+    began, folder, columns = time.monotonic(), options.output, mapping_of(options)
     files = freeze(options.events)
     with client_of(options) as client:
         client.wait_until_ready(options.wait)
         client.check_contract()
         service = client.identity()
-    with settled(folder, files, service):
-        tasks = [Task(file, folder, options, service) for file in files]
+    with settled(folder, files, service, columns):
+        tasks = [Task(file, folder, options, service, columns) for file in files]
         artefacts = [path for task in tasks for path in (task.tracks_file, task.figures_file)]
         check_outputs([*artefacts, folder / "report.md"], [path for task in tasks for path in task.file.inputs])
         with dask_client(options) as workers:
@@ -66,6 +67,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("events", nargs="+", help="files, folders or patterns, as `exatrkx find` reads them")
+    add_columns_argument(parser)
     add("--output", type=Path, metavar="DIR", required=True, help="folder of this batch, for the workers, too")
     add_client_arguments(parser)
     add(

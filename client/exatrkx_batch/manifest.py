@@ -20,6 +20,8 @@ from exatrkx.files import lock, named, whole_file
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from exatrkx.events.columns import ColumnMapping
+
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = {"format": "exatrkx-batch", "version": 1}
 
@@ -75,16 +77,20 @@ def freeze(paths: Sequence[str]) -> list[EventFile]:
 
 
 @contextmanager
-def settled(folder: Path, files: Sequence[EventFile], service: Mapping[str, str]) -> Iterator[None]:
+def settled(
+    folder: Path, files: Sequence[EventFile], service: Mapping[str, str], columns: ColumnMapping | None = None
+) -> Iterator[None]:
     """The manifest in the folder, written or found there as it should be; within the `with` no other run may have it.
 
     Raises:
-        OutputRefusedError: the folder has a manifest of other inputs or of another service, which the text names, or
-            things in it and no manifest; or another run is writing to it.
+        OutputRefusedError: the folder has a manifest of other inputs, columns or of another service, which the text
+            names, or things in it and no manifest; or another run is writing to it.
         OutputError: it cannot be written.
     """
     inputs = {file.name: dict(file.sha256) for file in sorted(files, key=lambda file: file.name)}
-    manifest, path = {**FORMAT, "exatrkx": __version__, "service": dict(service), "inputs": inputs}, folder / MANIFEST
+    mapping = {} if columns is None else {"columns": {**columns.names, "unit": columns.unit, "table": columns.table}}
+    made_by = {**FORMAT, "exatrkx": __version__, "service": dict(service)}
+    manifest, path = {**made_by, **mapping, "inputs": inputs}, folder / MANIFEST
     with named(folder):
         folder.mkdir(parents=True, exist_ok=True)
         others = [file.name for file in folder.iterdir() if not file.name.startswith(f".{MANIFEST}.")]
@@ -129,10 +135,12 @@ def _difference(content: bytes, wanted: Mapping[str, object]) -> str:
 
 
 def _flat(manifest: Mapping[str, object]) -> dict[str, str]:
-    """A manifest as one mapping: what the service is, and the digest of each file by its place."""
+    """A manifest as one mapping: service, columns, and the digest of each file by its place."""
     service, inputs = dict(manifest["service"]), dict(manifest["inputs"])  # type: ignore[call-overload]
+    columns = dict(manifest.get("columns", {}))  # type: ignore[call-overload]
     files = {str(Path(name).parent / file): sha for name, of in inputs.items() for file, sha in of.items()}
-    return {**{f"{name} of the service": value for name, value in service.items()}, **files}
+    named = {f"column of {name}": str(value) for name, value in columns.items()}
+    return {**{f"{name} of the service": value for name, value in service.items()}, **named, **files}
 
 
 def changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:

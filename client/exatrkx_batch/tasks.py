@@ -1,4 +1,4 @@
-"""Task of one file of events: its tracks, then their figures, each only where it is not there yet."""
+"""Task of one file of events: its tracks and their figures, unless they are there."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from exatrkx.contract import NOISE_LABEL
+from exatrkx.errors import EventFormatError
 from exatrkx.events.readers import read_events
-from exatrkx.events.saved_tracks import SavedTracks
 from exatrkx.events.tracks import TracksWriter
 from exatrkx.files import whole_file
 from exatrkx.performance.intervals import Ratio
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from exatrkx.events.columns import ColumnMapping
+    from exatrkx.events.event import Event, IntArray
     from exatrkx_batch.manifest import EventFile
 
 
@@ -63,12 +65,14 @@ class Task:
         folder: of the batch, absolute.
         options: of the command, from which the client is made.
         service: what the manifest says of it.
+        columns: what the file's columns are called, where they are named.
     """
 
     file: EventFile
     folder: Path
     options: argparse.Namespace
     service: Mapping[str, str]
+    columns: ColumnMapping | None
 
     @property
     def tracks_file(self) -> Path:
@@ -83,14 +87,13 @@ def run(task: Task) -> tuple[Figures, bool]:
     """The figures of a file, and whether anything had to be done for them.
 
     Raises:
-        EventFormatError: the file cannot be read, or is not what it was.
+        EventFormatError: the file cannot be read, has an event twice, or is not what it was.
         ClientError: the server refuses an event, or fails.
         OutputError: an artefact cannot be written.
     """
     if (figures := finished(task)) is not None:
         return figures, False
-    find_tracks(task)
-    return score(task), True
+    return find_tracks(task), True
 
 
 def finished(task: Task) -> Figures | None:
@@ -104,28 +107,31 @@ def finished(task: Task) -> Figures | None:
         return None
 
 
-def find_tracks(task: Task) -> None:
-    """First stage: the tracks of all events of a file."""
+def find_tracks(task: Task) -> Figures:
+    """Find the tracks of all events of a file, and their figures on the way: the file is read once."""
+    total, seen = Figures(), set[int]()
     with client_of(task.options) as client, TracksWriter(task.tracks_file) as writer:
         _require(client.identity(), task.service)
-        for event, result in client.find_tracks_many(read_events(task.file.path), task.options.in_flight):
+        events = read_events(task.file.path, columns=task.columns)
+        for event, result in client.find_tracks_many(events, task.options.in_flight):
+            if event.event_id in seen:
+                raise EventFormatError(f"{task.file.path}: event {event.event_id} comes twice: its rows would be mixed")
+            seen.add(event.event_id)
             writer.write(event, result.labels)
+            total += figures_of(event, result.labels)
         task.file.require_unchanged()
         _require(client.identity(), task.service)
-
-
-def score(task: Task) -> Figures:
-    """Second stage: figures of the tracks that were written."""
-    saved, total = SavedTracks.read(task.tracks_file), Figures()
-    for event in read_events(task.file.path):
-        labels = saved.labels(event)
-        metrics = track_metrics(labels, event) if event.truth is not None else TrackMetrics.zero()
-        tracks = int(labels.max(initial=NOISE_LABEL)) + 1
-        total += Figures(events=1, spacepoints=len(event), tracks=tracks, metrics=metrics)
     with whole_file(task.figures_file) as stream:
         content = {**asdict(total), "tracks_sha256": sha256_of(task.tracks_file)}
         stream.write(f"{json.dumps(content, indent=1)}\n".encode())
     return total
+
+
+def figures_of(event: Event, labels: IntArray) -> Figures:
+    """Figures of one event and its labels [N]."""
+    metrics = track_metrics(labels, event) if event.truth is not None else TrackMetrics.zero()
+    tracks = int(labels.max(initial=NOISE_LABEL)) + 1
+    return Figures(events=1, spacepoints=len(event), tracks=tracks, metrics=metrics)
 
 
 def _require(now: Mapping[str, str], service: Mapping[str, str]) -> None:

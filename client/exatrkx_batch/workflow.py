@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 CLUSTERS: Final = {"slurm": "SLURMCluster", "htcondor": "HTCondorCluster"}
 """Batch systems, and the classes of `dask_jobqueue` that put workers on them."""
 
+SETTINGS: Final = {
+    "distributed": {
+        "admin": {"tick": {"interval": "1s"}, "system-monitor": {"interval": "10s"}},
+        "worker": {"memory": {"monitor-interval": "1s"}, "profile": {"enabled": False}},
+    }
+}
+"""Dask's where its user has none of his own. Its defaults watch each process a hundred times a second, for a dashboard
+that is not there, and take a tenth of two cores for two workers."""
+
 
 class FilesFailedError(ExatrkxError):
     """Files of a batch could not be done; the others are."""
@@ -73,8 +82,10 @@ def dask_client(options: argparse.Namespace) -> Iterator[Client]:
 
 def _cluster(options: argparse.Namespace) -> Any:
     """Workers of this machine, or jobs of a batch system."""
+    import dask  # noqa: PLC0415
     import distributed  # noqa: PLC0415
 
+    dask.config.update_defaults(SETTINGS)
     security = distributed.Security.temporary()
     if options.cluster == "local":
         one_each = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}

@@ -15,8 +15,10 @@ from exatrkx.contract import ENSEMBLE
 from exatrkx.progress import bar
 from exatrkx_client import TrackingClient
 from exatrkx_perf.balancers import PROGRAMS, balancer, installed
+from exatrkx_perf.balancing_cost import DIRECT, Load, Loads
 from exatrkx_perf.goals import Goal, lower_goals
-from exatrkx_perf.median_range import MedianRange, ratio
+from exatrkx_perf.median_range import MedianRange
+from exatrkx_perf.usage import cpu_seconds
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 _WARM_S: Final = 1.0
 _PERIODS_S: Final = (0.02, 0.02, 0.06)
 _LEAST_SHARE: Final = 0.95
-_LEAST_AT_SATURATION: Final = 0.98
 _PACED: Final = "paced"
 
 _CONFIG: Final = """
@@ -76,40 +77,24 @@ class BalancingFigures:
     repeats: int
     folder: Path
 
-    def cost(self) -> list[Goal]:
-        """Throughput of one saturated server through each balancer, over that of asking it directly."""
+    def cost(self) -> Loads:
+        """One saturated server by each way, in turn."""
         options = ServerOptions(models=(ENSEMBLE.name,), threads=1, log_file=self.folder / "tritonserver.log")
         with contextlib.ExitStack() as stack:
             server = stack.enter_context(TritonServer(self.repository, options))
             port = server.grpc_url.rpartition(":")[2]
-            ways = {"direct": [server.grpc_url], "client": [server.grpc_url, f"localhost:{port}"]}
-            pids = {}
+            ways: dict[str, tuple[list[str], int | None]] = {
+                DIRECT: ([server.grpc_url], None),
+                "client": ([server.grpc_url, f"localhost:{port}"], None),
+            }
             for program in filter(installed, PROGRAMS):
                 running = stack.enter_context(balancer(program, [_listed(server)], self.folder))
-                ways[program], pids[program] = [running.grpc_url], running.pid
-            rates: dict[str, dict[int, float]] = {way: {} for way in ways}
-            own: dict[str, list[float]] = {program: [] for program in pids}
+                ways[program] = [running.grpc_url], running.pid
+            loads: Loads = {way: {} for way in ways}
             for repeat in bar(range(self.repeats), unit="repeat"):
-                for way, urls in list(ways.items())[:: 1 - 2 * (repeat % 2)]:  # none is always the first
-                    before = _cpu_seconds(pids.get(way)), _cpu_seconds(server.pid)
-                    rates[way][repeat] = self._rate(urls, ENSEMBLE.name)
-                    if way in pids:
-                        used = _cpu_seconds(pids[way]) - before[0]
-                        own[way].append(100.0 * used / (_cpu_seconds(server.pid) - before[1]))
-        goals: list[tuple[str, MedianRange | None, float | None, str]] = [
-            (
-                f"throughput through {way} / direct",
-                ratio(rates[way], rates["direct"], paired=True),
-                _LEAST_AT_SATURATION,
-                "",
-            )
-            for way in list(ways)[1:]
-        ]
-        goals += [
-            (f"CPU time of {way}, of the server's", MedianRange.of(found), None, "%") for way, found in own.items()
-        ]
-        goals.append(("direct", MedianRange.of(rates["direct"].values()), None, "events/s"))
-        return lower_goals(*goals)
+                for way, (urls, pid) in list(ways.items())[:: 1 - 2 * (repeat % 2)]:  # none is always the first
+                    loads[way][repeat] = self._load(urls, server.pid, pid)
+        return loads
 
     def slow_server(self) -> list[Goal]:
         """Throughput of three servers, one of which takes three times as long, over the sum of each alone.
@@ -150,26 +135,47 @@ class BalancingFigures:
         with TritonServer(repository, ServerOptions(log_file=self.folder / f"{_PACED}{number}.log")) as server:
             yield server
 
+    def _load(self, urls: Sequence[str], server: int, balancer: int | None) -> Load:
+        """What clients get, and the CPU time of the processes of these ids and of this one, which has the clients."""
+        processes = [psutil.Process(pid) for pid in (server, balancer) if pid is not None]
+
+        def used() -> list[float]:
+            return [time.process_time(), *map(cpu_seconds, processes), 0.0]
+
+        before = used()
+        ends = self._ends(urls, ENSEMBLE.name)
+        clients, of_server, of_balancer = (
+            1e3 * (now - then) / len(ends) for now, then in zip(used()[:3], before, strict=False)
+        )
+        return Load(rate=self._rate_of(ends), balancer_ms=of_balancer, server_ms=of_server, clients_ms=clients)
+
     def _rate(self, urls: Sequence[str], model: str) -> float:
-        """Events per second of clients that share a process, each of which asks for one event at a time."""
+        return self._rate_of(self._ends(urls, model))
+
+    def _rate_of(self, ends: Sequence[float]) -> float:
+        """Events per second out of the times of their ends, from the beginning; the warm-up is left out."""
+        return sum(_WARM_S < end <= _WARM_S + self.seconds for end in ends) / self.seconds
+
+    def _ends(self, urls: Sequence[str], model: str) -> list[float]:
+        """When events were done, of clients that share a process, each of which asks for one event at a time."""
         ends: list[float] = []
         over = threading.Event()
+        began = time.monotonic()
         with TrackingClient(urls, model) as client:
 
             def ask() -> None:
                 while not over.is_set():
                     client.find_tracks(self.event)
-                    ends.append(time.monotonic())
+                    ends.append(time.monotonic() - began)
 
             threads = [threading.Thread(target=ask, daemon=True) for _ in range(self.clients)]
             for thread in threads:
                 thread.start()
-            begin = time.monotonic() + _WARM_S
             over.wait(_WARM_S + self.seconds)
             over.set()
             for thread in threads:
                 thread.join()
-        return sum(begin < end <= begin + self.seconds for end in ends) / self.seconds
+        return ends
 
     def _rate_in_order(self, urls: Sequence[str]) -> float:
         """The same of one caller with as many requests on their way, who takes the results in order."""
@@ -187,12 +193,3 @@ class BalancingFigures:
 
 def _listed(server: TritonServer) -> dict[str, Any]:
     return {"grpc_url": server.grpc_url, "http_url": server.http_url}
-
-
-def _cpu_seconds(pid: int | None) -> float:
-    """CPU time of a process and its children until now."""
-    if pid is None:
-        return 0.0
-    root = psutil.Process(pid)
-    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-    return float(sum(one.user + one.system for one in times))

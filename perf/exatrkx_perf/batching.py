@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Final
 
+import psutil
+
 from exatrkx.contract import ENSEMBLE
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.events.readers import read_events
@@ -21,6 +23,7 @@ from exatrkx_perf import EVENTS
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.goals import Goal, lower_goals
 from exatrkx_perf.median_range import MedianRange, ratio
+from exatrkx_perf.usage import cpu_seconds
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
@@ -37,11 +40,13 @@ class Run:
 
     Attributes:
         wall_s, cpu_s: from its beginning to its end; CPU time of all its processes, the server's not among them.
+        server_s: CPU time of the server meanwhile.
         events_per_s: from the first answer of the server to the last; NaN where there were none.
     """
 
     wall_s: float
     cpu_s: float
+    server_s: float
     events_per_s: float
 
 
@@ -92,17 +97,23 @@ class BatchFigures:
     def _goals(self, batch: dict[int, Run], client: dict[int, Run], again: dict[int, Run]) -> list[Goal]:
         total = self.files * self.events
         what = f"{self.files} files, {self.workers} workers"
-        rates, whole, cpu = [], [], []
+        rates, whole, cpu, all_cpu = [], [], [], []
         for runs in (batch, client):
             rates.append({repeat: run.events_per_s for repeat, run in runs.items()})
             whole.append({repeat: total / run.wall_s for repeat, run in runs.items()})
             cpu.append(MedianRange.of(1e3 * run.cpu_s / total for run in runs.values()))
+            all_cpu.append({repeat: run.cpu_s + run.server_s for repeat, run in runs.items()})
+        start = [run.cpu_s for run in again.values()]
+        beyond = MedianRange.of(1e3 * (run.cpu_s - min(start)) / total for run in batch.values())
         return lower_goals(
             (f"{what}: throughput of answers / one client's", ratio(*rates, paired=True), _LEAST_SHARE, ""),
             ("the same of the whole commands", ratio(*whole, paired=True), None, ""),
+            ("the same by CPU time, the server's too", ratio(*all_cpu[::-1], paired=True), None, ""),
             ("one client, answers", MedianRange.of(rates[1].values()), None, "events/s"),
             ("batch with nothing left to do", MedianRange.of(run.wall_s for run in again.values()), None, "s"),
+            ("its CPU time", MedianRange.of(start), None, "s"),
             ("CPU time of the batch for an event", cpu[0], None, "ms"),
+            ("without that of one with nothing left to do", beyond, None, "ms"),
             ("CPU time of the client for an event", cpu[1], None, "ms"),
         )
 
@@ -125,15 +136,16 @@ class BatchFigures:
 
         watcher = threading.Thread(target=look, daemon=True)
         watcher.start()
-        before, began = os.times(), time.monotonic()
+        root = psutil.Process(server.pid)
+        before, of_server, began = os.times(), cpu_seconds(root), time.monotonic()
         done = subprocess.run([sys.executable, "-m", "exatrkx", *words], capture_output=True, text=True, check=False)
-        wall_s, after = time.monotonic() - began, os.times()
+        wall_s, after, server_s = time.monotonic() - began, os.times(), cpu_seconds(root) - of_server
         over.set()
         watcher.join()
         if done.returncode != 0:
             raise MeasurementError(f"exatrkx {words[0]} ended with {done.returncode}: {done.stderr[-1000:]}")
         cpu_s = sum(after[2:4]) - sum(before[2:4])  # of children, and theirs
-        return Run(wall_s, cpu_s, throughput(answers))
+        return Run(wall_s, cpu_s, server_s, throughput(answers))
 
 
 def throughput(answers: Sequence[tuple[float, int]]) -> float:

@@ -13,9 +13,10 @@ The `hit_` and `particle_` columns are null where nothing is known of an event's
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, Particles, Truth
+from exatrkx.events.readers.formats import Skipped, made_events
 
 FORMAT: Final = "exatrkx-events"
 VERSION: Final = "1"
@@ -70,7 +72,7 @@ def schema_of(names: Iterable[str]) -> Any:
 def read_events(
     path: str | Path,
     indices: Sequence[int] | None = None,
-    skipped: Callable[[EventFormatError], object] | None = None,
+    skipped: Skipped = None,
 ) -> Iterator[Event]:
     """Read events one after the other, each only when it is asked for.
 
@@ -90,19 +92,19 @@ def read_events(
             yield from _streamed(path, file, skipped)
             return
         ends, count = np.cumsum(sizes), file.metadata.num_rows
-        for index in range(count) if indices is None else indices:
-            if not 0 <= index < count:
-                raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
+
+        def made(index: int) -> Event:
             group = int(np.searchsorted(ends, index, side="right"))
-            try:
-                rows = _row_group(path, file, group)
-                event = _event(path, rows.slice(index - ends[group] + len(rows), 1))
-            except EventFormatError as error:
-                if skipped is None:
-                    raise
-                skipped(error)
-                continue
-            yield event
+            rows = _row_group(path, file, group)
+            return _event(path, rows.slice(index - ends[group] + len(rows), 1))
+
+        def wanted() -> Iterator[int]:
+            for index in range(count) if indices is None else indices:
+                if not 0 <= index < count:
+                    raise EventFormatError(f"{path}: no event of index {index}: the file has {count} events, from 0")
+                yield index
+
+        yield from made_events(wanted(), made, skipped)
 
 
 def count_events(path: str | Path) -> int:
@@ -145,18 +147,11 @@ def _alike(found: Any, wanted: Any) -> bool:
     return found == wanted or any(is_one(found) and is_one(wanted) for is_one in checks)
 
 
-def _streamed(path: str | Path, file: Any, skipped: Callable[[EventFormatError], object] | None) -> Iterator[Event]:
+def _streamed(path: str | Path, file: Any, skipped: Skipped) -> Iterator[Event]:
     """All events of a file with several in a row group, which may be larger than the memory."""
     try:
-        for row in file.iter_batches(1, columns=schema_of(file.schema_arrow.names).names, use_threads=False):
-            try:
-                event = _event(path, row)
-            except EventFormatError as error:
-                if skipped is None:
-                    raise
-                skipped(error)
-                continue
-            yield event
+        rows = file.iter_batches(1, columns=schema_of(file.schema_arrow.names).names, use_threads=False)
+        yield from made_events(rows, partial(_event, path), skipped)
     except (OSError, pa.ArrowException) as error:
         raise EventFormatError(f"{path}: cannot be read: {error}") from error
 

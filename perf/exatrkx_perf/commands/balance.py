@@ -1,7 +1,8 @@
 """Load balancing, measured on this machine: `python perf/balance.py`.
 
 One server that its clients saturate, directly, through the client's own balancing over two addresses of it, and through
-haproxy and Envoy where they are installed; then three servers, one of which takes three times as long.
+haproxy and Envoy where they are installed, in events per second and in CPU time for an event; then three servers, one
+of which takes three times as long.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 def balance(options: argparse.Namespace) -> int:
     """Measure, print and write the figures; 1 where one is not met."""
     from exatrkx_perf.balancing import BalancingFigures  # noqa: PLC0415 - `--help` needs none of these
+    from exatrkx_perf.balancing_cost import cost_goals, cost_table  # noqa: PLC0415
     from exatrkx_perf.goals import lower_goals_text  # noqa: PLC0415
     from exatrkx_perf.project_figures import SPACEPOINTS  # noqa: PLC0415
     from exatrkx_perf.run_metadata import commit, this_machine  # noqa: PLC0415
@@ -39,8 +41,10 @@ def balance(options: argparse.Namespace) -> int:
             repeats=options.repeats,
             folder=Path(folder),
         )
-        goals = figures.slow_server() + figures.cost()
-    text = f"{lower_goals_text(goals)}\n\nOn {this_machine()}, commit {commit()}; median (range) of {options.repeats}."
+        loads = figures.cost()
+        goals = cost_goals(loads) + figures.slow_server()
+    where = f"On {this_machine()}, commit {commit()}; median (range) of {options.repeats}."
+    text = "\n\n".join([lower_goals_text(goals), cost_table(loads), where])
     write_files({options.output: f"# Load balancing\n\n{text}\n".encode()})
     print(text)
     return int(any(goal.met is False for goal in goals))

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -184,6 +185,19 @@ def test_a_file_that_cannot_be_read_costs_the_others_nothing(
 
 
 @pytest.mark.server
+def test_a_file_that_has_an_event_twice(
+    trained_server: TritonServer, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whose rows could not be told apart, at the file's two ends."""
+    write_events(tmp_path / "twice.parquet", [EVENTS[0], *EVENTS[1:4], EVENTS[0]])
+    files, output = [str(tmp_path / "twice.parquet"), *some(inputs, 1)], tmp_path / "out"
+    assert main(command(files, trained_server, output, "--in-flight", "1")) == 1
+    assert f"event {EVENTS[0].event_id} comes twice" in capsys.readouterr().err
+    assert not list(output.rglob("*twice*"))
+    assert sum(1 for _ in output.glob("figures/**/*.json")) == 1
+
+
+@pytest.mark.server
 def test_a_full_disk_leaves_nothing_half_written(
     trained_server: TritonServer, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,6 +303,27 @@ def test_an_output_folder_of_another_run(
     assert main(command(some(inputs, 3), trained_server, other)) == 2
     assert "is of another run: " in capsys.readouterr().err
     assert artefacts(other) == before
+
+
+@pytest.mark.server
+def test_named_columns_are_frozen(
+    trained_server: TritonServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event, table = EVENTS[0], tmp_path / "table.csv"
+    places = np.column_stack([event.x, event.y, event.z, np.full(len(event), 7)])
+    np.savetxt(table, places, fmt=["%.9g", "%.9g", "%.9g", "%d"], delimiter=",", header="hx,hy,hz,run", comments="")
+    mapping, output = "x=hx,y=hy,z=hz,event=run", tmp_path / "out"
+    assert main(command([str(table)], trained_server, output, "--columns", mapping)) == 0
+    before = artefacts(output)
+    assert main(command([str(table)], trained_server, output, "--columns", mapping)) == 0
+    assert "1 were there" in capsys.readouterr().out
+    with TrackingClient(trained_server.grpc_url) as client:
+        found = read_labels(output / "tracks" / "table.parquet", replace(event, event_id=7))
+        np.testing.assert_array_equal(found, client.find_tracks(event))
+    for other, told in ((mapping.replace("x=hx,y=hy", "x=hy,y=hx"), "column of x is hy, not hx"), (None, "column of")):
+        assert main(command([str(table)], trained_server, output, *(["--columns", other] if other else []))) == 2
+        assert told in capsys.readouterr().err
+    assert artefacts(output) == before
 
 
 def test_files_whose_tracks_would_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

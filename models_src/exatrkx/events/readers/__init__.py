@@ -6,14 +6,15 @@ momenta GeV.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.checks import check_lengths
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
-from exatrkx.events.readers.formats import Skipped, reader_of
+from exatrkx.events.readers.formats import Skipped, made_events, reader_of
 from exatrkx.events.readers.paths import AnyPath, event_files, input_files, tell_missing
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = ["count_events", "event_files", "input_files", "read_events"]
 
 def read_events(
     paths: AnyPath | Iterable[AnyPath],
-    skipped: Callable[[EventFormatError], object] | None = None,
+    skipped: Skipped = None,
     columns: ColumnMapping | None = None,
 ) -> Iterator[Event]:
     """Read events one after the other, each only when it is asked for.
@@ -43,9 +44,8 @@ def read_events(
     tell_missing(files)
     for file in files:
         try:
-            for event in reader_of(file).read(file, columns, skipped):
-                if _fits(file, event, columns, skipped):
-                    yield event
+            read = reader_of(file).read(file, columns, skipped)
+            yield from made_events(read, partial(_checked, file, columns), skipped)
         except EventFormatError as error:
             if skipped is None:
                 raise
@@ -61,14 +61,8 @@ def count_events(paths: AnyPath | Iterable[AnyPath], columns: ColumnMapping | No
     return sum(reader_of(file).count(file, columns) for file in event_files(paths))
 
 
-def _fits(file: Path, event: Event, columns: ColumnMapping | None, skipped: Skipped) -> bool:
-    """Whether the event has lengths of a detector; another one is refused, or skipped."""
+def _checked(file: Path, columns: ColumnMapping | None, event: Event) -> Event:
+    """The event, which has lengths of a detector; another one is refused."""
     unit = "" if columns is None or columns.unit == "mm" else f", read with unit={columns.unit}"
-    try:
-        check_lengths(event.r, event.z, f"{file}: event {event.event_id}{unit}")
-    except EventFormatError as error:
-        if skipped is None:
-            raise
-        skipped(error)
-        return False
-    return True
+    check_lengths(event.r, event.z, f"{file}: event {event.event_id}{unit}")
+    return event

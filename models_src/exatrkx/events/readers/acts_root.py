@@ -28,9 +28,10 @@ from exatrkx.events.event import (
     pack_barcodes,
     particle_table,
 )
+from exatrkx.events.readers.formats import made_events
 from exatrkx.events.readers.joined import KINEMATICS, Beside, particles_of
 from exatrkx.events.readers.paths import tell
-from exatrkx.events.readers.tables import Table, Values, event_of_values, made_events, rows_of_events
+from exatrkx.events.readers.tables import Table, Values, event_of_values, rows_of_events
 from exatrkx.events.readers.truth_csv import made_spacepoints
 from exatrkx.events.readers.whole_numbers import whole_numbers
 
@@ -79,7 +80,8 @@ def read_spacepoints(
     if not others:
         tell(f"{file}: no measurements.root and particles.root beside it: the truth is left out")
 
-    def made(number: int, values: Values) -> Event:
+    def made(row: tuple[int, Values]) -> Event:
+        number, values = row
         where = f"{file}: event {number}"
         event = event_of_values(where, number, values, _PLACES)
         rows = [other.of(number) for other in others]

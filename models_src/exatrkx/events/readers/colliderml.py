@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import POSITION
 from exatrkx.events.event import Event, Truth, order_within, particle_table
+from exatrkx.events.readers.formats import made_events
 from exatrkx.events.readers.joined import KINEMATICS, Beside, flags, particles_of
 from exatrkx.events.readers.paths import tell
-from exatrkx.events.readers.tables import Table, Values, event_of_values, floats, is_list, made_events, rows_of_events
+from exatrkx.events.readers.tables import Table, Values, event_of_values, floats, is_list, rows_of_events
 from exatrkx.events.readers.whole_numbers import whole_numbers
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def read_hits(file: Path, hits: Table, particles: tuple[Path, Table] | None, ski
     """
     others = None if particles is None else Beside(_particles(*particles))
 
-    def made(number: int, values: Values) -> Event:
+    def made(row: tuple[int, Values]) -> Event:
+        number, values = row
         where, rows = f"{file}: event {number}", None
         if others is not None and particles is not None:
             rows = others.of(number)

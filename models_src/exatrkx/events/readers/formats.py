@@ -13,16 +13,18 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple, Protocol, TypeVar, cast
 
 from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
 
 if TYPE_CHECKING:
     from exatrkx.events.columns import ColumnMapping
+
+Source = TypeVar("Source")
 
 Kind = Literal["Parquet", "ROOT", "HDF5", "text"]
 
@@ -204,3 +206,20 @@ def _only(file: Path, archive: zipfile.ZipFile) -> str:
     if len(names) != 1:
         raise EventFormatError(f"{file}: a zip archive of {len(names)} files: unpack it, and name the folder")
     return names[0]
+
+
+def made_events(sources: Iterable[Source], make: Callable[[Source], Event], skipped: Skipped) -> Iterator[Event]:
+    """The events that are made of sources, one after the other; a source of which none can be made is skipped.
+
+    Raises:
+        EventFormatError: as `make`, where there is nobody to tell; or as the sources.
+    """
+    for source in sources:
+        try:
+            event = make(source)
+        except EventFormatError as error:
+            if skipped is None:
+                raise
+            skipped(error)
+            continue
+        yield event

@@ -5,7 +5,7 @@ Formats give their columns as Arrow tables, some rows at a time; what the column
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,7 +18,7 @@ from exatrkx.errors import EventFormatError
 from exatrkx.events.columns import EXTRA, MM, MOMENTUM, POSITION, ColumnMapping
 from exatrkx.events.event import NOISE, Event, Truth, order_within, particle_table, take_momenta
 from exatrkx.events.readers.csv_files import event_number
-from exatrkx.events.readers.formats import Skipped
+from exatrkx.events.readers.formats import Skipped, made_events
 from exatrkx.events.readers.whole_numbers import particle_numbers, whole_numbers
 
 USUAL: Final = ColumnMapping()
@@ -51,24 +51,9 @@ def read_table(file: Path, table: Table, columns: ColumnMapping, skipped: Skippe
     mm = MM[columns.unit]
     return made_events(
         rows_of_events(file, table, found),
-        lambda number, values: event_of_values(f"{file}: event {number}", number, values, found, mm),
+        lambda row: event_of_values(f"{file}: event {row[0]}", *row, found, mm),
         skipped,
     )
-
-
-def made_events(
-    rows: Iterator[tuple[int, Values]], make: Callable[[int, Values], Event], skipped: Skipped
-) -> Iterator[Event]:
-    """The events that are made of numbers and values; one of which none can be made is skipped, or an error."""
-    for number, values in rows:
-        try:
-            event = make(number, values)
-        except EventFormatError as error:
-            if skipped is None:
-                raise
-            skipped(error)
-            continue
-        yield event
 
 
 def fitting_table(tables: Mapping[str, Table], columns: ColumnMapping, where: str) -> Table:
