@@ -52,6 +52,9 @@ def display(options: argparse.Namespace) -> None:
     Raises:
         ExatrkxError: events, tracks or output are not as they should be; the text gives the reason.
     """
+    if options.output.suffix not in {".html", ".json"}:  # first: what matplotlib lacks is told at once
+        from exatrkx_client.event_figure import draw, save  # noqa: PLC0415 - others do without it
+
     check_outputs([options.output], [*input_files(options.events), options.tracks])
     event = find_event(options.events, options.event, mapping_of(options))
     labels = read_labels(options.tracks, event)
@@ -62,8 +65,6 @@ def display(options: argparse.Namespace) -> None:
         case ".json":
             write_files({options.output: phoenix_json(scene_of(event, labels))})
         case _:
-            from exatrkx_client.event_figure import draw, save  # noqa: PLC0415 - matplotlib, which others do without
-
             save(draw(event, labels), options.output)
     tracks = len(np.unique(labels[labels > NOISE_LABEL]))
     print(f"{options.output}: event {event.event_id}, {len(event):,} spacepoints, {tracks:,} tracks")

@@ -138,7 +138,8 @@ def test_the_log_is_for_machines_and_the_files_are_for_everybody(
     assert all({"loss", "seconds", "efficiency@1.0"} <= set(figures) for figures in log)
     shown = capsys.readouterr()
     assert "{" not in shown.out.replace("working point: {", "")
-    assert "epoch 2 of 2: " in shown.err  # the bar
+    assert "epoch 2 of 2: loss " in shown.out
+    assert not shown.err  # bars are for terminals
     plain = tmp_path / "plain"
     plain.touch()
     assert len(read_metadata(tmp_path / "embed.safetensors")["run"]) == 64
