@@ -50,7 +50,7 @@ def find_tracks(client: TrackingClient, events: ak.Array, in_flight: int = 4) ->
     Raises:
         ContractError: `events` has another form, or something in an event is missing.
         ValueError: `in_flight` is below 1.
-        Otherwise as `TrackingClient.find_tracks`, with a note of the event's number in `events`.
+        ExatrkxError: as `TrackingClient.find_tracks` has it, with a note of the event's number in `events`.
     """
     events = _jagged(events)
     form = ak.local_index(events, axis=1)  # of the labels: as many integers
