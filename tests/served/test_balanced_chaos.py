@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import time
+from bisect import bisect_right
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +37,7 @@ MOST_SPACEPOINTS: Final = 20_000
 PAUSE_S: Final = 20.0
 WINDOW_S: Final = 2.0
 LULL: Final = 0.15
-"""Share of the requests between the end of a fault and the next one."""
+"""So many of the asked requests, at least, are done before the first fault and after each."""
 BACK: Final = 0.9
 """Of the throughput before: then it is back."""
 
@@ -50,17 +52,17 @@ def good() -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]]:
 
 
 def rate(ends: Sequence[float], begin: float, end: float) -> float:
-    return sum(begin < one <= end for one in ends) / (end - begin)
+    return (bisect_right(ends, end) - bisect_right(ends, begin)) / (end - begin)
 
 
 def seconds_until_back(ends: Sequence[float], over: float, before: float) -> float:
     """From the end of a fault to that of the first window with the throughput of before; infinite if there is none."""
-    last = max(ends) - WINDOW_S
+    last = ends[-1] - WINDOW_S
     for step in range(int(max(last - over, 0.0) / 0.1) + 1):
         begin = over + 0.1 * step
         if rate(ends, begin, begin + WINDOW_S) >= BACK * before:
             return begin + WINDOW_S - over
-    return float("inf")
+    return math.inf
 
 
 def two_servers(stack: ExitStack, folder: Path) -> tuple[list[Service], list[dict[str, Any]]]:
@@ -76,10 +78,21 @@ def two_servers(stack: ExitStack, folder: Path) -> tuple[list[Service], list[dic
     return services, listed
 
 
+def before_faults(load: Load, began: float, struck: float) -> float:
+    """Requests per second up to the first fault; the first second is left out."""
+    undisturbed = np.arange(began + 1.0, max(struck - 1.0, began + 2.0))
+    return statistics.median(rate(load.ends, begin, begin + 1.0) for begin in undisturbed)
+
+
+def wait_until_back(load: Load, over: float, before: float, most: int) -> None:
+    """Wait until the throughput is what it was before a fault, or so many more requests have ended without."""
+    most += load.done
+    load.wait_until(lambda: load.done >= most or seconds_until_back(load.ends, over, before) < math.inf)
+
+
 def throughput(load: Load, began: float, times: Sequence[tuple[str, float, float]]) -> str:
     """What each fault, with when it struck and when it was over, left of the throughput, and for how long."""
-    undisturbed = np.arange(began + 1.0, max(times[0][1] - 1.0, began + 2.0))
-    before = statistics.median(rate(load.ends, begin, begin + 1.0) for begin in undisturbed)
+    before = before_faults(load, began, times[0][1])
     told = ", ".join(
         f"{name}: {rate(load.ends, struck, over) / before:.2f} of it during {over - struck:.1f} s, "
         f"back after {seconds_until_back(load.ends, over, before):.1f} s"
@@ -108,29 +121,34 @@ def test_every_answer_is_right_whatever_becomes_of_a_server(
         urls = [service.grpc_url for service in services]
         if way != "client":
             urls = [stack.enter_context(balancer(way, listed, tmp_path)).grpc_url]
-        load = Load(urls, requests(good, too_large, seed=number), Extent(requests=number), CLIENTS)
+        # Without end, for nobody knows how many requests are done while a server is away.
+        load = Load(urls, requests(good, too_large, seed=number), Extent(seconds=math.inf), CLIENTS)
 
         def restart() -> None:
             first.stop()
             first.start()
 
-        faults: list[tuple[str, float, Callable[[], None]]] = [
-            ("restarted", 0.05, restart),
-            ("killed", 0.15, lambda: second.kill("tritonserver")),
-            ("paused", 0.25, lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
+        faults: list[tuple[str, Callable[[], None]]] = [
+            ("restarted", restart),
+            ("killed", lambda: second.kill("tritonserver")),
+            ("paused", lambda: first.pause([part.name for part in first.parts()], PAUSE_S)),
         ]
         times: list[tuple[str, float, float]] = []
         began = time.monotonic()
         load.start()
-        for name, share, fault in faults:
-            # Not before the throughput can be back from the fault before.
-            load.wait_for(max(share, load.done / number + LULL * bool(times)))
+        load.wait_for_more(LULL * number)
+        for name, fault in faults:
             struck = time.monotonic()
             fault()
             for service in services:
                 service.wait_until_ready()
-            times.append((name, struck, time.monotonic()))
-        load.finish()
+            over = time.monotonic()
+            over = max(service.recovered(over) for service in services)
+            times.append((name, struck, over))
+            load.wait_for_more(LULL * number)
+            wait_until_back(load, over, before_faults(load, began, times[0][1]), most=number)
+        load.wait_for_more(number - load.done)
+        load.stop()
         with capsys.disabled():
             print(f"\n{way}: {throughput(load, began, times)}")
             print(f"{way}: {sorted(load.outcomes.items())}, {len(load.wrong)} wrong {load.wrong[:2]}")

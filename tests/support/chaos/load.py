@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -13,13 +13,20 @@ import numpy as np
 
 from exatrkx_client import Retry, TrackingClient
 from exatrkx_client.address import Address
+from exatrkx_client.answer import track_result
+from exatrkx_client.credentials import Credentials
 from exatrkx_client.errors import ClientError, DeadlineError, RequestRejectedError
-from exatrkx_client.triton_api import TritonApi
+from exatrkx_client.request import TrackRequest
+from exatrkx_client.servers import Servers
+from exatrkx_client.transport import InferenceRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy.typing as npt
+
+    from exatrkx_client.answer import TrackResult
+    from exatrkx_client.transport import Pending
 
     Features = npt.NDArray[np.float32]
     Labels = npt.NDArray[np.int64]
@@ -68,7 +75,7 @@ def requests(good: Sequence[tuple[Features, Labels]], too_large: Features, seed:
 
 @dataclass(frozen=True)
 class Extent:
-    """How long a load goes on: a number of requests, or a time."""
+    """How long a load goes on: a number of requests, or a time, which may be without end."""
 
     requests: int = 0
     seconds: float = 0.0
@@ -114,9 +121,19 @@ class Load:
 
     def wait_for(self, share: float) -> None:
         """Wait until this share of it is over."""
+        self.wait_until(lambda: self._share(self.done) >= share)
+
+    def wait_for_more(self, requests: float) -> None:
+        """Wait until so many more requests have ended."""
+        least = self.done + requests
+        self.wait_until(lambda: self.done >= least)
+
+    def wait_until(self, met: Callable[[], bool]) -> None:
+        """Wait until something is met, which is asked after each request's end. It must be before the load's end."""
         with self._changed:
-            while self._share(self.done) < share:
+            while not met():
                 done = self.done
+                assert done < self.begun or self._share(self.begun) < 1.0, f"all {done} requests are over before that"
                 self._changed.wait(STALL_S)
                 assert self.done > done, f"no request of {self.begun} ended for ten minutes; {self.outcomes}"
 
@@ -139,14 +156,14 @@ class Load:
     def _run(self) -> None:
         with ExitStack() as stack:
             clients: dict[tuple[str, bool], TrackingClient] = {}
-            raw = stack.enter_context(TritonApi(Address.parse(self._urls[0]), ATTEMPT_S))
+            servers = stack.enter_context(closing(Servers(Address.parse_all(self._urls), Credentials())))
             while (request := self._next()) is not None:
                 kind = request.model, request.kind == "cancelled"
                 if kind not in clients:
                     clients[kind] = stack.enter_context(self._client(*kind))
                 try:
                     if request.kind == "bad":
-                        outcome, problem = _outcome_unchecked(raw, request)
+                        outcome, problem = _outcome_unchecked(servers, request)
                     else:
                         outcome, problem = _outcome(clients[kind], request)
                 except Exception as error:
@@ -174,22 +191,21 @@ class Load:
         return self._extent.share(requests, time.monotonic() - self._began)
 
 
-def _outcome_unchecked(api: TritonApi, request: Request) -> tuple[str, str]:
+def _outcome_unchecked(servers: Servers, request: Request) -> tuple[str, str]:
     """The same of an event that the client itself would not send."""
-    began, failures = time.monotonic(), 0
-    while True:
-        try:
-            api.infer(request.model, {"FEATURES": request.features}, ("LABELS",))
-        except RequestRejectedError:
-            return "refused", ""
-        except ClientError as error:
-            failures += 1
-            wait_s = PATIENCE.wait_s(failures, time.monotonic() - began, 1.0) if error.retryable else None
-            if wait_s is None:
-                return "failed", f"{type(error).__name__}: {error}"
-            time.sleep(wait_s)
-        else:
-            return "answered", "there are labels for an event that must be refused"
+    wanted = InferenceRequest(request.model, {"FEATURES": request.features}, ("LABELS",), ATTEMPT_S)
+
+    def read(pending: Pending, url: str) -> TrackResult:
+        reply = pending.result()
+        return track_result(reply.tensors, reply.seconds, len(request.features), url)
+
+    try:
+        TrackRequest(servers, wanted, PATIENCE, read).result()
+    except RequestRejectedError:
+        return "refused", ""
+    except ClientError as error:
+        return "failed", f"{type(error).__name__}: {error}"
+    return "answered", "there are labels for an event that must be refused"
 
 
 def _outcome(client: TrackingClient, request: Request) -> tuple[str, str]:

@@ -35,6 +35,7 @@ PATIENCE_S: Final = 300.0
 """What has not happened after so long does not happen: this bounds a test that fails, and judges no time."""
 
 _RESTARTS: Final = re.compile(r"^exatrkx_restarts_total (\d+)$", re.MULTILINE)
+_PROBES: Final = re.compile(r"^exatrkx_probe_seconds_count\{model=\"(.+)\"\} (\d+)$", re.MULTILINE)
 _POLL_S: Final = 0.1
 _MIB: Final = 1 << 20
 
@@ -173,6 +174,25 @@ class Service:
         """Wait until it says that it is ready."""
         self._wait_for(self._unready, "be ready")
         self.parts()
+
+    def recovered(self, over: float) -> float:
+        """When it was well after a fault that was over at this time, by `time.monotonic`: waits until that is known.
+
+        Triton may end by SIGSEGV just after a pause, when its supervisor still says that it is ready. Of two more
+        answers to each of its probes the second one was asked for after the fault.
+        """
+        self.wait_until_ready()
+        restarts, before = self.restarts, self._probes()
+        self._wait_for(
+            lambda: ", ".join(name for name, count in self._probes().items() if count < before.get(name, 0) + 2),
+            "answer",
+        )
+        self.wait_until_ready()
+        return over if self.restarts == restarts else time.monotonic()
+
+    def _probes(self) -> dict[str, int]:
+        """How many probes each pipeline, and the server, have answered."""
+        return {name: int(count) for name, count in _PROBES.findall(self._ask("/metrics"))}
 
     def kill(self, name: str) -> None:
         """`kill -9` of one part, which its supervisor has to notice.
