@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -83,8 +84,8 @@ class Task:
         return self.folder / "figures" / f"{self.file.name}.json"
 
 
-def run(task: Task) -> tuple[Figures, bool]:
-    """The figures of a file, and whether anything had to be done for them.
+def run(task: Task) -> tuple[Figures, Counter[str] | None]:
+    """The figures of a file, and who answered how many of its events; None where they were there.
 
     Raises:
         EventFormatError: the file cannot be read, has an event twice, or is not what it was.
@@ -92,8 +93,8 @@ def run(task: Task) -> tuple[Figures, bool]:
         OutputError: an artefact cannot be written.
     """
     if (figures := finished(task)) is not None:
-        return figures, False
-    return find_tracks(task), True
+        return figures, None
+    return find_tracks(task)
 
 
 def finished(task: Task) -> Figures | None:
@@ -107,10 +108,10 @@ def finished(task: Task) -> Figures | None:
         return None
 
 
-def find_tracks(task: Task) -> Figures:
+def find_tracks(task: Task) -> tuple[Figures, Counter[str]]:
     """Find the tracks of all events of a file, and their figures on the way: the file is read once."""
-    total, seen = Figures(), set[int]()
-    with client_of(task.options) as client, TracksWriter(task.tracks_file) as writer:
+    total, answered_by, seen = Figures(), Counter[str](), set[int]()
+    with client_of(task.options, task.options.fall_back) as client, TracksWriter(task.tracks_file) as writer:
         _require(client.identity(), task.service)
         events = read_events(task.file.path, columns=task.columns)
         for event, result in client.find_tracks_many(events, task.options.in_flight):
@@ -119,12 +120,13 @@ def find_tracks(task: Task) -> Figures:
             seen.add(event.event_id)
             writer.write(event, result.labels)
             total += figures_of(event, result.labels)
+            answered_by[result.answered_by] += 1
         task.file.require_unchanged()
         _require(client.identity(), task.service)
     with whole_file(task.figures_file) as stream:
         content = {**asdict(total), "tracks_sha256": sha256_of(task.tracks_file)}
         stream.write(f"{json.dumps(content, indent=1)}\n".encode())
-    return total
+    return total, answered_by
 
 
 def figures_of(event: Event, labels: IntArray) -> Figures:

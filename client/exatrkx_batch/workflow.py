@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -32,11 +33,18 @@ SETTINGS: Final = {
 """Dask's where its user has none of his own. Its defaults watch each process a hundred times a second, for a dashboard
 that is not there, and take a tenth of two cores for two workers."""
 
+NO_WORKERS: Final = {"distributed": {"scheduler": {"no-workers-timeout": "120s"}}}
+"""The same, of workers on this machine: after so long without any, none comes. Jobs may wait for hours."""
+
 
 class FilesFailedError(ExatrkxError):
     """Files of a batch could not be done; the others are."""
 
     is_list = True
+
+
+class NoWorkersError(ExatrkxError):
+    """No worker is left for the files that are not done, and none has come in the time that it may take."""
 
 
 @dataclass(slots=True)
@@ -47,11 +55,13 @@ class Outcome:
         done: their figures.
         failed: why the others have none.
         found: how many were there before, and had not to be done.
+        answered_by: who answered how many events of the others.
     """
 
     done: dict[str, Figures] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     found: int = 0
+    answered_by: Counter[str] = field(default_factory=Counter)
 
 
 @contextmanager
@@ -88,8 +98,12 @@ def _cluster(options: argparse.Namespace) -> Any:
     dask.config.update_defaults(SETTINGS)
     security = distributed.Security.temporary()
     if options.cluster == "local":
+        dask.config.update_defaults(NO_WORKERS)
         one_each = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
-        return distributed.LocalCluster(**one_each, security=security, silence_logs=logging.ERROR)
+        try:
+            return distributed.LocalCluster(**one_each, security=security, silence_logs=logging.CRITICAL)
+        except RuntimeError as error:
+            raise NoWorkersError(f"the workers do not start: {error}") from error
     kind = getattr(import_module("dask_jobqueue"), CLUSTERS[options.cluster])
     try:
         cluster = kind(security=security, shared_temp_directory=str(options.output))
@@ -99,25 +113,36 @@ def _cluster(options: argparse.Namespace) -> Any:
     return cluster
 
 
-def do_all(client: Client, tasks: Sequence[Task]) -> Outcome:
+def do_all(client: Client, tasks: Sequence[Task], wait_s: float) -> Outcome:
     """Do every task, and show how far it is.
 
     A file at fault costs the others nothing. What would fail for all of them ends the batch: what is done stays.
 
+    Args:
+        client: of the workers.
+        tasks: one a file.
+        wait_s: how long a scheduler of somebody else's may be without any worker at the beginning.
+
     Raises:
-        ClientError: the service fails, or the scheduler is gone.
+        ClientError: the service fails, or the scheduler is gone, or has no workers.
+        NoWorkersError: the workers that were started here are gone.
         OutputError: an artefact cannot be written.
     """
     from distributed import as_completed  # noqa: PLC0415
 
-    outcome, events, began = Outcome(), 0, time.monotonic()
+    outcome, began = Outcome(), time.monotonic()
     submitted = {client.submit(run, task, pure=False): task.file.name for task in tasks}
+    if client.cluster is None:
+        try:
+            client.wait_for_workers(1, wait_s)  # now, for it may start them when there are tasks
+        except TimeoutError as error:
+            raise _no_workers(client, wait_s) from error
     with bar(total=len(tasks), unit="file") as progress:
         for future in as_completed(submitted):
             name = submitted[future]
             try:
-                figures, is_new = _result(future)
-            except (ClientError, OutputError) as error:
+                figures, answered_by = _result(future)
+            except (ClientError, NoWorkersError, OutputError) as error:
                 if not isinstance(error, RequestRejectedError):
                     error.add_note(f"{len(outcome.done)} of {len(tasks)} files are done: the same command goes on")
                     raise
@@ -128,18 +153,28 @@ def do_all(client: Client, tasks: Sequence[Task]) -> Outcome:
                 )
             else:
                 outcome.done[name] = figures
-                outcome.found += not is_new
-                events += figures.events * is_new
-            progress.set_postfix_str(
-                f"{events / (time.monotonic() - began):.1f} events/s, {len(outcome.failed)} failed"
-            )
+                outcome.found += answered_by is None
+                outcome.answered_by.update(answered_by)
+            rate = outcome.answered_by.total() / (time.monotonic() - began)
+            progress.set_postfix_str(f"{rate:.1f} events/s, {len(outcome.failed)} failed")
             progress.update()
     return outcome
 
 
-def _result(future: Future[tuple[Figures, bool]]) -> tuple[Figures, bool]:
+def _result(future: Future[tuple[Figures, Counter[str] | None]]) -> tuple[Figures, Counter[str] | None]:
     """A task's result; with a scheduler that has gone away all of them are cancelled."""
+    from distributed.scheduler import NoWorkerError  # noqa: PLC0415
+
     if future.cancelled():
         raise ServerUnavailableError("the Dask scheduler has gone away")
-    figures, is_new = future.result()
-    return figures, is_new
+    try:
+        figures, answered_by = future.result()
+    except NoWorkerError as error:
+        raise _no_workers(future.client, error.timeout) from error
+    return figures, answered_by
+
+
+def _no_workers(client: Client, seconds: float) -> ExatrkxError:
+    """What is wrong with workers that are not there: this command's own, or those of a scheduler that was asked."""
+    kind = ServerUnavailableError if client.cluster is None else NoWorkersError
+    return kind(f"there has been no Dask worker for {seconds:g} s")

@@ -143,10 +143,11 @@ class TrackingClient:
 
         Raises:
             ServedModelError: there is no such model, or servers differ; the text says in what.
-            ClientError: no server answers; with a fallback the model's name is all that is known.
+            ClientError: no server answers, and there is no fallback; with one it is the fallback's.
         """
         configs = self._each_answer(lambda server: service_identity(self.model, partial(self._ask, "config", server)))
-        return agreed(((str(server.address), found) for server, found in configs), {"model": self.model})
+        found = agreed((str(server.address), identity) for server, identity in configs)
+        return found or (self._fallback.identity(self.model) if self._fallback else {})
 
     @overload
     def find_tracks(self, source: Event | FeatureArray) -> npt.NDArray[np.int64]: ...

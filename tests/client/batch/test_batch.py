@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,9 +30,10 @@ from exatrkx_batch.manifest import freeze, settled
 from exatrkx_client import TrackingClient
 from exatrkx_client.address import Address
 from exatrkx_client.triton_api import TritonApi
+from exatrkx_server import TritonServer
 
 if TYPE_CHECKING:
-    from exatrkx_server import TritonServer
+    from collections.abc import Iterator
 
 FILES: Final = 100
 EVENTS: Final = tuple(read_events(project_files().events))
@@ -110,11 +112,19 @@ def events_found(server: TritonServer) -> int:
 def kill_a_worker(driver: int, output: Path) -> None:
     """SIGKILL for a worker once a tenth of the files is there, whichever file it has in work."""
     wait_for_figures(output, FILES // 10)
-    workers = [
-        one for one in psutil.Process(driver).children(recursive=True) if "spawn_main" in " ".join(one.cmdline())
-    ]
-    assert len(workers) >= 2
-    workers[-1].kill()
+    found = workers(driver)
+    assert len(found) >= 2
+    found[-1].kill()
+
+
+def workers(driver: int) -> list[psutil.Process]:
+    """A batch's own workers, those included that are just starting."""
+    found = []
+    for one in psutil.Process(driver).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 def wait_for_figures(output: Path, count: int) -> None:
@@ -236,28 +246,66 @@ def test_a_scheduler_that_is_away(
     assert f"{where}: no Dask scheduler answers" in capsys.readouterr().err
 
 
-@pytest.mark.server
-def test_a_scheduler_that_goes_away(trained_server: TritonServer, inputs: Path, tmp_path: Path) -> None:
-    file, words = tmp_path / "scheduler.json", [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+@contextmanager
+def dask_scheduler(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """A scheduler without workers, and its file."""
+    file, words = folder / "scheduler.json", [sys.executable, "-m", "distributed.cli.dask_scheduler"]
     local = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
     with subprocess.Popen([*words, *local], stderr=subprocess.DEVNULL) as scheduler:
         try:
-            worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-nanny"]
-            options = ["--nthreads", "1", "--no-dashboard", "--death-timeout", "30"]
-            with subprocess.Popen([*worker, *options], cwd=tmp_path, stderr=subprocess.DEVNULL) as working:
-                where = ("--scheduler", str(file), "--wait", "60")
-                while not file.exists():
-                    os.sched_yield()
-                process = started(command(some(inputs, 100), trained_server, tmp_path / "out", *where))
-                wait_for_figures(tmp_path / "out", 3)
-                scheduler.kill()
-                _, error = process.communicate(timeout=120)
-                working.kill()
+            while not file.exists():
+                os.sched_yield()
+            yield scheduler, file
         finally:
             scheduler.kill()
+
+
+@pytest.mark.server
+def test_a_scheduler_without_a_worker(
+    trained_server: TritonServer, inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with dask_scheduler(tmp_path) as (_, file):
+        where = ("--scheduler", str(file), "--wait", "3")
+        assert main(command(some(inputs, 2), trained_server, tmp_path / "out", *where)) == 3
+    assert "there has been no Dask worker for 3 s" in capsys.readouterr().err
+
+
+@pytest.mark.server
+def test_a_scheduler_that_goes_away(trained_server: TritonServer, inputs: Path, tmp_path: Path) -> None:
+    with dask_scheduler(tmp_path) as (scheduler, file):
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-nanny"]
+        options = ["--nthreads", "1", "--no-dashboard", "--death-timeout", "30"]
+        with subprocess.Popen([*worker, *options], cwd=tmp_path, stderr=subprocess.DEVNULL) as working:
+            where = ("--scheduler", str(file), "--wait", "60")
+            process = started(command(some(inputs, 100), trained_server, tmp_path / "out", *where))
+            wait_for_figures(tmp_path / "out", 3)
+            scheduler.kill()
+            _, error = process.communicate(timeout=120)
+            working.kill()
     assert process.returncode == 3, error
     assert "the Dask scheduler has gone away" in error
     assert "files are done: the same command goes on" in error
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("after", [0, 3])
+def test_workers_that_are_gone_for_good(trained_server: TritonServer, inputs: Path, tmp_path: Path, after: int) -> None:
+    """Each is killed as soon as it is there, from the beginning or later; what is done by then stays."""
+    output = tmp_path / "out"
+    soon = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT": "1s"}
+    process = started(command(some(inputs, FILES), trained_server, output), env=soon)
+    wait_for_figures(output, after)
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            for worker in workers(process.pid):
+                worker.kill()
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1, error
+    assert error.splitlines()[-1].startswith("exatrkx_batch: ")
+    assert ("there has been no Dask worker for 1 s" if after else "the workers do not start") in error
+    assert "Traceback" not in error
+    assert ("files are done: the same command goes on" in error) == bool(after)
+    assert len(list(output.glob("figures/**/*.json"))) >= after
 
 
 def test_a_manifest_of_other_inputs_names_what_differs(tmp_path: Path) -> None:
@@ -324,6 +372,48 @@ def test_named_columns_are_frozen(
         assert main(command([str(table)], trained_server, output, *(["--columns", other] if other else []))) == 2
         assert told in capsys.readouterr().err
     assert artefacts(output) == before
+
+
+@pytest.mark.server
+def test_the_direct_pipeline_takes_the_place_of_a_server_that_ends(
+    trained_server: TritonServer,
+    server: TritonServer,
+    inputs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """With the same bytes; and with networks that are not the server's it takes no place."""
+    files, output, whole = some(inputs, 30), tmp_path / "out", tmp_path / "whole"
+    assert main(command(files, trained_server, whole)) == 0
+    fall_back = ("--fall-back", "direct", "--wait", "0", "--retry-for", "0.1", "--workers", "1")
+    with TritonServer(trained_server.model_repository, replace(trained_server.options, log_file=None)) as mortal:
+        arguments = command(files, mortal, output, *fall_back)
+        process = started(arguments)
+        wait_for_figures(output, 3)
+        os.killpg(mortal.pid, signal.SIGKILL)
+        printed, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error
+        assert f"grpc://{mortal.grpc_url} " in (who := who_answered(printed))
+        assert "direct " in who
+        assert artefacts(output) == artefacts(whole)
+        for file in list(output.glob("tracks/*.parquet"))[:3]:
+            file.unlink()
+        capsys.readouterr()
+        assert main(arguments) == 0
+        assert who_answered(capsys.readouterr().out) == "answered: direct 6"
+        assert artefacts(output) == artefacts(whole)
+        other, files = tmp_path / "other", some(inputs, 1)
+        assert main(command(files, server, other)) == 0
+        before = artefacts(other)
+        assert main(command(files, server, other, *fall_back)) == 3
+        assert "the pipeline here is not the service's: " in capsys.readouterr().err
+        assert main(command(files, mortal, other, *fall_back)) == 2
+        assert "is of another run: applyfilter filter_cut of the service is " in capsys.readouterr().err
+        assert artefacts(other) == before
+
+
+def who_answered(printed: str) -> str:
+    return next(line for line in printed.splitlines() if line.startswith("answered:"))
 
 
 def test_files_whose_tracks_would_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
