@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from exatrkx.commands import at_least
 from exatrkx.files import check_outputs, write_files
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import (
@@ -109,6 +110,7 @@ def compare(options: argparse.Namespace) -> int:
 
         written = write_plots(results, steps_in(options.results), folder, options.plot_format)
     print("\n" + "\n".join(map(str, [report, *written])))
+    keep_settings(asked(options), report)
     return 0
 
 

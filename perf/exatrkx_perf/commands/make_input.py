@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from exatrkx.contract import ENSEMBLE
 from exatrkx.events.readers import input_files
 from exatrkx.files import check_outputs
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_perf import MODEL_REPOSITORY, OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, parser_of, run_command, server_address
@@ -34,6 +35,7 @@ def write(options: argparse.Namespace) -> int:
     write_input_file(sample, options.output)
     sizes = sample.spacepoints
     print(f"{options.output}: {len(sample)} events of {sizes.min():,} to {sizes.max():,} spacepoints")
+    keep_settings({**asked(options), "takes": str(taken)}, options.output)
     return 0
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from exatrkx.commands import program
 from exatrkx.events.readers import input_files
 from exatrkx.files import check_outputs
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
 from exatrkx_perf.events import features_of_repository, read_sample, write_input_file
@@ -103,6 +104,7 @@ def sweep(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"{program('sweep.py')}: not measured: {problem}", file=sys.stderr)
     print(f"{options.output / 'results.csv'}")
+    keep_settings({**asked(options), "takes": str(taken)}, options.output)
     return 1 if problems else 0
 
 
