@@ -8,8 +8,8 @@ pair of edges of which one begins where the other ends. An edge by itself can be
 agree in curvature, polar angle and intercept, within the resolution and the scattering in the material. That is the
 strongest evidence there is short of a fit.
 
-Tables have a row for each entry, which a gather reads at once; what is computed of them has a row for each quantity,
-which is written where the next layer reads it.
+Tables, and what is computed of them, have a row for each quantity: numbers side by side are of one kind, and are read,
+computed and written many at a time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from exatrkx.networks.tables import on_gpu
 
 
 def node_table(features: Tensor, columns: int = tables.NUM_NODE_COLUMNS) -> Tensor:
-    """[N,3] -> [N,8]: the table of nodes with the columns named in `exatrkx.networks.tables`, or the first of them.
+    """[N,3] -> [8,N]: the table of nodes with the quantities named in `exatrkx.networks.tables`, or the first of them.
 
     The first four, r, z, η and tanh η, are the networks' features of a spacepoint. They are without φ: the detector
     looks the same from all around.
@@ -37,9 +37,7 @@ def node_table(features: Tensor, columns: int = tables.NUM_NODE_COLUMNS) -> Tens
         found += [features[:, 1], squares[:, 0] + squares[:, 2]]
     if columns > tables.X:
         found += on_circle(r, features[:, 1] * math.pi)
-    if on_gpu(features):  # which reads the columns one by one
-        return torch.stack(found).t()
-    return torch.stack(found, dim=1)
+    return torch.stack(found)
 
 
 def on_circle(radius: Tensor, phi: Tensor) -> list[Tensor]:
@@ -99,11 +97,12 @@ def edge_features(start: Tensor, end: Tensor) -> Tensor:
 
 
 def segments(start: Tensor, end: Tensor) -> Tensor:
-    """[8,E], [8,E] columns of the inner and the outer node -> [9,E]: the columns of segments, in m and rad.
+    """[8,E], [8,E] columns of the inner and the outer node -> [12,E]: the columns of segments, in m and rad.
 
     Direction of the chord in the transverse plane (x, y), its length there, signed curvature 1/R of the circle through
     the beam line and both spacepoints, polar angle against the beam along the arc, z where the helix began, the polar
-    angle's sine, the chord's logarithm, and the radius at which the segment ends.
+    angle's sine, the chord's logarithm, and the radius at which the segment ends; for `may_be_one_track` curvature and
+    polar angle in the largest steps, and 1 / chord.
     """
     found = start.new_empty((tables.NUM_SEGMENT_COLUMNS, start.size(1)))
     r, z = start[tables.R].clamp(min=tables.SMALLEST_R), start[tables.Z]
@@ -123,6 +122,9 @@ def segments(start: Tensor, end: Tensor) -> Tensor:
     torch.sin(polar, out=found[tables.SINE])
     torch.log(chord, out=found[tables.LOG_CHORD])
     found[tables.END_RADIUS] = end[tables.R]
+    torch.div(curvature, tables.LARGEST_CURVATURE_STEP, out=found[tables.KINK])
+    torch.div(polar, tables.LARGEST_POLAR_STEP, out=found[tables.KINK + 1])
+    torch.reciprocal(chord, out=found[tables.KINK + 2])
     return found
 
 
@@ -133,10 +135,19 @@ def _arc(chord: Tensor, curvature: Tensor) -> Tensor:
     return series.mul_(chord)
 
 
-def triplet_features(first: Tensor, second: Tensor) -> Tensor:
-    """[9,T], [9,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which scales.
+def may_be_one_track(first: Tensor, second: Tensor) -> Tensor:
+    """[3,…], [3,…] last columns of the inner and the outer segment -> […] bool: do they agree at all?
 
-    Shapes that broadcast do, too: [9,E,1] for one inner segment and [9,E,most] for those that go on from it.
+    Where they do not, the triplets' network need not look: half of them in a crowded event.
+    """
+    steps = (second[:2] - first[:2]).abs_()
+    return torch.maximum(steps[0], steps[1]) <= first[2] + second[2]
+
+
+def triplet_features(first: Tensor, second: Tensor) -> Tensor:
+    """[12,T], [12,T] columns of the inner and the outer segment -> [14,T]: how far the two agree, and at which scales.
+
+    Shapes that broadcast do, too: [12,1,E] for one inner segment and [12,most,E] for those that go on from it.
     """
     found = second.new_empty([tables.NUM_TRIPLET_FEATURES] + list(second[0].size()))  # noqa: RUF005 - TorchScript unpacks none
     ax, ay = first[tables.DIRECTION_X], first[tables.DIRECTION_Y]
@@ -158,7 +169,7 @@ def triplet_features(first: Tensor, second: Tensor) -> Tensor:
     magnitude = asinh_of_magnitude(found[4:9])
     torch.copysign(magnitude[:4], found[4:8], out=found[:4])
     found[4:9] = magnitude
-    found[9:12:2] = first[tables.LOG_CHORD :]  # and the radius at its end
+    found[9:12:2] = first[tables.LOG_CHORD : tables.KINK]  # and the radius at its end
     found[10] = second[tables.LOG_CHORD]
     found[12] = first[tables.SINE]
     return found
@@ -172,48 +183,31 @@ def by_inner_node(inner: Tensor, nodes: Tensor, score: Tensor) -> tuple[Tensor, 
         nodes: [N], of any type; only its length counts.
         returns: [E] edges, node after node; [N] where those of a node begin; [N] how many they are.
     """
-    best = torch.argsort(score, descending=True)
-    edges = best.index_select(0, torch.argsort(inner.index_select(0, best), stable=True))
+    # One sort in place of one by score and one by node; in FP64 neither hides the other.
+    order = inner.to(torch.float64) * (2.0 * tables.LARGEST_RANK) - score.clamp(
+        -tables.LARGEST_RANK, tables.LARGEST_RANK
+    )
+    edges = torch.argsort(order, stable=True)
     leaving = torch.zeros_like(nodes, dtype=torch.int64).index_add(0, inner, torch.ones_like(inner))
     return edges, torch.cumsum(leaving, dim=0) - leaving, leaving
 
 
-def continuations(outer: Tensor, begin: Tensor, leaving: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Every edge with the edges that go on from its outer spacepoint, at most `most`, those with the highest score.
+def continuations(outer: Tensor, begin: Tensor, leaving: Tensor, most: int, num_edges: int) -> tuple[Tensor, Tensor]:
+    """Of every edge the edges that go on from its outer spacepoint, at most `most`, those with the highest score.
 
-    The bound keeps memory in proportion to the edges, whatever the graph.
+    The bound keeps memory in proportion to the edges, whatever the graph; and no size depends on how many there are.
 
     Shapes:
         outer: [E], of all edges or of a block of them.
         begin, leaving: [N] of `by_inner_node`.
-        returns: ([T], [T]) INT64: of each triplet the first edge, and the place of the second in `by_inner_node`.
+        num_edges: of all blocks.
+        returns: [most,E] place of the edge that goes on in `by_inner_node`, and [most,E] bool: is there one?
     """
-    count = leaving.index_select(0, outer).clamp(max=most)  # [E]
-    first = torch.repeat_interleave(count)  # [T]
-    shift = begin.index_select(0, outer) - (torch.cumsum(count, dim=0) - count)  # [E]
-    return first, torch.arange(first.size(0), device=first.device) + shift.index_select(0, first)
+    rank = torch.arange(most, device=outer.device).unsqueeze(1)
+    place = (begin.index_select(0, outer) + rank).clamp_(max=max(0, num_edges - 1))
+    return place, rank < leaving.index_select(0, outer)
 
 
 def all_at_once(features: Tensor, num_edges: int) -> bool:
     """Whether there is room for all continuations that edges may have, on a GPU, which then need not say how many."""
     return on_gpu(features) and num_edges <= 50_000  # noqa: PLR2004 - TorchScript knows no name
-
-
-def padded_continuations(ends: Tensor, score: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
-    """`continuations` of every edge as if each had `most`, which takes no number that the host has to know.
-
-    Shapes:
-        ends: [2,E] inner and outer spacepoint of each edge.
-        score: [E], as there.
-        returns: [most E] first edge, [most E] second edge, and [most E] bool: is there one?
-    """
-    best = torch.argsort(score, descending=True)
-    inner, order = torch.sort(ends[0].index_select(0, best), stable=True)
-    edges = best.index_select(0, order)
-    rank = torch.arange(most, device=ends.device)
-    place = torch.searchsorted(inner, ends[1]).unsqueeze(1) + rank  # [E,most]
-    real = place < ends.size(1)
-    place.clamp_(max=max(0, ends.size(1) - 1))  # one that is in the table; what is beyond its end is none
-    first = torch.arange(ends.size(1), device=ends.device).unsqueeze(1).expand(place.size())
-    real = real & (inner.take(place) == ends[1].unsqueeze(1))
-    return first.reshape(-1), edges.take(place).reshape(-1), real.reshape(-1)

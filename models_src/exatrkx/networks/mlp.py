@@ -19,6 +19,7 @@ from exatrkx.networks.tables import (
     Perceptron,
     block_rows,
     ends_at,
+    hidden_layers,
     joined,
     loops_survive_tracing,
     on_gpu,
@@ -117,7 +118,7 @@ def _points(features: Tensor, weights: Perceptron, circles: int, scale: float, r
     found = features
     for begin in range(0, max(1, features.size(0)), rows):
         block = features[begin : begin + rows]
-        place = perceptron(node_table(block, tables.NUM_NODE_FEATURES), weights)  # [B, dimension - circles]
+        place = perceptron(node_table(block, tables.NUM_NODE_FEATURES).t(), weights)  # [B, dimension - circles]
         turning = on_circle(place[:, :circles] * scale, block[:, 1:2] * math.pi)
         turning.append(place[:, circles:])
         found = with_block(found, torch.cat(turning, dim=1), begin, features.size(0))
@@ -153,8 +154,7 @@ class EdgeFilter(nn.Module):
 def _edge_scores(features: Tensor, edge_index: Tensor, weights: Perceptron, rows: int) -> Tensor:
     nodes = node_table(features, tables.X)
     rows = block_rows(nodes, rows)
-    distance, r = nodes[:, tables.DISTANCE].contiguous(), nodes[:, tables.R].contiguous()
-    phi = nodes[:, tables.PHI].contiguous()
+    distance, r, phi = nodes[tables.DISTANCE], nodes[tables.R], nodes[tables.PHI]
     found = nodes
     for begin in range(0, max(1, edge_index.size(1)), rows):
         block = edge_index[:, begin : begin + rows]
@@ -185,11 +185,11 @@ def update_states(
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [E,size+C] states and their context, [E,K] of `head`.
+        [E,size+C] states and their context, [K,E] of `head`.
     """
     rows = block_rows(states, rows)
     size = update[0][-1].size(0)
-    found = states
+    found = states.new_empty((head[0][-1].size(0), states.size(0)))
     after: list[Tensor] = []
     for begin in range(0, max(1, states.size(0)), rows):
         block, around = states[begin : begin + rows], context[begin : begin + rows]
@@ -199,6 +199,7 @@ def update_states(
             after.append(block)
         else:
             block[:, size:] = around
-            block[:, :size].add_(perceptron(block, update))
-        found = with_block(found, perceptron(block, head), begin, states.size(0))
+            hidden, weight, bias = hidden_layers(block, update)
+            block[:, :size].add_(bias).addmm_(hidden, weight.t())
+        found[:, begin : begin + rows] = perceptron(block, head).t()
     return joined(after) if torch.is_grad_enabled() else states, found

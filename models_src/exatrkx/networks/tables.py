@@ -54,8 +54,16 @@ POLAR_STEP: Final = 0.002
 INTERCEPT_STEP: Final = 0.001
 """Differences, in 1/m, rad and m, at which the scale turns from linear to logarithmic: the resolution at best."""
 
+LARGEST_CURVATURE_STEP: Final = 0.05
+LARGEST_POLAR_STEP: Final = 0.012
+"""Differences, without unit and in rad m, of two segments that may be one track, in curvature and polar angle, times
+the harmonic sum a b / (a + b) of their chords: how far the spacepoint between them is off, to the resolution."""
+
 LARGEST: Final = 12.0
 """Bound of logits in exponents, so that their sums are finite in FP32."""
+
+LARGEST_RANK: Final = 1024.0
+"""Bound of the logits that continuations are chosen by: beyond it all are equal."""
 
 HOPELESS: Final = -7.0
 """Logit below which an edge is left out of the GNN's later rounds."""
@@ -86,7 +94,8 @@ INTERCEPT: Final = 5
 SINE: Final = 6
 LOG_CHORD: Final = 7
 END_RADIUS: Final = 8
-NUM_SEGMENT_COLUMNS: Final = 9
+KINK: Final = 9  # and the last two
+NUM_SEGMENT_COLUMNS: Final = 12
 
 NUM_TRIPLET_FEATURES: Final = 14
 
@@ -143,18 +152,14 @@ def block_rows(like: Tensor, rows: int) -> int:
 
 
 def columns_at(table: Tensor, index: Tensor) -> Tensor:
-    """[N,C], [B] -> [C,B]: the rows of a table, as columns.
-
-    A CPU reads a row at once. A GPU reads numbers one by one, and faster so than narrow rows; neighbouring threads then
-    find them side by side.
-    """
+    """[C,N], [B] -> [C,B]: columns of a table."""
     if on_gpu(table):
-        return table.t().gather(1, index.unsqueeze(0).expand(table.size(1), -1))
-    return table.index_select(0, index).t()
+        return table.gather(1, index.unsqueeze(0).expand(table.size(0), -1))
+    return table.index_select(1, index)
 
 
 def ends_at(table: Tensor, ends: Tensor) -> tuple[Tensor, Tensor]:
-    """[N,C], [2,B] -> [C,B], [C,B]: the rows of a table at both ends of edges, as columns."""
+    """[C,N], [2,B] -> [C,B], [C,B]: columns of a table at both ends of edges."""
     found = columns_at(table, ends.reshape(-1))
     return found[:, : ends.size(1)], found[:, ends.size(1) :]
 
@@ -192,7 +197,7 @@ def perceptron_weights(parameters: Iterable[Tensor]) -> Perceptron:
     weights = list(parameters)
     state: object = torch._C._get_tracing_state()
     if state is None:
-        return weights, []
+        return weights, [] if torch.is_grad_enabled() or on_gpu(weights[0]) else taken_apart(weights)
     torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # torch does not list it
     try:
         return weights, [one.detach() for one in taken_apart(weights)]
@@ -207,8 +212,30 @@ def perceptron(x: Tensor, parameters: Perceptron) -> Tensor:
     which ReLU follows.
     """
     weights, apart = parameters
-    if on_gpu(x) and x.size(0) >= 131_072 and not torch.is_grad_enabled():  # noqa: PLR2004 - TorchScript knows no name
-        return perceptron_of_many_rows(x, apart if len(apart) > 0 else taken_apart(weights))
+    if as_trained(x):
+        return perceptron_with_layer_norm(x, weights)
+    return perceptron_taken_apart(x, apart if len(apart) > 0 else taken_apart(weights))
+
+
+def hidden_layers(x: Tensor, parameters: Perceptron) -> tuple[Tensor, Tensor, Tensor]:
+    """[B,n] -> [B,h] of a perceptron without its last linear layer, and that one's weight and bias."""
+    weights, apart = parameters
+    if as_trained(x):
+        return perceptron_with_layer_norm(x, weights[:-2]), weights[-2], weights[-1]
+    apart = apart if len(apart) > 0 else taken_apart(weights)
+    return layers_taken_apart(x, apart), apart[-2], apart[-1]
+
+
+def as_trained(x: Tensor) -> bool:
+    """Whether perceptrons have their LayerNorms as they are: where they learn, and where there are few rows on a GPU.
+
+    Most of a LayerNorm is worked out once for all rows otherwise. That takes more operators.
+    """
+    return torch.is_grad_enabled() or (on_gpu(x) and x.size(0) < 131_072)  # noqa: PLR2004 - TorchScript knows no name
+
+
+def perceptron_with_layer_norm(x: Tensor, weights: list[Tensor]) -> Tensor:
+    """`perceptron` as it is trained."""
     for i in range(0, len(weights), 4):
         x = torch.addmm(weights[i + 1], x, weights[i].t())
         if i + 2 < len(weights):
@@ -217,7 +244,7 @@ def perceptron(x: Tensor, parameters: Perceptron) -> Tensor:
 
 
 def taken_apart(weights: list[Tensor]) -> list[Tensor]:
-    """The parameters of a perceptron for `perceptron_of_many_rows`.
+    """The parameters of a perceptron for `perceptron_taken_apart`.
 
     All that does not depend on the row is done to the parameters: the mean is taken out of the linear layer before, and
     gain and bias become part of the one after: ReLU(gain · x + bias) = gain · max(x, −bias / gain) + bias where
@@ -249,16 +276,25 @@ def taken_apart(weights: list[Tensor]) -> list[Tensor]:
     return found
 
 
-def perceptron_of_many_rows(x: Tensor, apart: list[Tensor]) -> Tensor:
-    """`perceptron` of parameters `taken_apart`, without gradients: [B,n] -> [B,m], equal but for rounding.
+def perceptron_taken_apart(x: Tensor, apart: list[Tensor]) -> Tensor:
+    """`perceptron` of parameters `taken_apart`, without gradients: [B,n] -> [B,m], equal but for rounding."""
+    x = layers_taken_apart(x, apart)
+    if apart[-2].dim() == 1:
+        return torch.addcmul(apart[-1], x, apart[-2])
+    if not on_gpu(x) and apart[-1].size(0) <= 4:  # noqa: PLR2004 - few columns are long rows for the matrix product
+        return torch.addmm(apart[-1].unsqueeze(1), apart[-2], x.t()).t()
+    return torch.addmm(apart[-1], x, apart[-2].t())
 
-    On a GPU `torch.layer_norm` starts a block of threads for each row, which takes longer than a row of 64 columns.
+
+def layers_taken_apart(x: Tensor, apart: list[Tensor]) -> Tensor:
+    """[B,n] -> [B,h] of all linear layers that have a LayerNorm, but for what the next layer does.
+
+    `torch.layer_norm` takes as long as the linear layer before it: on a CPU it goes row by row, and on a GPU it starts
+    a block of threads for each.
     """
     for i in range(0, len(apart) - 2, 3):
         x = torch.addmm(apart[i + 1], x, apart[i].t())
         norm = torch.linalg.vector_norm(x, 2, [1], True)
         x.mul_((norm.square_() / x.size(1)).add_(1e-5).rsqrt_())  # eps of torch.layer_norm
         torch.maximum(x, apart[i + 2], out=x)
-    if apart[-2].dim() == 1:
-        return torch.addcmul(apart[-1], x, apart[-2])
-    return torch.addmm(apart[-1], x, apart[-2].t())
+    return x

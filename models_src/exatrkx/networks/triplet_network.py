@@ -20,9 +20,9 @@ from exatrkx.networks.geometry import (
     by_inner_node,
     continuations,
     edge_features,
+    may_be_one_track,
     node_table,
     outwards,
-    padded_continuations,
     segments,
     triplet_features,
 )
@@ -52,7 +52,7 @@ class LineGraph(NamedTuple):
     """Line graph that the rounds work on, from E edges to their context: E edges, N spacepoints, T triplets.
 
     Attributes:
-        links: [2,2T+2E] INT32, half the memory of INT64: from where a message is read in [E,3] beliefs, to where it is
+        links: [2,2T+2E] INT32, half the memory of INT64: from where a message is read in [3,E] beliefs, to where it is
             summed in [2E+2N] totals: for each triplet one to its first and one to its second edge, for each edge one
             to each of its spacepoints.
         weight: [2T+2E] logits: for a triplet, are both of one track? 0 for an edge that competes at its spacepoint.
@@ -113,7 +113,7 @@ class Round(nn.Module):
         self.update = mlp([size + NUM_CONTEXT, size, size], final_activation=False)
 
     def forward(self, beliefs: Tensor, graph: LineGraph) -> Tensor:
-        """[E,3] the edges' logits, outward and inward beliefs -> [E,4] their context."""
+        """[3,E] the edges' logits, outward and inward beliefs -> [E,4] their context."""
         totals: Tensor = self.support(graph.links, graph.weight, beliefs.flatten(), graph.totals)
         return totals.index_select(0, graph.context).view(-1, NUM_CONTEXT)
 
@@ -178,15 +178,15 @@ class TripletNetwork(nn.Module):
         graph = LineGraph(*line_graph(triplets, torch.zeros_like(rank), ends, features))
         early, scores = [rank], rank
         for i, (one, head) in enumerate(zip(rounds, heads[1:], strict=True)):
-            beliefs = found.clamp(-tables.LARGEST, tables.LARGEST)  # [E,3]
-            early.append(beliefs[:, 0])
+            beliefs = found.clamp(-tables.LARGEST, tables.LARGEST)  # [3,E]
+            early.append(beliefs[0])
             if i == FULL_ROUNDS and least > -math.inf:
-                scores = found[:, 0]
+                scores = found[0]
                 del graph  # there need not be memory for two
                 states, beliefs, triplets, own, ends = leave_out(scores, states, beliefs, triplets, ends, features)
                 graph = LineGraph(*line_graph(triplets, own, ends, features))
             states, found = update_states(states, one(beliefs, graph), _weights(one.update), head, rows)
-        found = found.squeeze(1)
+        found = found.squeeze(0)
         if scores is not rank:
             found = put_back(scores, found)
         return Evidence(found, early, first, second, triplet)
@@ -212,8 +212,11 @@ def line_graph(
     num_edges, num_nodes = ends.size(1), features.size(0)
     both, ends = torch.arange(2 * num_edges, dtype=torch.int32, device=ends.device), ends.to(torch.int32)
     context = torch.cat((both, ends[0] + 2 * num_edges, ends[1] + (2 * num_edges + num_nodes)))  # [4E]
-    edges, competition = 3 * both[:num_edges], context[2 * num_edges :]
-    links = [(3 * second).add_(1), (3 * first).add_(2), edges, edges, first, second + num_edges, competition]
+    edges, competition = both[:num_edges], context[2 * num_edges :]
+    of_second = (
+        second + num_edges
+    )  # its outward belief, of which the first one is told; and where it is told of that one
+    links = [of_second, first + 2 * num_edges, edges, edges, first, of_second, competition]
     weight = torch.cat((triplet, triplet, own, own))
     totals = triplet.new_empty(2 * (num_edges + num_nodes))
     return torch.cat(links).view(2, -1), weight, context.view(4, -1).t().reshape(-1), totals
@@ -243,8 +246,8 @@ def leave_out(  # noqa: PLR0917 - no keywords in a trace
     first, second = place.index_select(0, first), place.index_select(0, second)
     both = torch.nonzero(torch.minimum(first, second) >= 0).squeeze(1)
     left = first.index_select(0, both), second.index_select(0, both), triplet.index_select(0, both)
-    beliefs = beliefs.index_select(0, likely)
-    return states.index_select(0, likely), beliefs, left, torch.zeros_like(beliefs[:, 0]), ends.index_select(1, likely)
+    beliefs = beliefs.index_select(1, likely)
+    return states.index_select(0, likely), beliefs, left, torch.zeros_like(beliefs[0]), ends.index_select(1, likely)
 
 
 @loops_survive_tracing
@@ -271,22 +274,22 @@ def encode_edges(  # noqa: PLR0917 - no keywords in a trace
         rows: edges of a block; 0 for what suits the device.
 
     Returns:
-        [E,size+C] states with a context of zeros, [E,K] of `head`, [E] ranks, [2,E] ends outwards, [E,9] segments.
+        [E,size+C] states with a context of zeros, [K,E] of `head`, [E] ranks, [2,E] ends outwards, [12,E] segments.
     """
     nodes = node_table(features)
     rows = block_rows(nodes, rows)
-    distance = nodes[:, tables.DISTANCE].contiguous()
+    distance = nodes[tables.DISTANCE]
     if edge_index.size(1) <= rows:
         return encode_block(nodes, distance, edge_index, encoder, rank, head)
     num_edges = edge_index.size(1)
     ends = torch.empty_like(edge_index)
     states = nodes.new_empty((num_edges, head[0][0].size(1)))
-    found = nodes.new_empty((num_edges, head[0][-1].size(0)))
+    found = nodes.new_empty((head[0][-1].size(0), num_edges))
     ranks = nodes.new_empty(num_edges)
-    helices = nodes.new_empty((num_edges, tables.NUM_SEGMENT_COLUMNS))
+    helices = nodes.new_empty((tables.NUM_SEGMENT_COLUMNS, num_edges))
     for begin in range(0, num_edges, rows):
         block = slice(begin, begin + rows)
-        states[block], found[block], ranks[block], ends[:, block], helices[block] = encode_block(
+        states[block], found[:, block], ranks[block], ends[:, block], helices[:, block] = encode_block(
             nodes, distance, edge_index[:, block], encoder, rank, head
         )
     return states, found, ranks, ends, helices
@@ -300,7 +303,7 @@ def encode_block(  # noqa: PLR0917 - no keywords in a trace
     inner, outer = ends_at(nodes, ends)
     state = perceptron(edge_features(inner, outer).t(), encoder)
     states = constant_pad_nd(state, [0, head[0][0].size(1) - state.size(1)])
-    return states, perceptron(states, head), perceptron(state, rank).squeeze(1), ends, segments(inner, outer).t()
+    return states, perceptron(states, head).t(), perceptron(state, rank).squeeze(1), ends, segments(inner, outer)
 
 
 @loops_survive_tracing
@@ -319,7 +322,7 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
     Args:
         features: [N,3], of which only the length counts.
         ends: [2,E] of `encode_edges`.
-        helices: [E,9] table of segments.
+        helices: [12,E] table of segments.
         rank: [E], by which the continuations of an edge are chosen.
         weights: weight and bias of two linear layers, with ReLU between them.
         most: continuations of one edge that are looked at.
@@ -330,23 +333,30 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
         [T] first edges and [T] second edges, INT32, and [T] logits, at most `tables.LARGEST` where there is a least
         one. On a GPU there may be triplets with a logit of −∞ among them, which are none.
     """
-    if least > -math.inf and all_at_once(features, ends.size(1)):
-        first, second, real = padded_continuations(ends, rank, most)
-        triplet = triplet_logits(
-            helices.t().unsqueeze(2), columns_at(helices, second).view(tables.NUM_SEGMENT_COLUMNS, -1, most), weights
-        )
-        likely = real & (triplet > least)
-        first, second = first.to(torch.int32), second.to(torch.int32)
-        return first, second, torch.where(likely, triplet.clamp(max=tables.LARGEST), -math.inf)
-    rows = max(1, block_rows(features, rows) // most)
+    num_edges = ends.size(1)
     edges, start, leaving = by_inner_node(ends[0], features[:, 0], rank)
-    in_order = helices.index_select(0, edges)
+    bent = helices[tables.KINK :]
+    if least > -math.inf and all_at_once(features, num_edges):
+        place, real = continuations(ends[1], start, leaving, most, num_edges)
+        second = edges.take(place).flatten()
+        outer = columns_at(helices, second).view(tables.NUM_SEGMENT_COLUMNS, most, num_edges)
+        logit = triplet_logits(helices.unsqueeze(1), outer, weights)
+        likely = (real & may_be_one_track(bent.unsqueeze(1), outer[tables.KINK :])).flatten() & (logit > least)
+        first = torch.arange(num_edges, dtype=torch.int32, device=place.device).expand(place.size()).flatten()
+        return first, second.to(torch.int32), torch.where(likely, logit.clamp(max=tables.LARGEST), -math.inf)
+    in_order = columns_at(helices, edges)
+    bent_in_order = in_order[tables.KINK :]
+    rows = max(1, block_rows(features, rows) // 4)
     firsts: list[Tensor] = []
     seconds: list[Tensor] = []
     logits: list[Tensor] = []
-    for begin in range(0, max(1, ends.size(1)), rows):
-        first, place = continuations(ends[1, begin : begin + rows], start, leaving, most)
-        first += begin
+    for begin in range(0, max(1, num_edges), rows):
+        block = slice(begin, begin + rows)
+        place, real = continuations(ends[1, block], start, leaving, most, num_edges)
+        bent_outer = columns_at(bent_in_order, place.flatten()).view(bent.size(0), most, place.size(1))
+        real = real & may_be_one_track(bent[:, block].unsqueeze(1), bent_outer)
+        found = torch.nonzero(real.flatten()).squeeze(1)
+        first, place = found % max(1, real.size(1)) + begin, place.flatten().index_select(0, found)
         logit = triplet_logits(columns_at(helices, first), columns_at(in_order, place), weights)
         if least > -math.inf:
             likely = torch.nonzero(logit > least).squeeze(1)
@@ -358,7 +368,7 @@ def score_triplets(  # noqa: PLR0917 - no keywords in a trace
 
 
 def triplet_logits(first: Tensor, second: Tensor, weights: list[Tensor]) -> Tensor:
-    """[9,T], [9,T] columns of segments, or any shapes that broadcast -> [T]."""
+    """[12,T], [12,T] columns of segments, or any shapes that broadcast -> [T]."""
     between = triplet_features(first, second).flatten(1)
     hidden = torch.mm(weights[0], between).add_(weights[1].unsqueeze(1)).relu_()  # [hidden,T]
     return torch.mm(weights[2], hidden).squeeze(0) + weights[3]

@@ -99,7 +99,7 @@ FAULTS: Final = Faults(share=0.5, lost=0.05, noise=0.1, shift=2.0, smearing=0.1)
 
 _LAPTOP: Final = Recipe(
     embed=Schedule(epochs=10, batch=1, learning_rate=4e-3, faults=FAULTS),
-    filter=Schedule(epochs=2, batch=1, parts=4, learning_rate=3e-3, faults=FAULTS),
+    filter=Schedule(epochs=16, batch=1, parts=4, learning_rate=3e-3, faults=FAULTS),
     gnn=Schedule(epochs=6, batch=1, learning_rate=3e-3, faults=FAULTS),
     goals=Goals(radius=0.999, filter_cut=0.998, max_neighbors=128),
     gnn_training_cut=0.8,
@@ -108,7 +108,7 @@ _LAPTOP: Final = Recipe(
 RECIPES: Final[dict[str, Recipe]] = {
     # Minutes, to see that everything works; also what the tests run.
     "quick": Recipe(embed=Schedule(epochs=2), filter=Schedule(epochs=1), gnn=Schedule(epochs=2)),
-    # Within an hour and a half on one CPU core: what the committed weights were made with, see weights/REPORT.md.
+    # Within two hours on one CPU core: what the committed weights were made with, see weights/REPORT.md.
     "laptop": _LAPTOP,
     # The same for a GNN that goes on from its own weights.
     "refine": replace(_LAPTOP, gnn=replace(_LAPTOP.gnn, epochs=5, learning_rate=2e-3)),

@@ -99,8 +99,8 @@ def test_edge_features_take_the_short_way_round_and_survive_the_beam_axis() -> N
     features = torch.tensor([[0.1, 0.99, 0.0], [0.2, -0.99, 0.1], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     edge_index = torch.tensor([[1, 3], [0, 2]])
     nodes = node_table(features)
-    inner, outer = outwards(nodes[:, tables.DISTANCE], edge_index)
-    edges = edge_features(nodes[inner].T, nodes[outer].T)
+    inner, outer = outwards(nodes[tables.DISTANCE], edge_index)
+    edges = edge_features(nodes[:, inner], nodes[:, outer])
     assert inner.tolist()[0] == 0
     assert math.isclose(edges[-tables.NUM_EDGE_FEATURES + 3, 0].item(), 0.02, abs_tol=1e-6)
     assert torch.isfinite(edges).all()
@@ -146,8 +146,8 @@ def test_the_filter_leaves_out_edges_beyond_the_largest_curvature_alone() -> Non
     network = EdgeFilter(hidden=8).eval()
     features, edge_index = probe(60, 500)
     nodes = node_table(features)
-    both = outwards(nodes[:, tables.DISTANCE].contiguous(), edge_index)
-    curvature = edge_features(nodes[both[0]].t(), nodes[both[1]].t())[2 * tables.NUM_NODE_FEATURES + 5]
+    both = outwards(nodes[tables.DISTANCE], edge_index)
+    curvature = edge_features(nodes[:, both[0]], nodes[:, both[1]])[2 * tables.NUM_NODE_FEATURES + 5]
     outside = curvature.abs() > math.asinh(tables.LARGEST_CURVATURE / tables.CURVATURE_SCALE)
     assert outside.any()
     assert not outside.all()

@@ -32,9 +32,9 @@ def helix(curvature: float, cot_theta: float, z0: float, radii: list[float], tur
 
 
 def segments_of(features: torch.Tensor, inner: torch.Tensor, outer: torch.Tensor) -> torch.Tensor:
-    """[N,3], [E], [E] -> [9,E]."""
+    """[N,3], [E], [E] -> [12,E]."""
     nodes = node_table(features)
-    return segments(nodes[inner].T, nodes[outer].T)
+    return segments(nodes[:, inner], nodes[:, outer])
 
 
 @pytest.mark.parametrize("curvature", [0.03, 0.6, -0.6, 1.2])

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 import torch
 
-from exatrkx.networks.geometry import by_inner_node, continuations, padded_continuations, triplet_features
-from exatrkx.networks.tables import NUM_SEGMENT_COLUMNS, NUM_TRIPLET_FEATURES
+from exatrkx.networks.geometry import by_inner_node, continuations, may_be_one_track, triplet_features
+from exatrkx.networks.tables import KINK, NUM_SEGMENT_COLUMNS, NUM_TRIPLET_FEATURES
 from tests.exatrkx.networks.test_segments import helix, segments_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Finder = Callable[[torch.Tensor, torch.Tensor, int, torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
 
 NOTHING = torch.zeros(0, dtype=torch.int64)
 
@@ -31,38 +24,26 @@ def found_continuations(
     inner: torch.Tensor, outer: torch.Tensor, num_nodes: int, score: torch.Tensor, most: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     edges, begin, leaving = by_inner_node(inner, torch.zeros(num_nodes), score)
-    first, place = continuations(outer, begin, leaving, most)
-    return first, edges[place]
+    place, real = continuations(outer, begin, leaving, most, len(inner))
+    return real.nonzero()[:, 1], edges[place[real]]
 
 
-def found_in_padding(
-    inner: torch.Tensor, outer: torch.Tensor, _num_nodes: int, score: torch.Tensor, most: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    first, second, real = padded_continuations(torch.stack((inner, outer)), score, most)
-    return first[real], second[real]
-
-
-FORMS = pytest.mark.parametrize("found_by", [found_continuations, found_in_padding])
-
-
-@FORMS
 @pytest.mark.parametrize("most", [1, 3, 100])
 @pytest.mark.parametrize("size", [(1, 1), (2, 1), (5, 30), (40, 300)])
-def test_continuations_are_those_of_brute_force(size: tuple[int, int], most: int, found_by: Finder) -> None:
+def test_continuations_are_those_of_brute_force(size: tuple[int, int], most: int) -> None:
     num_nodes, num_edges = size
     generator = torch.Generator().manual_seed(most + num_edges)
     inner, outer = torch.randint(num_nodes, (2, num_edges), generator=generator)
     score = torch.randperm(num_edges, generator=generator).float()
-    first, second = found_by(inner, outer, num_nodes, score, most)
+    first, second = found_continuations(inner, outer, num_nodes, score, most)
     found = list(zip(first.tolist(), second.tolist(), strict=True))
     assert len(set(found)) == len(found)
     assert set(found) == brute_force(inner.tolist(), outer.tolist(), score.tolist(), most)
 
 
-@FORMS
 @pytest.mark.parametrize("num_nodes", [0, 1, 4])
-def test_no_edges_have_no_continuations(num_nodes: int, found_by: Finder) -> None:
-    first, second = found_by(NOTHING, NOTHING, num_nodes, torch.zeros(0), 5)
+def test_no_edges_have_no_continuations(num_nodes: int) -> None:
+    first, second = found_continuations(NOTHING, NOTHING, num_nodes, torch.zeros(0), 5)
     assert first.tolist() == second.tolist() == []
     none = torch.zeros((NUM_SEGMENT_COLUMNS, 0))
     assert triplet_features(none, none).shape == (NUM_TRIPLET_FEATURES, 0)
@@ -85,6 +66,18 @@ def test_edges_of_one_helix_agree_and_those_of_two_do_not(curvature: float, cot_
     differences = triplet_features(helices[:, [0, 0]], helices[:, [1, 2]])[:4].abs()
     assert (differences[:, 0] < 0.5).all()
     assert (differences[:, 1] > 2.0).all()
+    bent = helices[KINK:]
+    assert may_be_one_track(bent[:, [0, 0]], bent[:, [1, 2]]).tolist() == [True, False]
+
+
+def test_the_best_continuations_are_chosen_among_any_scores() -> None:
+    """Equal ones by their place; beyond the bound all are equal; hair's breadths count also at the last spacepoints."""
+    num_nodes = 200_000
+    inner = torch.full((6,), num_nodes - 1)
+    score = torch.tensor([-3e4, 0.5, 0.5, 3e4, 0.5 + 1e-6, 2e4])
+    edges, begin, leaving = by_inner_node(inner, torch.zeros(num_nodes), score)
+    assert edges.tolist() == [3, 5, 4, 1, 2, 0]
+    assert (begin[-1], leaving[-1], leaving[:-1].sum()) == (0, 6, 0)
 
 
 def test_triplets_see_no_direction_in_phi() -> None:
