@@ -261,7 +261,7 @@ import sys
 import awkward as ak, dask, dask_awkward as dak
 from exatrkx_client.awkward import TrackFinder, find_tracks
 
-file, url = sys.argv[1:]
+file, url, more_columns, taking_them = sys.argv[1:]
 events = ak.from_parquet(file)
 lazy = dak.from_parquet([file] * 2)
 labels = lazy.map_partitions(TrackFinder(url))
@@ -275,20 +275,30 @@ for scheduler in "sync", "threads":
 assert str(labels.type.content) == "var * int64", labels.type
 (columns,) = dak.necessary_columns(labels).values()
 print(*sorted(columns))
+labels = dak.from_parquet(more_columns).map_partitions(TrackFinder(taking_them))
+(columns,) = dak.necessary_columns(labels).values()
+print(*sorted(columns))
+print(*ak.flatten(labels.compute(scheduler="sync")).to_list())
 """
 
 
 @pytest.mark.server
 @pytest.mark.package
-def test_dask_awkward(server: TritonServer, tmp_path: Path) -> None:
-    """In map_partitions: the type without a server, x, y and z alone read from Parquet, the same labels."""
+def test_dask_awkward(server: TritonServer, five_column_server: TritonServer, tmp_path: Path) -> None:
+    """In map_partitions: the type without a server, only what is needed read from Parquet, the same labels."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "dask")]
     done = subprocess.run([*install, *DASK], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"pip reaches no index of packages: {done.stderr.strip()[-200:]}")
     ak.to_parquet(EVENTS, tmp_path / "events.parquet")
-    command = [sys.executable, "-c", _PARTITIONS, str(tmp_path / "events.parquet"), server.grpc_url]
+    more, expected = events_with_columns()
+    ak.to_parquet(more, tmp_path / "more.parquet")
+    sources = [str(tmp_path / "events.parquet"), server.grpc_url, str(tmp_path / "more.parquet")]
+    command = [sys.executable, "-c", _PARTITIONS, *sources, five_column_server.grpc_url]
     paths = os.pathsep.join((str(tmp_path / "dask"), os.environ.get("PYTHONPATH", "")))
     environment = os.environ | {"PYTHONPATH": paths.rstrip(os.pathsep)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert (done.returncode, done.stdout.split()) == (0, ["x", "y", "z"]), done.stderr
+    assert done.returncode == 0, done.stderr
+    columns, more_columns, labels = done.stdout.splitlines()
+    assert (columns.split(), more_columns.split()) == (["x", "y", "z"], ["charge", "count", "x", "y", "z"])
+    assert [int(label) for label in labels.split()] == [label for event in expected for label in event]

@@ -302,13 +302,10 @@ def test_names_of_files_are_texts(show: Callable[..., Page]) -> None:
 @pytest.mark.parametrize("size", [100_000, 350_000])
 def test_large_events(show: Callable[..., Page], size: int) -> None:
     random = np.random.default_rng(0)
-    event = replace(
-        handmade.event(size, []),
-        x=random.normal(0, 300, size).astype(np.float32),
-        y=random.normal(0, 300, size).astype(np.float32),
-        z=random.normal(0, 900, size).astype(np.float32),
-        truth=None,
-    )
+    turn, slope = np.repeat(random.uniform((-np.pi, -3.0), (np.pi, 3.0), (size // 10, 2)), 10, axis=0).T
+    radius = np.tile(np.linspace(35, 700, 10), size // 10)
+    x, y, z = np.stack([radius * np.cos(turn), radius * np.sin(turn), radius * slope]).astype(np.float32)
+    event = Event(event_id=7, x=x, y=y, z=z)
     labels = np.arange(size) // 10
     labels[-5:] = -1
     page = show(event, labels)
