@@ -67,6 +67,25 @@ def python_server(
 
 
 @pytest.fixture(scope="session")
+def five_column_repository(tiny_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model repository of networks that take two columns beside the position: `extra_columns.POINT`."""
+    from extra_columns import POINT  # noqa: PLC0415 - as above
+    from tiny_networks import write_tiny_repository  # noqa: PLC0415
+
+    return write_tiny_repository(tiny_repository, tmp_path_factory.mktemp("five") / "model_repository", POINT)
+
+
+@pytest.fixture(scope="session")
+def five_column_server(
+    five_column_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TritonServer]:
+    """A server of these, nothing compiled."""
+    options = ServerOptions(log_file=tmp_path_factory.mktemp("five") / "tritonserver.log", custom_backend="python")
+    with TritonServer(five_column_repository, options) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def server(python_server: TritonServer) -> TritonServer:
     """The server of tests that need only one."""
     return python_server

@@ -1,10 +1,12 @@
-// Track finding for one event in a CSV file: a header with x, y and z, in mm; prints a label for each row.
+// Track finding for one event in a CSV file: a header with x, y and z, in mm, and the names of whatever columns the served
+// networks take beside them; prints a label for each row.
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +20,7 @@ enum ExitCode { kDone = 0, kFailed = 1, kUsage = 2, kServer = 3 };  // as those 
 constexpr const char* kHelp =
     "usage: find_tracks EVENT.csv [--url HOST:PORT] [--model NAME] [--timeout SECONDS] [--retry-for SECONDS]\n"
     "Prints a label for each spacepoint of the file: -1 on no track, else the number of its track.\n"
+    "The file's header names x, y and z in mm, and the columns that the served networks take beside them.\n"
     "Example: find_tracks event000000001-spacepoint.csv --url 127.0.0.1:8001\n"
     "EXATRKX_TLS_CA, EXATRKX_TLS_CERT, EXATRKX_TLS_KEY and EXATRKX_TOKEN_FILE name files for grpcs://... and a token.\n"
     "Exit codes: 0 done, 1 failed, 2 command line, file or event at fault, 3 the server.\n";
@@ -45,28 +48,66 @@ float number(std::string_view cell, const std::string& place) {
   return value;
 }
 
-std::vector<exatrkx::Spacepoint> read_spacepoints(const std::string& file) {
-  std::ifstream stream(file);
-  std::string line;
-  if (!std::getline(stream, line)) throw std::invalid_argument(file + ": cannot be read, or is empty");
-  const std::vector<std::string_view> header = cells(line);
-  std::size_t columns[3];
-  for (int i = 0; i < 3; ++i) {
-    const auto place = std::find(header.begin(), header.end(), std::string_view("xyz").substr(i, 1));
-    if (place == header.end()) throw std::invalid_argument(file + ": the header has no columns x, y and z");
-    columns[i] = place - header.begin();
+// A file's cells, which point into its text, row by row; and the number of each row, blank ones counted.
+struct Table {
+  std::string file, text;
+  std::vector<std::string_view> header, cells;
+  std::vector<std::size_t> numbers;
+
+  [[nodiscard]] bool has(std::string_view name) const {
+    return std::find(header.begin(), header.end(), name) != header.end();
   }
-  const std::size_t width = header.size();
+
+  [[nodiscard]] std::vector<float> column(std::string_view name) const {
+    const std::size_t place = std::find(header.begin(), header.end(), name) - header.begin();
+    std::vector<float> values;
+    values.reserve(numbers.size());
+    for (std::size_t row = 0; row < numbers.size(); ++row) {
+      values.push_back(number(cells[row * header.size() + place], file + ": row " + std::to_string(numbers[row])));
+    }
+    return values;
+  }
+};
+
+Table read_table(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  Table table{file, {std::istreambuf_iterator<char>(stream), {}}, {}, {}, {}};
+  if (table.text.empty()) throw std::invalid_argument(file + ": cannot be read, or is empty");
+  std::string_view rest = table.text;
+  for (std::size_t row = 1; !rest.empty(); ++row) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const std::vector<std::string_view> found = cells(line);
+    if (row == 1) {
+      table.header = found;
+      if (!table.has("x") || !table.has("y") || !table.has("z")) {
+        throw std::invalid_argument(file + ": the header has no columns x, y and z");
+      }
+    } else if (line.find_first_not_of(" \t\r") != std::string_view::npos) {
+      const std::string place = file + ": row " + std::to_string(row);
+      if (found.size() != table.header.size()) {
+        throw std::invalid_argument(place + ": not as many cells as the header has");
+      }
+      table.cells.insert(table.cells.end(), found.begin(), found.end());
+      table.numbers.push_back(row);
+    }
+  }
+  return table;
+}
+
+std::vector<std::int64_t> labels_of(const Table& table, const exatrkx::TrackingClient& client) {
+  const std::vector<float> x = table.column("x"), y = table.column("y"), z = table.column("z");
   std::vector<exatrkx::Spacepoint> spacepoints;
-  for (std::size_t row = 2; std::getline(stream, line); ++row) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const std::string place = file + ": row " + std::to_string(row);
-    const std::vector<std::string_view> row_cells = cells(line);
-    if (row_cells.size() != width) throw std::invalid_argument(place + ": not as many cells as the header has");
-    const auto value = [&](int i) { return number(row_cells[columns[i]], place); };
-    spacepoints.push_back({value(0), value(1), value(2)});
+  spacepoints.reserve(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) spacepoints.push_back({x[i], y[i], z[i]});
+  exatrkx::Columns columns;
+  if (table.header.size() > exatrkx::kPositionColumns) {
+    for (const auto& [name, scale] : client.extra_features()) {
+      if (table.has(name)) columns[name] = table.column(name);
+    }
   }
-  return spacepoints;
+  return client.find_tracks(spacepoints, columns);
 }
 
 struct Arguments {
@@ -113,7 +154,8 @@ int run(const std::vector<std::string>& words) {
   }
   const auto [file, url, options] = parse(words);
   const exatrkx::TrackingClient client(url, options);
-  for (const std::int64_t label : client.find_tracks(read_spacepoints(file))) std::cout << label << '\n';
+  const Table table = read_table(file);
+  for (const std::int64_t label : labels_of(table, client)) std::cout << label << '\n';
   if (!std::cout.flush()) throw std::runtime_error("standard output cannot be written");
   return kDone;
 }

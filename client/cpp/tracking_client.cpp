@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <thread>
@@ -16,6 +17,7 @@
 #include "failure.hpp"
 #include "host_digest.hpp"
 #include "kserve.grpc.pb.h"
+#include "served_features.hpp"
 
 namespace exatrkx {
 
@@ -69,6 +71,32 @@ std::optional<std::vector<std::int64_t>> output(const inference::ModelInferRespo
   return {};
 }
 
+// What an attempt gives, which is made again for so long where its failure may pass.
+template <typename Attempt>
+auto retried(std::chrono::milliseconds retry_for, const Attempt& attempt) {
+  using Clock = std::chrono::steady_clock;
+  std::minstd_rand random{std::random_device{}()};
+  std::uniform_real_distribution<double> share(0.5, 1.0);  // many clients are not to come back at the same time
+  std::chrono::milliseconds wait = kFirstWait;
+  Clock::time_point last_start;
+  for (int attempts = 1;; ++attempts) {
+    try {
+      return attempt();
+    } catch (const Error& error) {
+      if (!error.passes()) throw;
+      const Clock::time_point now = Clock::now();
+      if (attempts == 1) last_start = now + retry_for;
+      if (now >= last_start) {
+        const std::string tried = attempts > 1 ? " (after " + std::to_string(attempts) + " attempts)" : "";
+        throw Error(error.kind(), error.what() + tried);
+      }
+      const auto pause = std::chrono::duration_cast<Clock::duration>(share(random) * wait);
+      std::this_thread::sleep_until(std::min(last_start, now + pause));
+      wait = std::min(2 * wait, kLongestWait);
+    }
+  }
+}
+
 }  // namespace
 
 struct TrackingClient::Connection {
@@ -92,9 +120,13 @@ struct TrackingClient::Connection {
 
   const Address address;
   const Options options;
+  [[nodiscard]] std::vector<ExtraFeature> ask_for_extra() const;
+
   const std::string token;
   const std::unique_ptr<inference::GRPCInferenceService::Stub> stub;
   std::atomic<bool> asks_for_digest = true;  // until the model turns out not to offer it
+  std::mutex asking;
+  std::optional<std::vector<ExtraFeature>> extra;  // as the server said
 };
 
 inference::ModelInferRequest TrackingClient::Connection::request(std::span<const float> features, std::size_t columns,
@@ -149,6 +181,27 @@ std::vector<std::int64_t> TrackingClient::Connection::attempt(std::span<const fl
   return *labels;
 }
 
+std::vector<ExtraFeature> TrackingClient::Connection::ask_for_extra() const {
+  inference::ModelMetadataRequest model;
+  inference::ModelMetadataResponse metadata;
+  inference::ModelConfigRequest asked;
+  inference::ModelConfigResponse answer;
+  model.set_name(options.model);
+  asked.set_name(options.model);
+  grpc::ClientContext first, second;
+  prepare(first);
+  if (const grpc::Status status = stub->ModelMetadata(&first, model, &metadata); !status.ok()) {
+    throw failure(status, address.name);
+  }
+  const std::int64_t columns = columns_of(metadata);
+  if (columns == kPositionColumns) return {};
+  prepare(second);
+  if (const grpc::Status status = stub->ModelConfig(&second, asked, &answer); !status.ok()) {
+    throw failure(status, address.name);
+  }
+  return extra_of(answer.config(), columns, address.name);
+}
+
 TrackingClient::TrackingClient(const std::string& url, Options options)
     : connection_(std::make_unique<Connection>(url, std::move(options))) {}
 TrackingClient::~TrackingClient() = default;
@@ -173,34 +226,30 @@ bool TrackingClient::is_ready() const {
   return false;
 }
 
-std::vector<std::int64_t> TrackingClient::find_tracks(std::span<const Spacepoint> spacepoints) const {
-  return find_tracks(features(spacepoints), 3);
+std::vector<ExtraFeature> TrackingClient::extra_features() const {
+  const std::lock_guard lock(connection_->asking);
+  if (!connection_->extra) {
+    connection_->extra = retried(connection_->options.retry_for, [this] { return connection_->ask_for_extra(); });
+  }
+  return *connection_->extra;
+}
+
+std::vector<std::int64_t> TrackingClient::find_tracks(std::span<const Spacepoint> spacepoints,
+                                                      const Columns& columns) const {
+  const std::vector<ExtraFeature> extra = columns.empty() ? std::vector<ExtraFeature>{} : extra_features();
+  try {
+    return find_tracks(features(spacepoints, extra, columns), kPositionColumns + extra.size());
+  } catch (const Error& error) {
+    const bool of_columns = std::string(error.what()).find("FEATURES") != std::string::npos;
+    if (columns.empty() && error.kind() == Error::Kind::rejected && of_columns) require_columns(extra_features(), {});
+    throw;
+  }
 }
 
 std::vector<std::int64_t> TrackingClient::find_tracks(std::span<const float> features, std::size_t columns) const {
-  using Clock = std::chrono::steady_clock;
   if (columns == 0 || features.size() % columns != 0) throw std::invalid_argument("features must be whole rows");
   const std::int64_t digest = features_digest(features);
-  std::minstd_rand random{std::random_device{}()};
-  std::uniform_real_distribution<double> share(0.5, 1.0);  // many clients are not to come back at the same time
-  std::chrono::milliseconds wait = kFirstWait;
-  Clock::time_point last_start;
-  for (int attempts = 1;; ++attempts) {
-    try {
-      return connection_->attempt(features, columns, digest);
-    } catch (const Error& error) {
-      if (!error.passes()) throw;
-      const Clock::time_point now = Clock::now();
-      if (attempts == 1) last_start = now + connection_->options.retry_for;
-      if (now >= last_start) {
-        const std::string tried = attempts > 1 ? " (after " + std::to_string(attempts) + " attempts)" : "";
-        throw Error(error.kind(), error.what() + tried);
-      }
-      const auto pause = std::chrono::duration_cast<Clock::duration>(share(random) * wait);
-      std::this_thread::sleep_until(std::min(last_start, now + pause));
-      wait = std::min(2 * wait, kLongestWait);
-    }
-  }
+  return retried(connection_->options.retry_for, [&] { return connection_->attempt(features, columns, digest); });
 }
 
 }  // namespace exatrkx

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -17,9 +18,22 @@ struct Spacepoint {
   float x, y, z;
 };
 
-// [N,3] row by row: r / 1000 mm, φ / π, z / 1000 mm, as the shipped networks take them. std::invalid_argument where
-// the lengths fit no detector: they are in cm, say.
-[[nodiscard]] std::vector<float> features(std::span<const Spacepoint> spacepoints);
+// What a position is in FEATURES: r / 1000 mm, φ / π, z / 1000 mm, as the shipped networks take it.
+inline constexpr std::size_t kPositionColumns = 3;
+
+// Column of FEATURES after those of the position: what it is called in an event, and what it is divided by.
+struct ExtraFeature {
+  std::string name;
+  float scale = 1;
+};
+
+// Numbers of an event beside the position by the column's name, one for each spacepoint.
+using Columns = std::map<std::string, std::vector<float>>;
+
+// [N,F] row by row: the position, and after it these columns. std::invalid_argument where the lengths fit no detector
+// (they are in cm, say), and where a column is missing, which is named, or of another length.
+[[nodiscard]] std::vector<float> features(std::span<const Spacepoint> spacepoints,
+                                          std::span<const ExtraFeature> extra = {}, const Columns& columns = {});
 
 // What a client shows to a server, and what it trusts: names of PEM files, and a token; what is empty is not there.
 struct Credentials {
@@ -77,11 +91,17 @@ class TrackingClient {
   [[nodiscard]] bool is_ready() const;
 
   // [N] −1 for a spacepoint on no track candidate, else 0, 1, 2, …; N may be 0. Every answer is proved to be to this
-  // event. Throws Error once it does not pass, or no longer in time.
-  [[nodiscard]] std::vector<std::int64_t> find_tracks(std::span<const Spacepoint> spacepoints) const;
+  // event. Throws Error once it does not pass, or no longer in time. With columns the server is asked first, once, which
+  // of them its networks take; std::invalid_argument names one that is missing.
+  [[nodiscard]] std::vector<std::int64_t> find_tracks(std::span<const Spacepoint> spacepoints,
+                                                      const Columns& columns = {}) const;
 
   // The same for features [N,F] row by row, of networks that take F columns; they are sent as they are.
   [[nodiscard]] std::vector<std::int64_t> find_tracks(std::span<const float> features, std::size_t columns) const;
+
+  // What the served networks take after the position, as the server says; it is asked once. Throws Error as
+  // find_tracks, and where it does not name them.
+  [[nodiscard]] std::vector<ExtraFeature> extra_features() const;
 
  private:
   struct Connection;

@@ -12,7 +12,8 @@ from exatrkx.ckf.settings import SETTINGS
 from exatrkx.commands import at_least, command_parser, run_command
 from exatrkx.files import check_outputs
 from exatrkx.progress import bar
-from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings
+from exatrkx.run_settings import keep_settings
+from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings, sample_of
 from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
 
 READY_S: Final = 10.0
@@ -42,10 +43,13 @@ def run(options: argparse.Namespace) -> None:
 
         plot_settings()  # that plots cannot be drawn is told before the events are made
         check_outputs([options.output / "tracks.csv"])
+    service = {}
     with client_of(options) as client, bar(total=options.events) as progress:
         if options.fall_back is None and not options.skip_failed:
             client.wait_until_ready(READY_S)
             client.check_contract()
+        if options.output is not None:
+            service = client.identity()
         finding = ServedTrackFinding(
             client,
             inputSpacePoints=SPACEPOINTS,
@@ -62,6 +66,8 @@ def run(options: argparse.Namespace) -> None:
         title += f", {options.detector} detector"
         written = [*write_tables(found, options.output), *write_plots(found, options.output, title)]
         print(f"written:     {', '.join(map(str, written))}")
+        run = {name: getattr(options, name) for name in ("events", "ckf", "fall_back", "skip_failed")}
+        keep_settings({**run, **sample_of(options), **service}, options.output)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import acts
 import acts.examples as ex
 import numpy as np
+import numpy.typing as npt
 
 from exatrkx.checks import check_tensor
 from exatrkx.contract import ENSEMBLE
 from exatrkx.errors import ContractError, ExatrkxError
-from exatrkx.events.event import Event, IntArray, features
+from exatrkx.events.event import Event, FloatArray, IntArray
 from exatrkx.simulation.collect import measurement_indices
 from exatrkx_acts.proto_tracks import proto_tracks
 from exatrkx_client import RequestRejectedError, TrackingClient
@@ -22,7 +23,13 @@ from exatrkx_client.answer import FeatureArray
 from exatrkx_client.fallback import DirectPipeline
 
 Fallback = Callable[[FeatureArray], IntArray]
-"""From features [N,3] to labels [N], as a server would; called from several threads where the sequencer has several."""
+"""From features [N,F] to labels [N], as a server would; called from several threads where the sequencer has several."""
+
+ColumnMaker = Callable[[Any, Any], Mapping[str, npt.ArrayLike]]
+"""From an event's `AlgorithmContext` and its `SpacePointContainer` to columns [N] by name."""
+
+_COLUMNS: Final = ("r", "phi", "time", "varianceR", "varianceZ", "varianceT")
+"""Numbers that a container may have beside the position."""
 
 
 @dataclass(slots=True)
@@ -50,6 +57,10 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
     - Else the run ends: `Sequencer.run()` raises the client's error, events that other threads were at are finished,
       and no further ones are begun.
 
+    Where the served networks take columns beside the position, those of the container with the same names are sent
+    (r, phi, time, varianceR, varianceZ and varianceT, as far as it has them), and those of `extraColumns`; one that is
+    missing ends the run.
+
     Each text names event, model, server and reason. A fallback is not asked about an event that the server refuses,
     because it would refuse it too; and an error of configuration, such as an unknown model, always ends the run.
 
@@ -58,10 +69,11 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         inputSpacePoints: name of the `SpacePointContainer`.
         outputProtoTracks: name of the `ProtoTrackContainer`: indices of measurements, see `exatrkx_acts.proto_tracks`.
         fallback: "direct" for the pipeline in this process, `exatrkx_client.fallback.DirectPipeline`, or a function
-            from features [N,3] to labels [N].
+            from features [N,F] to labels [N]; F is 3, unless a server has said more before it went away.
         skipFailed: leave events that fail out, instead of ending the run.
         stripPairs: spacepoints may be made of two measurements, one from each side of a strip module, and both go
             into the proto-track. Without it the first one does, which saves some time where there is only one.
+        extraColumns: further columns of each event by name, as of its clusters on the whiteboard.
         level: of the log.
 
     Raises:
@@ -78,6 +90,7 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         fallback: Literal["direct"] | Fallback | None = None,
         skipFailed: bool = False,
         stripPairs: bool = False,
+        extraColumns: ColumnMaker | None = None,
         level: Any = acts.logging.INFO,
     ) -> None:
         super().__init__("ServedTrackFinding", level)
@@ -90,6 +103,7 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         self._fallback = _direct() if isinstance(fallback, str) else fallback
         self._skip_failed = skipFailed
         self._strip_pairs = stripPairs
+        self._extra_columns = extraColumns
         self._spacepoints = ex.ReadDataHandle(self, acts.SpacePointContainer, "SpacePoints")
         self._spacepoints.initialize(inputSpacePoints)
         self._proto_tracks = ex.WriteDataHandle(self, ex.ProtoTrackContainer, "ProtoTracks")
@@ -103,7 +117,11 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
         """
         spacepoints = self._spacepoints(context.eventStore)
         x, y, z = (np.array(column, dtype=np.float32) for column in (spacepoints.x, spacepoints.y, spacepoints.z))
-        event = Event(event_id=context.eventNumber, x=x, y=y, z=z)
+        extra = columns(spacepoints)
+        if self._extra_columns is not None:
+            made = self._extra_columns(context, spacepoints)
+            extra |= {name: np.asarray(column, dtype=np.float32) for name, column in made.items()}
+        event = Event(event_id=context.eventNumber, x=x, y=y, z=z, extra=extra)
         try:
             labels = self._labels(event)
         except ContractError:
@@ -124,16 +142,15 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
 
     def _labels(self, event: Event) -> IntArray:
         """[N] of the server, else of the fallback."""
-        hits = features(event)
         try:
-            labels = self._client.find_tracks(hits)
+            labels = self._client.find_tracks(event)
         except ExatrkxError as error:
             failure = self._named(event, error)
             if self._fallback is None or isinstance(error, ContractError | RequestRejectedError):
                 raise failure from error
             text = f"{failure}; the fallback finds its tracks"
             self.logger.warning(text)
-            labels = self._fall_back(self._fallback, event, hits)
+            labels = self._fall_back(self._fallback, event, self._client.features_of(event))
             self._count(fallen_back=1)
             return labels
         self._count(served=1)
@@ -157,7 +174,8 @@ class ServedTrackFinding(ex.IAlgorithm):  # type: ignore[misc]  # acts ships no 
 
     def _named(self, event: Event, error: ExatrkxError) -> ExatrkxError:
         """The same error, with what it happened to."""
-        return type(error)(f"event {event.event_id}: no tracks from model '{self._client.model}': {error}")
+        who = f"event {event.event_id}: "
+        return type(error)(f"{who}no tracks from model '{self._client.model}': {str(error).removeprefix(who)}")
 
     def _count(self, **more: int) -> None:
         with self._counting:
@@ -174,6 +192,12 @@ def _direct() -> Fallback:
         return found
 
     return labels
+
+
+def columns(spacepoints: Any) -> dict[str, FloatArray]:
+    """[N] each of the numbers that a `SpacePointContainer` has beside the position, by name."""
+    found = {name: getattr(spacepoints, name, None) for name in _COLUMNS}
+    return {name: np.array(column, dtype=np.float32) for name, column in found.items() if column is not None}
 
 
 def measurements(spacepoints: Any, *, strip_pairs: bool = False) -> list[tuple[int, ...]]:

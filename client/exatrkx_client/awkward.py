@@ -1,6 +1,7 @@
 """Track finding for jagged arrays: awkward events in, awkward labels of the same counts out; alone or in dask-awkward.
 
-Each event is one request, whole and as it is: nothing is padded, cut or batched.
+Each event is one request, whole and as it is: nothing is padded, cut or batched. What the served networks take beside
+the position is taken from fields of the same names.
 
     labels = find_tracks(client, events.spacepoints)
     labels = events.spacepoints.map_partitions(TrackFinder("tracks.example:8001"))  # dask-awkward, coffea
@@ -20,17 +21,19 @@ from exatrkx.contract import ENSEMBLE, NUM_FEATURES
 from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.events.event import Event
 from exatrkx_client.client import TrackingClient
+from exatrkx_client.errors import ClientError
+from exatrkx_client.retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from exatrkx_client.answer import FeatureArray
-    from exatrkx_client.retry import Retry
 
 _POSITION: Final = ("x", "y", "z")
 _LISTS: Final = 2
 """Dimensions of jagged positions: events, and their spacepoints."""
 _FORMS: Final = f"expected events of spacepoints with x, y and z in mm, or of rows of {NUM_FEATURES} features"
+_ONCE: Final = Retry(attempts=1)
 
 
 def find_tracks(client: TrackingClient, events: ak.Array, in_flight: int = 4) -> ak.Array:
@@ -38,16 +41,19 @@ def find_tracks(client: TrackingClient, events: ak.Array, in_flight: int = 4) ->
 
     Args:
         client: whom to ask.
-        events: `n * var * {x, y, z, …}`, positions in mm, other fields left alone; or features, `n * var * 3 * float`.
-            Where the type is an option, an event may be missing; a spacepoint or a coordinate may not.
+        events: `n * var * {x, y, z, …}`, positions in mm and, by their names, the columns that the served networks take
+            beside them, other fields left alone; or features, `n * var * F * float`, F = 3 for the shipped networks.
+            Where the type is an option, an event may be missing; a spacepoint or a number of it may not.
         in_flight: most requests that are on their way at once.
 
     Returns:
         labels: `n * var * int64` with the counts of `events`, −1 for a spacepoint on no track candidate, else
             0, 1, 2, … within its event. A missing event's are missing; without an event no server is asked. Of a
-            typetracer, as dask-awkward gives, only the type is worked out, and x, y and z are needed.
+            typetracer, as dask-awkward gives, only the type is worked out, and the fields needed are x, y, z and those
+            that a server names; where none answers, the position alone.
 
     Raises:
+        MissingColumnError: the networks take a column that is no field of the events.
         ContractError: `events` has another form, or something in an event is missing.
         ValueError: `in_flight` is below 1.
         ExatrkxError: as `TrackingClient.find_tracks` has it, with a note of the event's number in `events`.
@@ -55,14 +61,15 @@ def find_tracks(client: TrackingClient, events: ak.Array, in_flight: int = 4) ->
     events = _jagged(events)
     form = ak.local_index(events, axis=1)  # of the labels: as many integers
     if ak.backend(events) == "typetracer":
-        ak.typetracer.touch_data(events[list(_POSITION)] if ak.fields(events) else events)
+        ak.typetracer.touch_data(events[[*_POSITION, *_traced(client, events)]] if ak.fields(events) else events)
         return form
     missing = ak.to_numpy(ak.is_none(events, axis=0))
     numbers = np.flatnonzero(~missing)
     present = ak.drop_none(events, axis=0)
     counts = ak.to_numpy(ak.num(present, axis=1))
     labels = [np.zeros(0, dtype=np.int64)]
-    sources: Iterator[Any] = _sources(present, counts, numbers)
+    extra = _extra(client, present) if len(numbers) else ()
+    sources: Iterator[Any] = _sources(client, present, counts, numbers, extra)
     with closing(client.outcomes(sources, in_flight)) as outcomes:
         for number, (_, outcome) in zip(numbers, outcomes, strict=True):
             if isinstance(outcome, ExatrkxError):
@@ -112,19 +119,48 @@ def _jagged(events: ak.Array) -> ak.Array:
     return ak.from_regular(events, axis=1)
 
 
+def _extra(client: TrackingClient, events: ak.Array, retry: Retry | None = None) -> tuple[str, ...]:
+    """Fields that the served networks take beside the position; the server is asked where there are other fields.
+
+    Raises:
+        ContractError: one of them is no number of a spacepoint.
+    """
+    others = set(ak.fields(events)) - set(_POSITION)
+    taken = (client.served_features(retry).extra or ()) if others else ()
+    names = tuple(one.name for one in taken if one.name in others)
+    for name in names:
+        if events[name].ndim != _LISTS:
+            raise ContractError(f"'{name}': expected numbers, found {events[name].type.content}")
+    return names
+
+
+def _traced(client: TrackingClient, events: ak.Array) -> tuple[str, ...]:
+    """The same of a typetracer, whose maker may be where no server is."""
+    try:
+        return _extra(client, events, _ONCE)
+    except ClientError:
+        return ()
+
+
 def _sources(
-    events: ak.Array, counts: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
+    client: TrackingClient,
+    events: ak.Array,
+    counts: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+    extra: tuple[str, ...],
 ) -> Iterator[Event | FeatureArray]:
-    """What is asked for each event, which has its number in the user's array."""
+    """What is asked for each event, which has its number in the user's array, and these columns beside its position."""
     stops = np.cumsum(counts)
     rows = list(zip(numbers.tolist(), (stops - counts).tolist(), stops.tolist(), strict=True))
     if ak.fields(events):
-        x, y, z = (_values(events[name], f"'{name}'", stops, numbers) for name in _POSITION)
+        columns = {name: _values(events[name], f"'{name}'", stops, numbers) for name in (*_POSITION, *extra)}
         for number, start, stop in rows:
-            yield Event(event_id=number, x=x[start:stop], y=y[start:stop], z=z[start:stop])
+            x, y, z, *others = (column[start:stop] for column in columns.values())
+            yield Event(event_id=number, x=x, y=y, z=z, extra=dict(zip(extra, others, strict=True)))
         return
     features = _values(events, "features", stops, numbers)
-    features = features if len(features) else np.zeros((0, NUM_FEATURES), dtype=np.float32)
+    if rows and not len(features):
+        features = np.zeros((0, client.served_features().count), dtype=np.float32)
     for _, start, stop in rows:
         yield features[start:stop]
 

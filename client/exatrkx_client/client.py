@@ -81,7 +81,8 @@ class TrackingClient:
         self._fallback = Fallback(fallback) if fallback is not None else None
         self._metrics = metrics
         self._servers = Servers(self.addresses, Credentials.from_environment() if credentials is None else credentials)
-        self._features = FeaturesAsked(lambda: next((found for _, found in self._served_features()), None))
+        asked = lambda: next((found for _, found in self._served_features()), None)  # noqa: E731 - of a line
+        self._features = FeaturesAsked(asked, self.retry)
 
     @property
     def address(self) -> Address:
@@ -148,6 +149,26 @@ class TrackingClient:
         configs = self._each_answer(lambda server: service_identity(self.model, partial(self._ask, "config", server)))
         found = agreed((str(server.address), identity) for server, identity in configs)
         return found or (self._fallback.identity(self.model) if self._fallback else {})
+
+    def served_features(self, retry: Retry | None = None) -> ServedFeatures:
+        """The columns of FEATURES that the served networks take: how many, and which; a server is asked once.
+
+        Args:
+            retry: how long, and how often, the question is asked again; else as a request.
+
+        Raises:
+            ServedModelError: there is no such model, or its configuration contradicts itself.
+            ClientError: no server answers, and there is no fallback.
+        """
+        return self._features.known(retry)
+
+    def features_of(self, event: Event) -> FeatureArray:
+        """[N,F] FP32 features of an event as they are sent; of the position alone where no server has said more yet.
+
+        Raises:
+            ContractError: as `find_tracks`.
+        """
+        return self._features.as_far_as_known(event)
 
     @overload
     def find_tracks(self, source: Event | FeatureArray) -> npt.NDArray[np.int64]: ...

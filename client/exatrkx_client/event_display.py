@@ -20,6 +20,7 @@ from exatrkx.events.columns import ColumnMapping, add_columns_argument, mapping_
 from exatrkx.events.readers import input_files, read_events
 from exatrkx.events.saved_tracks import read_labels
 from exatrkx.files import check_outputs, write_files
+from exatrkx.run_settings import keep_settings
 from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
 from exatrkx_client.event_page import candidate_scores, event_page
 from exatrkx_client.event_scene import scene_of
@@ -68,6 +69,8 @@ def display(options: argparse.Namespace) -> None:
             save(draw(event, labels), options.output)
     tracks = len(np.unique(labels[labels > NOISE_LABEL]))
     print(f"{options.output}: event {event.event_id}, {len(event):,} spacepoints, {tracks:,} tracks")
+    drawn = {name: getattr(options, name) for name in ("events", "columns", "tracks")}
+    keep_settings({**drawn, "event": event.event_id, "scores of": options.scores and options.model}, options.output)
 
 
 def _scores(options: argparse.Namespace, event: Event, labels: IntArray) -> npt.NDArray[np.float32] | None:

@@ -99,7 +99,7 @@ def scene_of(event: Event, labels: IntArray) -> Scene:
     selected = TARGET.mask(event)
     other = leaves_track(event) & (truth.particles.charge != 0)
     missed = np.flatnonzero((selected | other) & ~found)
-    missed_ways = [_way(truth, particle) for particle in missed.tolist()]
+    missed_ways = _ways(truth, missed)
     lengths = np.asarray([len(way) for way in missed_ways], dtype=np.int64)
     missed_kind = np.where(selected[missed], _NAMES.index("missed"), _NAMES.index("missed, others"))
     tracks = SceneTracks(
@@ -147,12 +147,12 @@ def _kinds(candidates: Candidates) -> IntArray:
     return kind
 
 
-def _way(truth: Truth, particle: int) -> IntArray:
-    """The particle's spacepoints along its way, each once."""
-    hits = np.flatnonzero(truth.particle == particle)
-    way = truth.spacepoint[hits[np.argsort(truth.order[hits], kind="stable")]]
-    each_once: IntArray = way[np.sort(np.unique(way, return_index=True)[1])]
-    return each_once
+def _ways(truth: Truth, particles: IntArray) -> list[IntArray]:
+    """Spacepoints of each of these particles along its way, each once."""
+    hits = np.lexsort((truth.order, truth.particle))
+    starts, stops = (np.searchsorted(truth.particle[hits], particles, side) for side in ("left", "right"))
+    ways = (truth.spacepoint[hits[start:stop]] for start, stop in zip(starts, stops, strict=True))
+    return [way[np.sort(np.unique(way, return_index=True)[1])] for way in ways]
 
 
 def _makers(labels: IntArray, truth: Truth, candidates: Candidates) -> IntArray:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+from exatrkx_client.errors import ClientError
+
+Answer = TypeVar("Answer")
 
 _MOST_DOUBLINGS: Final = 60
 """Beyond it every wait has long been the longest one, and a power of two no longer fits a float."""
@@ -46,3 +53,23 @@ class Retry:
             return None
         longest = min(self.first_delay_s * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), self.max_delay_s)
         return min(longest * (1.0 + draw) / 2.0, self.for_s - elapsed_s)
+
+    def asked(self, ask: Callable[[], Answer]) -> Answer:
+        """The answer to a question, which is asked again after an error that is `retryable`.
+
+        Raises:
+            ClientError: the last attempt failed, too; the text says how many there were, if more than one.
+        """
+        failures, first_failure = 0, 0.0
+        while True:
+            try:
+                return ask()
+            except ClientError as error:
+                now = time.monotonic()
+                first_failure = first_failure if failures else now
+                failures += 1
+                wait = self.wait_s(failures, now - first_failure, random.random()) if error.retryable else None  # noqa: S311 - no secret
+                if wait is None:
+                    tried = f" (after {failures} attempts)" if failures > 1 else ""
+                    raise error.told_as(f"{error}{tried}") from error
+                time.sleep(wait)

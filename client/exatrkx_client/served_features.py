@@ -23,6 +23,9 @@ from exatrkx.errors import ContractError, MissingColumnError
 from exatrkx.events.event import Event, features
 from exatrkx_client.answer import FeatureArray
 from exatrkx_client.errors import ClientError, ServedModelError
+from exatrkx_client.retry import Retry
+
+_ONCE: Final = Retry(attempts=1)
 
 PARAMETER: Final = "extra_features"
 """Of a pipeline's configuration, see `exatrkx.working_point.WorkingPoint`."""
@@ -84,12 +87,24 @@ class FeaturesAsked:
     """The columns that a client's servers take, asked for when there is a reason to.
 
     Args:
-        ask: the columns as a server has them; None where none answers.
+        ask: the columns as a server has them; None where none answers, and there is a fallback.
+        retry: how long an event waits for the answer.
     """
 
-    def __init__(self, ask: Callable[[], ServedFeatures | None]) -> None:
+    def __init__(self, ask: Callable[[], ServedFeatures | None], retry: Retry) -> None:
         self._ask = ask
+        self._retry = retry
         self._known: ServedFeatures | None = None
+
+    def known(self, retry: Retry | None = None) -> ServedFeatures:
+        """The columns, asked for once; those of the position where the fallback takes a server's place.
+
+        Raises:
+            ClientError: no server says.
+        """
+        if self._known is None:
+            self._known = (retry or self._retry).asked(self._ask)
+        return self._known or ServedFeatures()
 
     def learn(self, found: ServedFeatures, address: str) -> None:
         """Remember what a server takes.
@@ -109,10 +124,14 @@ class FeaturesAsked:
         """
         if self._known is None and _has_more(source):
             try:
-                self._known = self._ask()
+                self.known(self._retry if isinstance(source, Event) else _ONCE)
             except ClientError:
                 if isinstance(source, Event):
                     raise
+        return self.as_far_as_known(source)
+
+    def as_far_as_known(self, source: Event | FeatureArray) -> FeatureArray:
+        """`ServedFeatures.array_of`, of the position alone where no server has said what it takes; none is asked."""
         return (self._known or ServedFeatures()).array_of(source)
 
     def told(self, source: Event | FeatureArray, error: ClientError) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from exatrkx.commands import at_least, command_parser, run_command
-from exatrkx.files import check_outputs, whole_file
+from exatrkx.files import check_outputs, whole_file, write_files
+from exatrkx.run_settings import asked, beside
 from exatrkx_client.address import Address
 from exatrkx_client.proxy import is_loopback
 from exatrkx_client.server_list import ListedServer, ServerListError, read_server_list
@@ -156,6 +157,7 @@ def write(options: argparse.Namespace) -> None:
     text = CONFIGURATIONS[options.program](balancer_of(options))
     with whole_file(options.output) as stream:
         stream.write(text.encode())
+    write_files(beside(asked(options), options.output))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from exatrkx import __version__
 from exatrkx.files import write_files
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
 
 SUFFIX: Final = ".settings.json"
@@ -36,10 +37,16 @@ def keep_settings(settings: Mapping[str, object], *outputs: Path) -> None:
 
 
 def beside(settings: Mapping[str, object], *outputs: Path) -> dict[Path, bytes]:
-    """What `write_files` takes to write them beside each output that is or will be a file; links are followed."""
+    """What `write_files` takes to write them beside each output, a file or a folder; links are followed."""
     text = json.dumps({"exatrkx": __version__, **settings}, indent=1, ensure_ascii=False, default=str)
-    places = [Path(os.path.realpath(output)) for output in outputs if output.is_file() or not output.exists()]
-    return {place.with_name(place.name + SUFFIX): f"{text}\n".encode() for place in places}
+    places = [(output, Path(os.path.realpath(output))) for output in outputs]
+    kept = [place for output, place in places if place.is_file() or place.is_dir() or not output.exists()]
+    return {place.with_name(place.name + SUFFIX): f"{text}\n".encode() for place in kept}
+
+
+def asked(options: argparse.Namespace, *without: str) -> dict[str, object]:
+    """What a command line asks for, but for where it is to go and what `without` names."""
+    return {name: value for name, value in sorted(vars(options).items()) if name not in {"output", *without}}
 
 
 def told(settings: Mapping[str, object]) -> str:

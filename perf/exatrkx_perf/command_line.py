@@ -40,20 +40,12 @@ def run_command(
 
 
 def add_event_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which events: EVENTS…, --limit, --spacepoints and --extra-features."""
+    """Which events: EVENTS…, --limit and --spacepoints."""
     parser.add_argument(
         "events", nargs="*", default=[EVENTS], help="files, folders or patterns of events (default: the bundled tt̄)"
     )
     parser.add_argument("--limit", type=positive, help="no more than this many events")
     parser.add_argument("--spacepoints", type=size_range, metavar="LOW:HIGH", help="only events of this size")
-    add_extra_features_argument(parser)
-
-
-def add_extra_features_argument(parser: argparse.ArgumentParser) -> None:
-    """Add --extra-features: the columns that the measured networks take beside the position."""
-    parser.add_argument(
-        "--extra-features", default="", metavar="LIST", help="what the networks take after r, φ and z: charge/100,count"
-    )
 
 
 def size_range(text: str) -> tuple[int, int]:

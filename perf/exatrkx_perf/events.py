@@ -11,19 +11,26 @@ import numpy as np
 import numpy.typing as npt
 
 from exatrkx.checks import check_finite
-from exatrkx.contract import ENSEMBLE, extra_features
-from exatrkx.events.event import features
+from exatrkx.contract import ENSEMBLE
 from exatrkx.events.readers import read_events
 from exatrkx.files import named, write_files
+from exatrkx.serving.model_config import read_working_point
+from exatrkx_client.credentials import Credentials
+from exatrkx_client.served_features import ServedFeatures
+from exatrkx_client.triton_api import TritonApi
 from exatrkx_perf.errors import PerfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from exatrkx_client.address import Address
+
 FeatureArray = npt.NDArray[np.float32]
 
 INPUT: Final = ENSEMBLE.inputs[0]
+POSITION: Final = ServedFeatures()
+"""FEATURES of the position alone, as the shipped networks take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,38 @@ class EventSample:
         return self.arrays[int(np.argmin(np.abs(self.spacepoints - spacepoints)))]
 
 
+def features_of_repository(repository: Path) -> ServedFeatures:
+    """The columns of FEATURES that a model repository's networks take.
+
+    Raises:
+        ContractError: its configurations say nothing of the working point, or contradict each other.
+    """
+    point = read_working_point(repository)
+    return ServedFeatures(point.num_features, point.extra)
+
+
+def features_of_server(
+    address: Address, models: Sequence[str], credentials: Credentials | None = None
+) -> ServedFeatures:
+    """The columns of FEATURES that these models of a server take.
+
+    Raises:
+        ClientError: the server does not answer, or has no such model.
+        PerfError: they take different ones, so that no sample is for all of them.
+    """
+    with TritonApi(address, credentials=credentials) as api:
+        found = [ServedFeatures.of_model(api.describe(model), api.config(model), str(address)) for model in models]
+    for model, taken in zip(models, found, strict=True):
+        if taken != found[0]:
+            raise PerfError(f"{address}: {models[0]} takes {found[0]}, and {model} takes {taken}; measure them in turn")
+    return found[0]
+
+
 def read_sample(
-    paths: Sequence[str | Path], limit: int | None = None, size: tuple[int, int] | None = None, extra: str = ""
+    paths: Sequence[str | Path],
+    limit: int | None = None,
+    size: tuple[int, int] | None = None,
+    taken: ServedFeatures = POSITION,
 ) -> EventSample:
     """Read events of files, folders or patterns: at most `limit`, of so many spacepoints, both ends of `size` included.
 
@@ -60,16 +97,15 @@ def read_sample(
         paths: of the events.
         limit: on their number.
         size: of an event.
-        extra: what the networks take beside the position, as `WorkingPoint.extra_features`.
+        taken: by the networks.
 
     Raises:
-        MissingColumnError: an event lacks one of `extra`.
+        MissingColumnError: an event lacks one of the columns.
         EventFormatError: a file is not one of events.
         PerfError: no event is left.
     """
     low, high = size or (0, None)
-    columns = extra_features(extra)
-    found = (features(event, columns) for event in read_events(paths))
+    found = (taken.array_of(event) for event in read_events(paths))
     wanted = (array for array in found if len(array) >= low and (high is None or len(array) <= high))
     arrays = list(islice(wanted, limit))
     if not arrays:

@@ -46,7 +46,7 @@ class Input:
         source: the file and the event in it, or `STAND_IN`.
         embedding: [N,D] FP32.
         radius: in units of the embedding space.
-        features: [N,3] FP32 of a real event; None for a stand-in, on which no network can be timed.
+        features: [N,F] FP32 of a real event; None for a stand-in, on which no network can be timed.
     """
 
     source: str
@@ -93,14 +93,14 @@ def from_events(
             if size not in nearest or abs(len(event) - size) < abs(len(nearest[size]) - size):
                 nearest[size] = event
     embed = load_network(weights / "embed.safetensors")
-    radius = WorkingPoint.load(weights / "working_point.json").radius
+    point = WorkingPoint.load(weights / "working_point.json")
     names = ", ".join(path.name for path in paths)
     inputs = []
     for event in {id(event): event for event in nearest.values()}.values():  # one may be the nearest to two sizes
-        found = features(event)
+        found = features(event, point.extra)
         with torch.inference_mode():
             embedding = embed(torch.from_numpy(found)).numpy()
-        own = radius if edges_per_spacepoint is None else radius_for(embedding, edges_per_spacepoint)
+        own = point.radius if edges_per_spacepoint is None else radius_for(embedding, edges_per_spacepoint)
         inputs.append(Input(f"event {event.event_id} of {names}", embedding, own, found))
     return inputs
 

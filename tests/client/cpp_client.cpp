@@ -50,4 +50,11 @@ int main(int, char** words) {
   } catch (const std::invalid_argument& error) {
     std::cout << error.what() << '\n';
   }
+  const std::vector<exatrkx::Spacepoint> event{{32, 1, 10}, {72, 2, 20}};
+  try {
+    (void)exatrkx::features(event, std::vector<exatrkx::ExtraFeature>{{"charge"}}, {{"charge", {1}}});
+  } catch (const std::invalid_argument& error) {
+    std::cout << error.what() << '\n';
+  }
+  std::cout << client.extra_features().size() << '\n';
 }

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import awkward as ak
 import numpy as np
 import pytest
+from extra_columns import extra_event, labels_of
 from scripted_grpc import LABELS, answered, serving
 
-from exatrkx.errors import ContractError
+from exatrkx.errors import ContractError, MissingColumnError
 from exatrkx.events.event import positions
 from exatrkx_client import RequestRejectedError, Retry, ServerUnavailableError, TrackingClient
 from exatrkx_client.awkward import TrackFinder, find_tracks
@@ -163,6 +164,72 @@ def test_errors_name_the_event(client: TrackingClient) -> None:
         find_tracks(client, EVENTS, in_flight=0)
 
 
+def events_with_columns() -> tuple[ak.Array, list[list[int]]]:
+    """Events of three sizes, one of them empty, for networks that take more; and the direct call's labels."""
+    events = [extra_event(number, size) for number, size in ((7, 18), (8, 0), (9, 12))]
+    records = [{"x": event.x, "y": event.y, "z": event.z, **event.extra} for event in events]
+    columns = ak.Array(records)
+    return ak.zip({name: columns[name] for name in ak.fields(columns)}), [labels_of(event) for event in events]
+
+
+@pytest.mark.server
+def test_columns_beside_the_position(five_column_server: TritonServer) -> None:
+    events, expected = events_with_columns()
+    assert min(max(expected[0]), max(expected[2])) >= 1
+    finder = TrackFinder(five_column_server.grpc_url)
+    assert finder(events).to_list() == expected
+    assert finder(ak.with_field(events, [["x"] * 72, [], ["y"] * 48], "unused")).to_list() == expected, (
+        "others are left alone"
+    )
+    assert finder(events.mask[[True, False, True]]).to_list() == [expected[0], None, expected[2]]
+    assert finder(ak.Array([[], []])).to_list() == [[], []]
+    rows = ak.concatenate([events[name][..., None] for name in ("x", "y", "z", "charge", "count")], axis=2)
+    with pytest.raises(ContractError, match="FEATURES"):
+        finder(rows)  # mm, no features
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        (["x", "y", "z"], "event 0: column 'charge', 'count' is missing: the networks take charge/100, count .*none"),
+        (["x", "y", "z", "charge", "unused"], "event 0: column 'count' is missing: .*found 'charge'"),
+    ],
+)
+def test_a_missing_column_is_named(five_column_server: TritonServer, fields: list[str], reason: str) -> None:
+    events, _ = events_with_columns()
+    with pytest.raises(MissingColumnError, match=reason) as raised:
+        TrackFinder(five_column_server.grpc_url)(events[fields])
+    assert raised.value.__notes__ == ["event 0 of the array"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ([["a"] * 72, [], ["b"] * 48], "'count': expected numbers, found var . string"),
+        ([[None] * 72, [], [1.0] * 48], "'count': missing of a spacepoint of event 0"),
+        ([[[1.0, 2.0]] * 72, [], [[1.0, 2.0]] * 48], "'count': expected numbers, found var . var"),
+        ([[[1.0]] * 72, [], [[1.0, 2.0]] * 48], "'count': expected numbers"),
+    ],
+)
+def test_a_column_that_is_none(five_column_server: TritonServer, wrong: Any, reason: str) -> None:
+    events, _ = events_with_columns()
+    with pytest.raises(ContractError, match=reason):
+        TrackFinder(five_column_server.grpc_url)(ak.with_field(events, wrong, "count"))
+
+
+@pytest.mark.server
+def test_a_typetracer_needs_the_columns_that_a_server_names(five_column_server: TritonServer) -> None:
+    events, _ = events_with_columns()
+    form = ak.to_packed(events).layout.form_with_key()
+    for url, touched in ((five_column_server.grpc_url, {"x", "y", "z", "charge", "count"}), (NOWHERE, {"x", "y", "z"})):
+        tracer, report = ak.typetracer.typetracer_with_report(form, highlevel=True)
+        assert str(TrackFinder(url)(tracer).type) == "## * var * int64"
+        columns = {form.content.content(name).form_key: name for name in ak.fields(events)}
+        assert {columns[key] for key in report.data_touched if key in columns} == touched
+
+
 def test_several_events_are_on_their_way() -> None:
     """A server that answers nobody before two have come."""
     two = threading.Barrier(2, timeout=60)
@@ -194,7 +261,7 @@ import sys
 import awkward as ak, dask, dask_awkward as dak
 from exatrkx_client.awkward import TrackFinder, find_tracks
 
-file, url = sys.argv[1:]
+file, url, more_columns, taking_them = sys.argv[1:]
 events = ak.from_parquet(file)
 lazy = dak.from_parquet([file] * 2)
 labels = lazy.map_partitions(TrackFinder(url))
@@ -208,20 +275,30 @@ for scheduler in "sync", "threads":
 assert str(labels.type.content) == "var * int64", labels.type
 (columns,) = dak.necessary_columns(labels).values()
 print(*sorted(columns))
+labels = dak.from_parquet(more_columns).map_partitions(TrackFinder(taking_them))
+(columns,) = dak.necessary_columns(labels).values()
+print(*sorted(columns))
+print(*ak.flatten(labels.compute(scheduler="sync")).to_list())
 """
 
 
 @pytest.mark.server
 @pytest.mark.package
-def test_dask_awkward(server: TritonServer, tmp_path: Path) -> None:
-    """In map_partitions: the type without a server, x, y and z alone read from Parquet, the same labels."""
+def test_dask_awkward(server: TritonServer, five_column_server: TritonServer, tmp_path: Path) -> None:
+    """In map_partitions: the type without a server, only what is needed read from Parquet, the same labels."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(tmp_path / "dask")]
     done = subprocess.run([*install, *DASK], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip(f"pip reaches no index of packages: {done.stderr.strip()[-200:]}")
     ak.to_parquet(EVENTS, tmp_path / "events.parquet")
-    command = [sys.executable, "-c", _PARTITIONS, str(tmp_path / "events.parquet"), server.grpc_url]
+    more, expected = events_with_columns()
+    ak.to_parquet(more, tmp_path / "more.parquet")
+    sources = [str(tmp_path / "events.parquet"), server.grpc_url, str(tmp_path / "more.parquet")]
+    command = [sys.executable, "-c", _PARTITIONS, *sources, five_column_server.grpc_url]
     paths = os.pathsep.join((str(tmp_path / "dask"), os.environ.get("PYTHONPATH", "")))
     environment = os.environ | {"PYTHONPATH": paths.rstrip(os.pathsep)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    assert (done.returncode, done.stdout.split()) == (0, ["x", "y", "z"]), done.stderr
+    assert done.returncode == 0, done.stderr
+    columns, more_columns, labels = done.stdout.splitlines()
+    assert (columns.split(), more_columns.split()) == (["x", "y", "z"], ["charge", "count", "x", "y", "z"])
+    assert [int(label) for label in labels.split()] == [label for event in expected for label in event]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,9 +16,11 @@ import numpy as np
 import pytest
 from certificates import authority, signed
 from cpp_client import find_tracks, write_csv
+from extra_columns import extra_event, labels_of
 from scripted_grpc import LABELS, answered, digest_of, features_of, serving
 from scripted_server import MODEL, write_scripted_repository
 
+from exatrkx.contract import extra_features
 from exatrkx.digest import features_digest, request_digest, signature
 from exatrkx.errors import ExitCode, UnitsError
 from exatrkx.events.event import Event, features
@@ -95,6 +98,74 @@ def test_columns_by_their_names(tmp_path: Path, event_file: Path) -> None:
             assert labels_in(find_tracks(file, "--url", url)) == LABELS.tolist()
     assert service.sent[0].raw_input_contents == service.sent[1].raw_input_contents
     np.testing.assert_array_equal(features_of(service.sent[0]), features(EVENT))
+
+
+def test_columns_beside_the_position(five_column_server: TritonServer, tmp_path: Path) -> None:
+    """By the names that the server has for them; the labels are the direct call's, and so the Python client's."""
+    for event in (extra_event(7), extra_event(8, 0), extra_event(9, 12)):
+        others = dict(reversed(list(event.extra.items())))
+        file = write_csv(tmp_path / "event.csv", event.x, event.y, event.z, **others)
+        for model in ("exatrkx_ensemble", "exatrkx_custom"):
+            done = find_tracks(file, "--url", five_column_server.grpc_url, "--model", model)
+            assert labels_in(done) == labels_of(event)
+    assert max(labels_of(extra_event(7))) > 4
+
+
+@pytest.mark.parametrize(
+    ("kept", "lacks", "found"),
+    [
+        ((), "'charge', 'count'", "none"),
+        (("unused",), "'charge', 'count'", "none"),
+        (("count",), "'charge'", "'count'"),
+    ],
+)
+def test_a_missing_column_is_named(
+    five_column_server: TritonServer, tmp_path: Path, kept: tuple[str, ...], lacks: str, found: str
+) -> None:
+    event = extra_event()
+    columns = {name: event.extra[name] for name in kept}
+    file = write_csv(tmp_path / "event.csv", event.x, event.y, event.z, **columns)
+    told = refused(find_tracks(file, "--url", five_column_server.grpc_url), ExitCode.USAGE)
+    assert f"column {lacks} is missing: the networks take charge, count beside the position; found {found}" in told
+
+
+def test_a_column_that_is_no_number(five_column_server: TritonServer, tmp_path: Path) -> None:
+    file = tmp_path / "event.csv"
+    file.write_text("x,y,z,count,charge,name\n1,2,3,4,5,a\n30,2,3,,5,b\n")
+    told = refused(find_tracks(file, "--url", five_column_server.grpc_url), ExitCode.USAGE)
+    assert told == f"find_tracks: {file}: row 3: not a number: ''\n"
+
+
+def test_scales_are_the_lists(tmp_path: Path) -> None:
+    columns = {"b": [1, 2, 3, 4, 5], "a": [0.1, 0.2, 0.3, 0.7, 1e-30]}
+    extra = {name: np.array(column, dtype=np.float32) for name, column in columns.items()}
+    file = write_csv(tmp_path / "event.csv", EVENT.x, EVENT.y, EVENT.z, **extra)
+    with serving(answered) as (service, url):
+        service.columns, service.parameters = 5, {"extra_features": " a/0.3 , b/1e2"}
+        assert labels_in(find_tracks(file, "--url", url)) == LABELS.tolist()
+        expected = features(replace(EVENT, extra=extra), extra_features(service.parameters["extra_features"]))
+    np.testing.assert_array_equal(features_of(service.sent[0]), expected)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "reason"),
+    [
+        ({}, "takes 5 columns of FEATURES, and does not name them: send features"),
+        ({"extra_features": "a"}, "its extra_features name 1 after the position"),
+        ({"extra_features": ""}, "its extra_features are no list of NAME or NAME/SCALE"),
+        ({"extra_features": "a,a"}, "are no list of NAME or NAME/SCALE: a,a"),
+        *(
+            ({"extra_features": f"a,{bad}"}, "are no list")
+            for bad in ("b/0", "b/-1", "b/inf", "b/x", "b/", "/2", "b c")
+        ),
+    ],
+)
+def test_a_server_that_contradicts_itself(tmp_path: Path, parameters: dict[str, str], reason: str) -> None:
+    file = write_csv(tmp_path / "event.csv", EVENT.x, EVENT.y, EVENT.z, a=EVENT.x)
+    with serving(answered) as (service, url):
+        service.columns, service.parameters = 5, parameters
+        assert reason in refused(find_tracks(file, "--url", url), ExitCode.SERVER)
+        assert service.sent == []
 
 
 def test_what_is_sent(event_file: Path) -> None:
@@ -298,6 +369,7 @@ def test_the_class(server: TritonServer, tmp_path: Path) -> None:
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        "ready, not ready, not ready", "1", "5", "features must be whole rows"
+        "ready, not ready, not ready", "1", "5", "features must be whole rows",
+        "column 'charge' has another length than the spacepoints", "0",
     ]  # fmt: skip
     assert list(service.sent[0].inputs[0].shape) == [5, 4]

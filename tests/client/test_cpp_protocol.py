@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cpp_client
 import pytest
 from google.protobuf import descriptor_pb2  # type: ignore[import-untyped]
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import model_config_pb2, service_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,14 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    return descriptor_pb2.FileDescriptorProto.FromString(service_pb2.DESCRIPTOR.serialized_pb)
+    """The protocol's file, with the messages of the one that it imports."""
+    service, config = (
+        descriptor_pb2.FileDescriptorProto.FromString(module.DESCRIPTOR.serialized_pb)
+        for module in (service_pb2, model_config_pb2)
+    )
+    assert service.package == config.package
+    service.message_type.extend(config.message_type)
+    return service
 
 
 def fields(messages: Any, prefix: str = "") -> Iterator[tuple[Any, ...]]:
@@ -50,5 +57,5 @@ def test_calls(ours: Any, theirs: Any) -> None:
     (our_service,), (their_service,) = ours.service, theirs.service
     assert our_service.name == their_service.name == "GRPCInferenceService"
     calls = {(call.name, call.input_type, call.output_type) for call in our_service.method}
-    assert {name for name, _, _ in calls} == {"ServerReady", "ModelReady", "ModelInfer"}
+    assert {name for name, _, _ in calls} == {"ServerReady", "ModelReady", "ModelMetadata", "ModelConfig", "ModelInfer"}
     assert calls <= {(call.name, call.input_type, call.output_type) for call in their_service.method}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
 import subprocess
@@ -104,7 +105,11 @@ def test_the_command(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, "--event", "4", "--output", str(output)], capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"{output}: event 4, 60 spacepoints, 4 tracks\n"
+    first, settings = done.stdout.splitlines()
+    assert first == f"{output}: event 4, 60 spacepoints, 4 tracks"
+    assert settings.startswith("settings:   exatrkx ")
+    kept = json.loads(output.with_name("display.png.settings.json").read_text())
+    assert (kept["event"], kept["tracks"]) == (4, str(tmp_path / "tracks.csv"))
     assert done.stderr == ""
     image = imread(output)
     assert image.shape[1] > 1500
@@ -125,7 +130,9 @@ def test_the_suffix_says_what_is_written(
     for name, beginning in beginnings.items():
         assert event_display.main(["events.parquet", "tracks.csv", "--output", name]) == 0
         assert Path(name).read_bytes().startswith(beginning)
-        assert capsys.readouterr().out == f"{name}: event 7, 60 spacepoints, 4 tracks\n", "whatever their numbers"
+        first, _ = capsys.readouterr().out.splitlines()
+        assert first == f"{name}: event 7, 60 spacepoints, 4 tracks", "whatever their numbers"
+        assert json.loads(Path(f"{name}.settings.json").read_text())["event"] == 7
 
 
 @pytest.mark.server

@@ -12,6 +12,7 @@ import handmade
 import numpy as np
 import pytest
 from displayed import KINDS, PT, RADII, displayed_event
+from helices import along
 from matplotlib.image import imread
 
 from exatrkx.events.event import Event
@@ -72,6 +73,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
 def picture(page: Page) -> Any:
     """[height,width,3] the canvas as it is seen, after a frame."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_selector("body[data-drawn]")
     return np.round(imread(io.BytesIO(page.locator("#canvas").screenshot()))[..., :3] * 255).astype(np.uint8)
 
 
@@ -83,6 +85,9 @@ def places(image: Any, colour: Sequence[int]) -> Any:
 TRACKS: Final = len(KINDS) + 3
 COLOURS: Final = dict(zip(KINDS, (colours(TRACKS) * 255).astype(int).tolist(), strict=False))
 MISSED: Final = (0, 0, 0)
+NOBODY: Final = (184, 188, 196)
+LENGTHS: Final = (35, 75, 120, 180, 265, 370, 510, 680)
+"""Of the ways of helices to their spacepoints, in mm."""
 
 
 def seen(page: Page) -> set[int]:
@@ -193,7 +198,7 @@ def test_a_missed_particle_a_spacepoint_alone_and_nothing(show: Callable[..., Pa
     page.locator("#canvas").click(position={"x": int(x), "y": int(y)})
     assert sorted(int(row[0]) for row in listed(page)) == list(range(32, 40))
     page.keyboard.press("Escape")
-    pixels = places(picture(page), (184, 188, 196))
+    pixels = places(picture(page), NOBODY)
     x, y = pixels[0]
     page.locator("#canvas").click(position={"x": int(x), "y": int(y)})
     assert len(listed(page)) == 1
@@ -245,9 +250,35 @@ def test_without_truth(show: Callable[..., Page]) -> None:
     page = show(replace(event, truth=None), labels)
     assert "particles found" not in values(page)
     assert page.locator("#modes").inner_text().split() == ["candidate"]
-    assert not page.locator("#cut").is_visible()
     page.locator("input[name=candidates]").uncheck()
     assert page.locator("#shown").inner_text() == "0 of 5 tracks shown"
+
+
+def test_without_truth_and_without_fits_there_is_no_cut(show: Callable[..., Page]) -> None:
+    event = replace(handmade.event(2, []), truth=None)
+    assert not show(event, np.zeros(2, dtype=np.int64)).locator("#cut").is_visible()
+
+
+def test_without_truth_the_cut_is_on_the_fits(show: Callable[..., Page]) -> None:
+    """Helices of 0.4, 1, 3 and 9 GeV, and three spacepoints that nobody fits, which stay."""
+    momenta = (0.4, 1.0, 3.0, 9.0)
+    ways = [
+        [along(np.zeros(3), pt * np.array([np.cos(turn), np.sin(turn), 0.3]), 1.0, length)[0] for length in LENGTHS]
+        for pt, turn in zip(momenta, (0.0, 1.5, 3.0, 4.5), strict=True)
+    ]
+    x, y, z = np.concatenate([*ways, [[40, 40, 0], [50, 30, 90], [60, 45, 20]]]).astype(np.float32).T
+    labels = np.append(np.repeat(np.arange(4), len(LENGTHS)), [4] * 3)
+    fits = fit_tracks(x, y, z, labels)["pt"]
+    np.testing.assert_allclose(fits[:4], momenta, rtol=0.02)
+    assert np.isnan(fits[4])
+    page = show(Event(event_id=7, x=x, y=y, z=z), labels)
+    assert page.locator("#cut").is_visible()
+    for slider in (0, 35, 60, 75, 90, 100):  # 10^(slider / 50 − 1) GeV
+        page.locator("#cut-slider").fill(str(slider))
+        cut = 10 ** (slider / 50 - 1) if slider else 0
+        assert page.locator("#cut span").first.inner_text() == f"fitted pT > {cut:.2f} GeV"
+        left = sum(pt > cut for pt in momenta) + 1
+        assert page.locator("#shown").inner_text() == f"{left} of 5 tracks shown"
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
@@ -268,20 +299,27 @@ def test_names_of_files_are_texts(show: Callable[..., Page]) -> None:
     assert page.locator("img").count() == 0
 
 
-def test_a_hundred_thousand_spacepoints(show: Callable[..., Page]) -> None:
+@pytest.mark.parametrize("size", [100_000, 350_000])
+def test_large_events(show: Callable[..., Page], size: int) -> None:
     random = np.random.default_rng(0)
-    size = 100_000
-    event = replace(
-        handmade.event(size, []),
-        x=random.normal(0, 300, size).astype(np.float32),
-        y=random.normal(0, 300, size).astype(np.float32),
-        z=random.normal(0, 900, size).astype(np.float32),
-        truth=None,
-    )
-    page = show(event, np.arange(size) // 10)
-    assert values(page)["spacepoints"] == "100,000"
-    assert values(page)["track candidates"] == "10,000"
-    page.locator("#find-label").fill("9999")
+    turn, slope = np.repeat(random.uniform((-np.pi, -3.0), (np.pi, 3.0), (size // 10, 2)), 10, axis=0).T
+    radius = np.tile(np.linspace(35, 700, 10), size // 10)
+    x, y, z = np.stack([radius * np.cos(turn), radius * np.sin(turn), radius * slope]).astype(np.float32)
+    event = Event(event_id=7, x=x, y=y, z=z)
+    labels = np.arange(size) // 10
+    labels[-5:] = -1
+    page = show(event, labels)
+    assert values(page)["spacepoints"] == f"{size:,}"
+    assert values(page)["track candidates"] == f"{size // 10:,}"
+    page.locator("#find-label").fill("9998")
     page.locator("#find-label").press("Enter")
-    assert sorted(int(row[0]) for row in listed(page)) == list(range(size - 10, size))
-    assert (picture(page) != 255).any(axis=2).mean() > 0.1
+    assert sorted(int(row[0]) for row in listed(page)) == list(range(99_980, 99_990))
+    pictures = [picture(page)]
+    assert (pictures[0] != 255).any(axis=2).mean() > 0.1
+    page.mouse.move(300, 300)
+    page.mouse.down()
+    page.mouse.move(360, 340, steps=3)
+    page.mouse.up()
+    pictures.append(picture(page))
+    assert (pictures[1] != pictures[0]).any()
+    assert not page.locator("input[name='spacepoints on no candidate']").is_checked(), "they would hide the tracks"

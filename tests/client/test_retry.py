@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exatrkx_client import Retry
+from exatrkx_client import Retry, ServerUnavailableError
+from exatrkx_client.errors import ClientError, RequestRejectedError
 
 
 def waits(retry: Retry, draw: float, takes_s: float = 0.0) -> list[float]:
@@ -40,6 +41,36 @@ def test_the_default_outlasts_a_restart_with_few_attempts(draw: float) -> None:
 
 def test_a_wait_of_any_number_of_failures_is_one() -> None:
     assert Retry().wait_s(5000, 0.0, 1.0) == 2.0
+
+
+def asked(retry: Retry, *errors: ClientError) -> tuple[str, int]:
+    """What a question ends with that fails so before it is answered, and how often it is asked."""
+    left, times = list(errors), [0]
+
+    def ask() -> str:
+        times[0] += 1
+        if left:
+            raise left.pop(0)
+        return "answer"
+
+    try:
+        return retry.asked(ask), times[0]
+    except ClientError as error:
+        return f"{type(error).__name__}: {error}", times[0]
+
+
+def test_a_question_is_asked_again_where_that_may_help() -> None:
+    retry, away, refused = (
+        Retry(attempts=3, first_delay_s=0),
+        ServerUnavailableError("away"),
+        RequestRejectedError("no"),
+    )
+    assert asked(retry) == ("answer", 1)
+    assert asked(retry, away, away) == ("answer", 3)
+    assert asked(retry, away, away, away) == ("ServerUnavailableError: away (after 3 attempts)", 3)
+    assert asked(retry, refused) == ("RequestRejectedError: no", 1)
+    assert asked(retry, away, refused) == ("RequestRejectedError: no (after 2 attempts)", 2)
+    assert asked(Retry(attempts=1), away) == ("ServerUnavailableError: away", 1)
 
 
 @pytest.mark.parametrize("wrong", [{"attempts": 0}, {"for_s": -1}, {"first_delay_s": -1}, {"max_delay_s": -1}])

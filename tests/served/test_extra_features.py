@@ -3,79 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import compiled
 import numpy as np
 import pytest
 import torch
+from extra_columns import POINT, direct, extra_event, labels_of
 from serving import Caller
-from tiny_networks import (
-    FILTER_LENGTH,
-    GNN_LENGTH,
-    WORKING_POINT,
-    TinyEdges,
-    TinyEmbedding,
-    clumps,
-    write_tiny_repository,
-)
+from tiny_networks import WORKING_POINT, write_tiny_repository
 
 from exatrkx.errors import ContractError, ExitCode, MissingColumnError
-from exatrkx.events.event import Event, features, positions
+from exatrkx.events.event import Event, features
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.files import write_files
-from exatrkx.pipeline import Pipeline
 from exatrkx.project_files import project_files
 from exatrkx.serving.model_config import edited_configs, read_working_point
 from exatrkx_client import TrackingClient
 from exatrkx_client.errors import ClientError, ServedModelError
 from exatrkx_client.find_tracks import main
-from exatrkx_server import ServerOptions, TritonServer
 from exatrkx_server.probe import Probe, is_pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import numpy.typing as npt
+    from exatrkx_server import TritonServer
 
-POINT: Final = replace(WORKING_POINT, extra_features="charge/100,count", completion_reach=50.0)
 MODELS: Final = ("exatrkx_ensemble", "exatrkx_custom")
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model repository of networks that take five columns."""
-    target = tmp_path_factory.mktemp("five") / "model_repository"
-    return write_tiny_repository(project_files().model_repository, target, POINT)
 
 
 @pytest.fixture(scope="module", params=("python stages", "compiled stages"))
 def five(
-    request: pytest.FixtureRequest, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, five_column_repository: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TritonServer]:
-    """Servers of that repository."""
-    folder = tmp_path_factory.mktemp("server")
-    options = ServerOptions(log_file=folder / "tritonserver.log", custom_backend="python")
-    python = request.param == "python stages"
-    with TritonServer(repository, options) if python else compiled.server(repository, folder, "compiled") as running:
+    """Servers of networks that take five columns."""
+    if request.param == "python stages":
+        yield request.getfixturevalue("five_column_server")
+        return
+    with compiled.server(five_column_repository, tmp_path_factory.mktemp("server"), "compiled") as running:
         yield running
 
 
 @pytest.fixture
 def event() -> Event:
-    """Clumps at each place, which only their charge and their count tell apart."""
-    place, clump = clumps(4, 18, seed=3)
-    x, y, z = (column.astype(np.float32) for column in positions(place))
-    kind = np.arange(len(clump)) % 3
-    extra = {"count": (kind == 1).astype(np.float32), "charge": 100.0 * (kind == 2), "unused": np.zeros(len(x))}
-    return Event(event_id=7, x=x, y=y, z=z, extra={name: column.astype(np.float32) for name, column in extra.items()})
-
-
-def direct(array: npt.NDArray[np.float32], point: Any = POINT) -> list[int]:
-    pipeline = Pipeline(TinyEmbedding(), TinyEdges(FILTER_LENGTH), TinyEdges(GNN_LENGTH), point)
-    labels: list[int] = pipeline(array).labels.tolist()
-    return labels
+    return extra_event()
 
 
 def test_the_columns_tell_tracks_apart(event: Event) -> None:
@@ -83,7 +55,7 @@ def test_the_columns_tell_tracks_apart(event: Event) -> None:
     without_completion = replace(POINT, completion_reach=0.0)
     assert max(direct(features(event, POINT.extra), without_completion)) + 1 == 12
     assert max(direct(features(event), replace(without_completion, extra_features=""))) + 1 == 4
-    assert direct(features(event, POINT.extra)) != direct(features(event, POINT.extra), without_completion)
+    assert labels_of(event) != direct(features(event, POINT.extra), without_completion)
     with pytest.raises(ContractError, match=r"FEATURES: expected FP32 \[-1,5\], found float32 \[72,3\]"):
         direct(features(event))
 
@@ -91,7 +63,7 @@ def test_the_columns_tell_tracks_apart(event: Event) -> None:
 @pytest.mark.server
 @pytest.mark.parametrize("model", MODELS)
 def test_served_as_called_directly(five: TritonServer, event: Event, model: str) -> None:
-    expected = direct(features(event, POINT.extra))
+    expected = labels_of(event)
     with TrackingClient(five.grpc_url, model) as client:
         assert client.find_tracks(event).tolist() == expected, "the server is asked which columns it takes"
         assert client.find_tracks(features(event, POINT.extra), with_edges=True).labels.tolist() == expected
@@ -116,7 +88,7 @@ def test_a_missing_column_is_named(five: TritonServer, event: Event, model: str,
             with pytest.raises(MissingColumnError, match=reason.format(lacks, has)):
                 client.find_tracks(replace(event, extra=extra))
             found = client.find_tracks(event).tolist()
-            assert found == direct(features(event, POINT.extra)), "and the next is answered"
+            assert found == labels_of(event), "and the next is answered"
 
 
 @pytest.mark.server
@@ -170,9 +142,9 @@ def test_the_command_by_a_mapping_and_by_parquet(
     assert not (tmp_path / "no.csv").exists()
 
 
-def test_a_server_that_contradicts_itself(repository: Path, tmp_path: Path) -> None:
+def test_a_server_that_contradicts_itself(five_column_repository: Path, tmp_path: Path) -> None:
     """The number of columns is in `dims`, their names in a parameter; an export writes both."""
-    target = write_tiny_repository(repository, tmp_path / "repository", POINT)
+    target = write_tiny_repository(five_column_repository, tmp_path / "repository", POINT)
     path = target / "exatrkx_custom" / "config.pbtxt"
     path.write_text(path.read_text().replace('"charge/100,count"', '"charge/100"'))
     with pytest.raises(ContractError, match=r"extra_features is charge/100,count, and charge/100 in another"):
@@ -186,9 +158,9 @@ def test_servers_of_other_columns_are_not_mixed(five: TritonServer, server: Trit
         client.check_contract()
 
 
-def test_and_back_again(repository: Path, tmp_path: Path) -> None:
+def test_and_back_again(five_column_repository: Path, tmp_path: Path) -> None:
     """A repository that was written for more columns is that of three again, but for an empty parameter."""
-    target = write_tiny_repository(repository, tmp_path / "repository", POINT)
+    target = write_tiny_repository(five_column_repository, tmp_path / "repository", POINT)
     write_files(edited_configs(target, WORKING_POINT))
     assert read_working_point(target) == WORKING_POINT
     for path in target.glob("*/config.pbtxt"):
@@ -197,6 +169,6 @@ def test_and_back_again(repository: Path, tmp_path: Path) -> None:
         assert dims == [line for line in committed if "dims" in line]
 
 
-def test_the_exported_networks_see_the_columns(repository: Path) -> None:
-    network = torch.jit.load(str(repository / "embed" / "1" / "model.pt"))  # type: ignore[no-untyped-call]  # torch's
+def test_the_exported_networks_see_the_columns(five_column_repository: Path) -> None:
+    network = torch.jit.load(str(five_column_repository / "embed" / "1" / "model.pt"))  # type: ignore[no-untyped-call]  # torch's
     assert network(torch.zeros(2, 5)).shape == (2, 5)

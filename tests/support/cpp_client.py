@@ -51,12 +51,12 @@ def build() -> Path:
     return folder / "cpp-client" / "find_tracks"
 
 
-def write_csv(file: Path, x: npt.ArrayLike, y: npt.ArrayLike, z: npt.ArrayLike) -> Path:
+def write_csv(file: Path, x: npt.ArrayLike, y: npt.ArrayLike, z: npt.ArrayLike, **others: npt.ArrayLike) -> Path:
     """A file of an event, whose numbers are read back as they are. Returns `file`."""
     import numpy as np  # noqa: PLC0415
 
-    rows = np.stack([np.asarray(column, dtype=np.float32) for column in (x, y, z)], axis=1)
-    np.savetxt(file, rows, delimiter=",", header="x,y,z", comments="", fmt="%.9g")
+    rows = np.stack([np.asarray(column, dtype=np.float32) for column in (x, y, z, *others.values())], axis=1)
+    np.savetxt(file, rows, delimiter=",", header=",".join(("x", "y", "z", *others)), comments="", fmt="%.9g")
     return file
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import numpy as np
-from tritonclient.grpc import service_pb2, service_pb2_grpc
+from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
 from exatrkx.digest import added, features_digest, payload_digest, request_digest
 
@@ -51,11 +51,24 @@ def answered(
 
 
 class ScriptedService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
-    """Keeps what it was sent; the last answer is given again and again."""
+    """Keeps what it was sent; the last answer is given again and again. Its networks take as many columns."""
 
     def __init__(self, answers: Sequence[Answer]) -> None:
         self.answers = list(answers)
         self.sent: list[Any] = []
+        self.columns = 3
+        self.parameters: dict[str, str] = {}
+
+    def ModelMetadata(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
+        metadata = service_pb2.ModelMetadataResponse(name=request.name)
+        metadata.inputs.add(name="FEATURES", datatype="FP32", shape=[-1, self.columns])
+        return metadata
+
+    def ModelConfig(self, request: Any, _context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
+        config = model_config_pb2.ModelConfig(name=request.name)
+        for name, text in self.parameters.items():
+            config.parameters[name].string_value = text
+        return service_pb2.ModelConfigResponse(config=config)
 
     def ModelInfer(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 - gRPC's name
         self.sent.append(request)

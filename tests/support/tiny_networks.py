@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from exatrkx.files import write_files
 from exatrkx.networks.storage import hash_weights
+from exatrkx.pipeline import Pipeline
 from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WorkingPoint
 
@@ -56,6 +57,11 @@ def write_tiny_repository(source: Path, target: Path, working_point: WorkingPoin
     weights = {name: hash_weights(network) for name, network in networks.items()}
     write_files(edited_configs(target, working_point, weights))
     return target
+
+
+def tiny_pipeline(working_point: WorkingPoint = WORKING_POINT) -> Pipeline:
+    """The pipeline of these networks, as a function call."""
+    return Pipeline(TinyEmbedding(), TinyEdges(FILTER_LENGTH), TinyEdges(GNN_LENGTH), working_point)
 
 
 def save_scripted(network: nn.Module, path: Path) -> None:

@@ -22,21 +22,42 @@ function wayOf(arrays, track) {
   return arrays.way.subarray(arrays.start[track], arrays.start[track + 1]);
 }
 
-// [6 S] both ends of each piece of each track, and [S] whose piece it is.
+// [count] every place once, in an order of which each beginning is a fair sample: steps of the golden section.
+function mixed(count) {
+  const divisor = (a, b) => (b ? divisor(b, a % b) : a);
+  let step = Math.max(Math.round(0.618 * count), 1);
+  while (divisor(step, count) > 1) step++;
+  return Int32Array.from({ length: count }, (_, at) => (at * step) % count);
+}
+
+// [6 S] both ends of each piece of each track, and [S] whose piece it is; tracks in a mixed order.
 function segmentsOf(arrays) {
   const { way, start, position } = arrays;
   const tracks = start.length - 1;
-  const ends = [];
-  const owners = [];
-  for (let track = 0; track < tracks; track++) {
+  let pieces = 0;
+  for (let track = 0; track < tracks; track++) pieces += Math.max(start[track + 1] - start[track] - 1, 0);
+  const ends = new Float32Array(6 * pieces);
+  const owners = new Int32Array(pieces);
+  let piece = 0;
+  for (const track of mixed(tracks)) {
     for (let at = start[track]; at + 1 < start[track + 1]; at++) {
-      for (const point of [way[at], way[at + 1]]) {
-        ends.push(position[3 * point], position[3 * point + 1], position[3 * point + 2]);
+      for (let axis = 0; axis < 3; axis++) {
+        ends[6 * piece + axis] = position[3 * way[at] + axis];
+        ends[6 * piece + 3 + axis] = position[3 * way[at + 1] + axis];
       }
-      owners.push(track);
+      owners[piece++] = track;
     }
   }
-  return { ends: Float32Array.from(ends), owners: Int32Array.from(owners) };
+  return { ends, owners };
+}
+
+// [3 N] the places of spacepoints in an order.
+function gathered(position, order) {
+  const places = new Float32Array(3 * order.length);
+  for (let at = 0; at < order.length; at++) {
+    for (let axis = 0; axis < 3; axis++) places[3 * at + axis] = position[3 * order[at] + axis];
+  }
+  return places;
 }
 
 // [6 S] the detector as circles, and lines along its outermost barrel.

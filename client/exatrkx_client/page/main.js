@@ -1,8 +1,10 @@
-// The page: draws what the view says, and takes clicks, drags and wheels. Nothing is drawn while nothing changes.
+// The page: draws what the view says, and takes clicks, drags and wheels. Nothing is drawn while nothing changes. What is
+// too much for a frame comes in several, a fair sample first, so that a large event turns on slow machines, too.
 
 const NEAR_PX = 8;
 const STILL_PX = 4;
 const LARGE = 20000; // spacepoints, from where edges are not smoothed, for the sake of machines without a GPU
+const FRAME_MS = 50; // that a frame may take, on which so much is drawn as fits
 
 class EventDisplay {
   constructor(event) {
@@ -11,12 +13,15 @@ class EventDisplay {
     this.isLarge = this.view.spacepoints > LARGE;
     this.renderer = new Renderer(this.canvas, !this.isLarge);
     this.segments = segmentsOf(event.arrays);
+    this.order = mixed(this.view.spacepoints);
+    this.step = Math.min(LARGE / this.view.spacepoints, 1); // share of the event that a frame draws
+    this.drawn = 0;
     const detector = detectorSegments(event.detector);
     this.camera = new Camera(boxAround(event.arrays.position, detector));
     this.layers = {
       detector: this.renderer.place(this.renderer.lineLayer(), detector),
       lines: this.renderer.place(this.renderer.lineLayer(), this.segments.ends),
-      points: this.renderer.place(this.renderer.pointLayer(), event.arrays.position),
+      points: this.renderer.place(this.renderer.pointLayer(), gathered(event.arrays.position, this.order)),
       pickedLines: this.renderer.lineLayer(),
       pickedPoints: this.renderer.pointLayer(),
     };
@@ -28,7 +33,7 @@ class EventDisplay {
       picked: (track) => this.pick(track, NONE),
     });
     this.listen();
-    this.paint();
+    this.repaint();
     new ResizeObserver(() => this.resize()).observe(this.canvas);
   }
 
@@ -36,7 +41,7 @@ class EventDisplay {
     Object.assign(this.view, change);
     this.view.sift();
     if (this.view.picked !== NONE && !this.view.shown[this.view.picked]) this.view.picked = NONE;
-    this.paint();
+    this.repaint();
   }
 
   look(view) {
@@ -46,16 +51,22 @@ class EventDisplay {
 
   pick(track, point) {
     Object.assign(this.view, { picked: track, pickedPoint: point });
-    this.paint();
+    this.repaint();
+  }
+
+  // The panel at once, the colours with the next frame: of several changes before it once.
+  repaint() {
+    this.stale = true;
+    this.panel.update();
+    this.redraw();
   }
 
   paint() {
     const { view, renderer, layers } = this;
-    renderer.colour(layers.points, view.pointColours());
+    renderer.colour(layers.points, view.pointColours(this.order));
     renderer.colour(layers.lines, view.lineColours(this.segments.owners));
     this.paintPicked();
-    this.panel.update();
-    this.redraw();
+    this.stale = false;
   }
 
   paintPicked() {
@@ -81,25 +92,53 @@ class EventDisplay {
     this.canvas.height = Math.round(clientHeight * this.ratio);
     this.camera.resize(clientWidth, clientHeight);
     if (!this.touched) this.camera.fit();
+    this.drawn = 0;
     this.draw(); // at once: an empty canvas would be seen
   }
 
+  // From the beginning, with the next frame.
   redraw() {
-    this.waiting ??= requestAnimationFrame(() => this.draw());
+    this.drawn = 0;
+    this.go();
+  }
+
+  go() {
+    delete document.body.dataset.drawn;
+    this.waiting ??= requestAnimationFrame((now) => {
+      this.waiting = undefined;
+      this.pace(now);
+      this.draw();
+    });
+  }
+
+  // How much a frame draws, by what the last one took, unless nothing was drawn between or colours were made.
+  pace(now) {
+    if (this.before !== undefined && !this.stale) {
+      this.step = Math.min(Math.max((this.step * FRAME_MS) / Math.max(now - this.before, 1), 1 / 256), 1);
+    }
+    this.before = now;
   }
 
   draw() {
-    this.waiting = undefined;
     const { renderer, layers, view, ratio } = this;
-    const size = (this.isLarge ? 3.5 : 5.5) * ratio;
-    renderer.begin(this.camera.matrix());
-    if (view.showDetector) renderer.draw(layers.detector, ratio, true);
-    renderer.draw(layers.lines, 1.3 * ratio);
-    renderer.draw(layers.points, size);
-    renderer.above();
-    renderer.draw(layers.pickedLines, 2.5 * ratio);
-    renderer.draw(layers.pickedPoints, 1.5 * size);
-    this.drawAxes();
+    const size = (this.isLarge ? Math.max(3.5 * (LARGE / view.spacepoints) ** 0.25, 2.5) : 5.5) * ratio;
+    if (this.stale) this.paint();
+    const part = { from: this.drawn, to: Math.min(this.drawn + this.step, 1) };
+    if (this.drawn === 0) {
+      renderer.begin(this.camera.matrix());
+      if (view.showDetector) renderer.draw(layers.detector, ratio, { isBackground: true });
+      renderer.above(() => {
+        renderer.draw(layers.pickedLines, 2.5 * ratio);
+        renderer.draw(layers.pickedPoints, 1.5 * size);
+      });
+      this.drawAxes();
+    }
+    renderer.draw(layers.lines, 1.3 * ratio, part);
+    renderer.draw(layers.points, size, part);
+    this.drawn = part.to;
+    if (this.drawn < 1) return this.go();
+    this.before = undefined;
+    document.body.dataset.drawn = "yes";
   }
 
   drawAxes() {
@@ -116,23 +155,27 @@ class EventDisplay {
     at("axes").replaceChildren(...parts);
   }
 
-  // [2] pixels of a place in mm, or null of one behind the viewer.
-  project(matrix, array, offset) {
-    const [x, y, z] = array.subarray(offset, offset + 3);
-    const [a, b, w] = [0, 1, 3].map((row) => matrix[row] * x + matrix[4 + row] * y + matrix[8 + row] * z + matrix[12 + row]);
-    const [width, height] = this.camera.size;
-    return w > 0 ? [((1 + a / w) * width) / 2, ((1 - b / w) * height) / 2] : null;
+  // Writes the [2] pixels of a place in mm; false of one behind the viewer.
+  project(matrix, array, offset, pixels) {
+    const [x, y, z] = [array[offset], array[offset + 1], array[offset + 2]];
+    const w = matrix[3] * x + matrix[7] * y + matrix[11] * z + matrix[15];
+    if (!(w > 0)) return false;
+    const { size } = this.camera;
+    pixels[0] = ((1 + (matrix[0] * x + matrix[4] * y + matrix[8] * z + matrix[12]) / w) * size[0]) / 2;
+    pixels[1] = ((1 - (matrix[1] * x + matrix[5] * y + matrix[9] * z + matrix[13]) / w) * size[1]) / 2;
+    return true;
   }
 
   // Picks what is nearest to a pixel: a spacepoint, else a line.
   pickAt(x, y) {
     const { view } = this;
     const matrix = this.camera.matrix();
+    const pixels = [0, 0];
     let [point, least] = [NONE, NEAR_PX];
     for (let i = 0; i < view.spacepoints; i++) {
-      const place = view.isPointShown(i) && this.project(matrix, view.arrays.position, 3 * i);
-      const distance = place ? Math.hypot(place[0] - x, place[1] - y) : Infinity;
-      if (distance < least) [point, least] = [i, distance];
+      if (!this.project(matrix, view.arrays.position, 3 * i, pixels)) continue;
+      const distance = Math.hypot(pixels[0] - x, pixels[1] - y);
+      if (distance < least && view.isPointShown(i)) [point, least] = [i, distance];
     }
     if (point !== NONE) {
       const track = view.ownerOf(point);
@@ -143,17 +186,17 @@ class EventDisplay {
 
   lineAt(matrix, x, y) {
     const { ends, owners } = this.segments;
+    const [a, b] = [[0, 0], [0, 0]];
     let [track, least] = [NONE, NEAR_PX];
-    owners.forEach((owner, i) => {
-      const a = this.view.shown[owner] && this.project(matrix, ends, 6 * i);
-      const b = a && this.project(matrix, ends, 6 * i + 3);
-      if (!b) return;
+    for (let i = 0; i < owners.length; i++) {
+      if (!this.view.shown[owners[i]] || !this.project(matrix, ends, 6 * i, a)) continue;
+      if (!this.project(matrix, ends, 6 * i + 3, b)) continue;
       const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
       const along = ((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy || 1);
       const share = Math.min(Math.max(along, 0), 1);
       const distance = Math.hypot(a[0] + share * dx - x, a[1] + share * dy - y);
-      if (distance < least) [track, least] = [owner, distance];
-    });
+      if (distance < least) [track, least] = [owners[i], distance];
+    }
     return track;
   }
 

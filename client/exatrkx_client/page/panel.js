@@ -78,8 +78,11 @@ class Panel {
     const text = "spacepoints on no candidate";
     add(text, grouped(unassigned), "", view.showUnassigned, (showUnassigned) => ({ showUnassigned }));
     add("detector", "", "", view.showDetector, (showDetector) => ({ showDetector }));
-    at("cut").hidden = !view.event.found;
-    at("cut").title = "of the candidate's majority particle; a track whose particle is not known stays";
+    at("cut").hidden = !view.event.found && !view.cutsFits;
+    at("cut").title = view.cutsFits
+      ? "of the candidate's helix fit; a candidate without one stays"
+      : "of the candidate's majority particle; a track whose particle is not known stays";
+    at("cut-of").textContent = view.cutsFits ? "fitted " : "";
     at("cut-slider").oninput = ({ target }) => changed({ minPt: target.value > 0 ? 10 ** (target.value / 50 - 1) : 0 });
   }
 

@@ -1,6 +1,8 @@
 // WebGL 2: all spacepoints in one call, and all lines in another, as rectangles of a width in pixels.
 // Rectangles have vertices of their own: instances of one are drawn some ten times slower where there is no GPU.
 
+const NEAREST = 0.1; // share of the depth that is kept for what lies before everything
+
 const HIDE = "gl_Position = vec4(2.0, 2.0, 2.0, 1.0);";
 
 const POINT_SHADER = `#version 300 es
@@ -47,9 +49,11 @@ void main() { pixel = tint; }`;
 function repeated(values, group, times) {
   if (times === 1) return values;
   const all = new values.constructor(values.length * times);
+  let to = 0;
   for (let at = 0; at < values.length; at += group) {
-    const one = values.subarray(at, at + group);
-    for (let i = 0; i < times; i++) all.set(one, at * times + i * group);
+    for (let time = 0; time < times; time++) {
+      for (let i = 0; i < group; i++) all[to++] = values[at + i];
+    }
   }
   return all;
 }
@@ -57,7 +61,7 @@ function repeated(values, group, times) {
 class Renderer {
   constructor(canvas, antialias) {
     this.canvas = canvas;
-    this.gl = canvas.getContext("webgl2", { alpha: false, antialias });
+    this.gl = canvas.getContext("webgl2", { alpha: false, antialias, preserveDrawingBuffer: true });
     if (!this.gl) throw new Error("this browser has no WebGL 2, or it is switched off");
     const gl = this.gl;
     gl.clearColor(1, 1, 1, 1);
@@ -141,6 +145,7 @@ class Renderer {
 
   begin(matrix) {
     const gl = this.gl;
+    gl.depthRange(NEAREST, 1);
     gl.viewport(0, 0, this.canvas.width, this.canvas.height);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     for (const program of [this.points, this.lines]) {
@@ -150,22 +155,25 @@ class Renderer {
     gl.uniform2f(gl.getUniformLocation(this.lines, "viewport"), this.canvas.width, this.canvas.height);
   }
 
-  // Lines of the background hide nothing.
-  draw(layer, size, isBackground = false) {
-    if (!layer.count) return;
+  // Lines of the background hide nothing. Of a layer the part between two shares of it may be drawn.
+  draw(layer, size, { isBackground = false, from = 0, to = 1 } = {}) {
+    const [first, last] = [Math.floor(from * layer.count), Math.floor(to * layer.count)];
+    if (first >= last) return;
     const gl = this.gl;
     gl.depthMask(!isBackground);
     gl.useProgram(layer.program);
     gl.uniform1f(gl.getUniformLocation(layer.program, "size"), size);
     gl.bindVertexArray(layer.array);
-    if (layer.program === this.points) gl.drawArrays(gl.POINTS, 0, layer.count);
-    else gl.drawElements(gl.TRIANGLES, 6 * layer.count, gl.UNSIGNED_INT, 0);
+    if (layer.program === this.points) gl.drawArrays(gl.POINTS, first, last - first);
+    else gl.drawElements(gl.TRIANGLES, 6 * (last - first), gl.UNSIGNED_INT, 24 * first);
     gl.bindVertexArray(null);
     gl.depthMask(true);
   }
 
-  // What is drawn from here on lies before everything.
-  above() {
-    this.gl.clear(this.gl.DEPTH_BUFFER_BIT);
+  // What `draws` lies before everything, also before what is drawn later.
+  above(draws) {
+    this.gl.depthRange(0, NEAREST);
+    draws();
+    this.gl.depthRange(NEAREST, 1);
   }
 }

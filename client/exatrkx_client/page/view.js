@@ -4,6 +4,7 @@ const MISSED = [0, 0, 0];
 const NOBODY = [184, 188, 196];
 const LACKS = [214, 0, 90];
 const FADED = 0.35;
+const CROWDED = 50000; // spacepoints, beyond which those on no candidate hide the tracks, and are left out at first
 const KIND_COLOURS = {
   candidates: [0, 114, 178],
   found: [0, 114, 178],
@@ -29,7 +30,7 @@ class View {
     this.spacepoints = this.arrays.candidate.length;
     this.mode = "candidate";
     this.on = Object.fromEntries(event.kinds.map(({ name }) => [name, name !== "missed, others"]));
-    this.showUnassigned = true;
+    this.showUnassigned = this.spacepoints <= CROWDED;
     this.showDetector = true;
     this.minPt = 0;
     this.picked = NONE; // a track
@@ -53,8 +54,14 @@ class View {
     return this.event.kinds[this.arrays.kind[track]].name;
   }
 
-  // Transverse momentum of a track's particle in GeV; NaN where it is not known, which no cut hides.
+  // Whether the cut is on the helix fit of candidates: without truth, where there are fits.
+  get cutsFits() {
+    return !this.event.found && (this.arrays.fit_pt?.some(Number.isFinite) ?? false);
+  }
+
+  // Transverse momentum of a track's particle, or of its fit, in GeV; NaN where it is not known, which no cut hides.
   ptOf(track) {
+    if (!this.event.found) return this.arrays.fit_pt?.[track] ?? NaN;
     const particle = this.arrays.particle[track];
     return particle === NONE ? NaN : this.arrays.particlePt[particle];
   }
@@ -67,10 +74,9 @@ class View {
 
   // The track that a spacepoint is shown as a part of, or NONE.
   ownerOf(point) {
-    for (const track of [this.arrays.candidate[point], this.missedOf[point]]) {
-      if (track !== NONE && this.shown[track]) return track;
-    }
-    return NONE;
+    const [candidate, missed] = [this.arrays.candidate[point], this.missedOf[point]];
+    if (candidate !== NONE && this.shown[candidate]) return candidate;
+    return missed !== NONE && this.shown[missed] ? missed : NONE;
   }
 
   isPointShown(point) {
@@ -98,11 +104,12 @@ class View {
     return track === NONE ? NOBODY : this.trackColour(track);
   }
 
-  pointColours() {
+  // [4 n] colours of spacepoints in an order.
+  pointColours(order) {
     const faded = 255 * (this.picked === NONE ? 1 : FADED);
-    const colours = new Uint8Array(4 * this.spacepoints);
-    for (let point = 0; point < this.spacepoints; point++) {
-      if (this.isPointShown(point)) colours.set([...this.pointColour(point), faded], 4 * point);
+    const colours = new Uint8Array(4 * order.length);
+    for (let at = 0; at < order.length; at++) {
+      if (this.isPointShown(order[at])) this.write(colours, at, this.pointColour(order[at]), faded);
     }
     return colours;
   }
@@ -110,10 +117,15 @@ class View {
   lineColours(owners) {
     const faded = 200 * (this.picked === NONE ? 1 : FADED);
     const colours = new Uint8Array(4 * owners.length);
-    owners.forEach((track, at) => {
-      if (this.shown[track]) colours.set([...this.trackColour(track), faded], 4 * at);
-    });
+    for (let at = 0; at < owners.length; at++) {
+      if (this.shown[owners[at]]) this.write(colours, at, this.trackColour(owners[at]), faded);
+    }
     return colours;
+  }
+
+  write(colours, at, colour, opacity) {
+    for (let i = 0; i < 3; i++) colours[4 * at + i] = colour[i];
+    colours[4 * at + 3] = opacity;
   }
 
   // Spacepoints that a candidate's particle made and the candidate does not have.

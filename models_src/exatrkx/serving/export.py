@@ -40,6 +40,7 @@ from exatrkx.errors import ContractError, ExatrkxError
 from exatrkx.files import check_outputs, write_files
 from exatrkx.progress import bar
 from exatrkx.project_files import project_files
+from exatrkx.run_settings import asked, told
 from exatrkx.serving.export_inputs import KINDS, inputs_of, load_networks, load_working_point
 from exatrkx.serving.model_config import edited_configs
 from exatrkx.working_point import WEIGHTS_DIR
@@ -202,6 +203,7 @@ def trace(options: argparse.Namespace) -> None:
     print(f"chain:   {trial}")
     if warning:
         print(f"{program('trace_models')}: warning: {warning}", file=sys.stderr)
+    print(told(asked(options)))  # what of it decides answers is in the configurations
     names = ", ".join(str(path.relative_to(repository)) for path in configs)
     if options.output:
         print(f"cuts: {names or 'as they were'}; exatrkx serve --model-repository {target} serves the copy")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.files import check_outputs, write_files
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.events import read_sample
@@ -47,6 +48,7 @@ def balance(options: argparse.Namespace) -> int:
     text = "\n\n".join([lower_goals_text(goals), cost_table(loads), where])
     write_files({options.output: f"# Load balancing\n\n{text}\n".encode()})
     print(text)
+    keep_settings(asked(options), options.output)
     return int(any(goal.met is False for goal in goals))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.files import check_outputs, write_files
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_server.repository import default_repository
@@ -42,6 +43,7 @@ def batch(options: argparse.Namespace) -> int:
     text = f"{lower_goals_text(goals)}\n\n{where}"
     write_files({options.output: f"# Batch\n\n{text}\n".encode()})
     print(text)
+    keep_settings(asked(options), options.output)
     return int(any(goal.met is False for goal in goals))
 
 

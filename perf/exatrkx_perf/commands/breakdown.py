@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx.files import check_outputs
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import parser_of, positive, run_command
 from exatrkx_perf.errors import ResultsError
@@ -39,6 +40,7 @@ def breakdown(options: argparse.Namespace) -> int:
 
         with style():
             save(step_plot(found, options.threads or 1), options.plot)
+        keep_settings(asked(options, "plot"), options.plot)
     return 0
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from exatrkx.commands import at_least
 from exatrkx.files import check_outputs, write_files
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_client.credentials import Credentials, add_credentials_arguments
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import (
-    add_extra_features_argument,
     list_of,
     parser_of,
     positive,
@@ -26,7 +26,7 @@ from exatrkx_perf.command_line import (
     size_range,
 )
 from exatrkx_perf.errors import MeasurementError
-from exatrkx_perf.events import read_sample, write_input_file
+from exatrkx_perf.events import features_of_server, read_sample, write_input_file
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="the server's process on this machine: its CPU time and memory are measured too",
     )
     existing("--save", type=Path, default=OUTPUT / "existing", help="folder of what is measured (default: %(default)s)")
-    add_extra_features_argument(parser)
     add_credentials_arguments(parser)
     options = parser.parse_args(arguments)
     if bool(options.url) != bool(options.model):
@@ -75,10 +74,11 @@ def measure(options: argparse.Namespace) -> None:
     from exatrkx_perf.results import ResultsFolder  # noqa: PLC0415 - `--help` needs none of these
     from exatrkx_perf.sweeps import RunningServer, Sweep  # noqa: PLC0415
 
-    sample = read_sample(options.events, size=options.spacepoints, extra=options.extra_features)
+    server = RunningServer(options.url, options.pid, Credentials.from_environment(options))
+    taken = features_of_server(options.url, options.model, server.credentials)
+    sample = read_sample(options.events, size=options.spacepoints, taken=taken)
     input_file = options.save / "events.json"
     write_input_file(sample, input_file)
-    server = RunningServer(options.url, options.pid, Credentials.from_environment(options))
     points = server.points(options.model, options.concurrency, sample.name)
     first = 1 + max((one.point.repeat for one in ResultsFolder(options.save).results), default=-1)
     repeats = range(first, first + options.repeats)
@@ -110,6 +110,7 @@ def compare(options: argparse.Namespace) -> int:
 
         written = write_plots(results, steps_in(options.results), folder, options.plot_format)
     print("\n" + "\n".join(map(str, [report, *written])))
+    keep_settings(asked(options), report)
     return 0
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
-from exatrkx_perf.events import read_sample
+from exatrkx_perf.events import features_of_repository, read_sample
 from exatrkx_server.repository import default_repository
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def direct(options: argparse.Namespace) -> int:
     from exatrkx_perf.direct import run_direct  # noqa: PLC0415 - `--help` does not need it
 
     repository = options.model_repository or default_repository()
-    sample = read_sample(options.events, options.limit, options.spacepoints, options.extra_features)
+    taken = features_of_repository(repository)
+    sample = read_sample(options.events, options.limit, options.spacepoints, taken)
     print(f"{len(sample)} events of {sample.spacepoints.mean():,.0f} spacepoints on average")
     print(f"{'workers':>18}{'threads':>9}{'events/s':>10}{'mean ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'MiB':>8}")
     for kind, threads, workers in product(options.kind, options.threads, options.workers):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from exatrkx.files import check_outputs, write_files
 from exatrkx.progress import bar
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_perf import EVENTS, OUTPUT
 from exatrkx_perf.command_line import list_of, parser_of, positive, run_command
 from exatrkx_perf.events import read_sample
@@ -50,6 +51,7 @@ def figures(options: argparse.Namespace) -> int:
     text = f"{project_goals_text(goals)}\n\n{where}"
     write_files({options.output: f"# Figures\n\n{text}\n".encode()})
     print(text)
+    keep_settings(asked(options), options.output)
     return 0 if all(goal.met for goal in goals) else 1
 
 

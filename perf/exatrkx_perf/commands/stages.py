@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from exatrkx.commands import at_least
 from exatrkx.events.readers import input_files
 from exatrkx.files import check_outputs, write_files
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx.stages import native
 from exatrkx.working_point import WEIGHTS_DIR
 from exatrkx_perf.command_line import parser_of, positive, run_command
@@ -62,6 +63,7 @@ def stages(options: argparse.Namespace) -> int:
     if options.output is not None:
         report_file = options.output.with_suffix(".md")
         write_files({options.output: csv_of(rows), report_file: f"# Stages\n\n{report(rows)}".encode()})
+        keep_settings(asked(options), options.output)
     return 0 if all(row.same_answer for row in rows) else 1
 
 

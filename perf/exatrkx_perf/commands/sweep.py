@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from exatrkx.commands import program
 from exatrkx.events.readers import input_files
 from exatrkx.files import check_outputs
+from exatrkx.run_settings import asked, keep_settings
 from exatrkx_perf import OUTPUT
 from exatrkx_perf.command_line import add_event_arguments, list_of, parser_of, positive, run_command
-from exatrkx_perf.events import read_sample, write_input_file
+from exatrkx_perf.events import features_of_repository, read_sample, write_input_file
 from exatrkx_perf.points import Configuration, Grid, full_plan, interleaved, pileup_plan, quick_plan
 from exatrkx_server.repository import default_repository
 from exatrkx_server.resources import usable_cores
@@ -87,7 +88,8 @@ def sweep(options: argparse.Namespace) -> int:
         for name in ("results.csv", "steps.csv"):
             (options.output / name).unlink(missing_ok=True)
     together = [[one] for one in options.events] if options.plan == "pileup" else [options.events]
-    samples = [read_sample(events, options.limit, options.spacepoints, options.extra_features) for events in together]
+    taken = features_of_repository(repository)
+    samples = [read_sample(events, options.limit, options.spacepoints, taken) for events in together]
     servers = SweepServers(repository, options.custom_backend, log_folder=options.output)
     models = measurable_models(servers) if options.plan or not options.models else options.models
     backends = backends_of(models, servers)
@@ -102,6 +104,7 @@ def sweep(options: argparse.Namespace) -> int:
     for problem in problems:
         print(f"{program('sweep.py')}: not measured: {problem}", file=sys.stderr)
     print(f"{options.output / 'results.csv'}")
+    keep_settings({**asked(options), "takes": str(taken)}, options.output)
     return 1 if problems else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shlex
 import subprocess
@@ -224,6 +225,9 @@ def test_the_readme(trained_server: TritonServer, tmp_path: Path, monkeypatch: p
         "residuals_and_pulls.png",
     }
     assert {file.name for file in (tmp_path / "out" / "acts").iterdir()} == names_written
+    kept = json.loads((tmp_path / "out" / "acts.settings.json").read_text())
+    assert (kept["events"], kept["ckf"], kept["seed"], kept["model"]) == (1, "realistic", 101, "exatrkx_ensemble")
+    assert len(kept["embed weights_sha256"]) == 64
     assert all(f"`{name}`" in README for name in names_written)
 
 

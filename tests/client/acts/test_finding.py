@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import scripted_server
+from tiny_networks import WORKING_POINT, tiny_pipeline, write_tiny_repository
 from wayward_server import AWAY, MEETING, write_wayward_repository
 
-from exatrkx.errors import ContractError, SimulationError
-from exatrkx.events.event import IntArray, features
+from exatrkx.errors import ContractError, MissingColumnError, SimulationError
+from exatrkx.events.event import Event, IntArray, features
 from exatrkx.simulation.settings import SimulationSettings
 from exatrkx_client import (
     DeadlineError,
@@ -284,6 +287,75 @@ def test_a_run_has_the_events_of_the_simulation(away: TrackingClient) -> None:
     for number in range(3, 9):
         expected, found = alone.event(number), seen[number].event
         assert all(np.array_equal(getattr(found, axis), getattr(expected, axis)) for axis in "xyz")
+
+
+@pytest.fixture(scope="module")
+def of_columns(tmp_path_factory: pytest.TempPathFactory, tiny_repository: Path) -> Iterator[tuple[str, Any]]:
+    """A server of networks that take a column of the container and one that is made, and their working point."""
+    point = replace(WORKING_POINT, extra_features="varianceR,mine/2")
+    repository = write_tiny_repository(tiny_repository, tmp_path_factory.mktemp("columns") / "repository", point)
+    options = ServerOptions(models=("exatrkx_ensemble",), stop_timeout_s=1, custom_backend="python")
+    with TritonServer(repository, options) as running:
+        yield running.grpc_url, point
+
+
+def alternating(context: Any, spacepoints: Any) -> dict[str, Any]:
+    assert context.eventNumber in range(2)
+    return {"mine": np.arange(len(spacepoints.x)) % 2, "not taken": np.ones(len(spacepoints.x))}
+
+
+def test_columns_beside_the_position(of_columns: tuple[str, Any], shoot: Shoot) -> None:
+    shoot(muons)
+    url, point = of_columns
+    events: dict[int, Event] = {}
+
+    class Kept(ServedTrackFinding):
+        def _labels(self, event: Event) -> IntArray:
+            events[event.event_id] = event
+            return super()._labels(event)
+
+    with TrackingClient(url) as client:
+        seen = watched(Kept(client, extraColumns=alternating), range(2))
+    pipeline = tiny_pipeline(point)
+    found = 0
+    for number, one in seen.items():
+        event = events[number]
+        assert "varianceR" in event.extra
+        assert (event.extra["varianceR"] > 0).all()
+        assert event.extra["mine"].tolist() == [i % 2 for i in range(len(event))]
+        expected = groups(pipeline(features(event, point.extra)).labels)
+        assert [set(track) for track in one.spacepoints] == expected
+        found += len(expected)
+    assert found > 0
+
+
+def test_a_missing_column_ends_the_run(of_columns: tuple[str, Any], shoot: Shoot) -> None:
+    shoot(second_only)
+    url, _ = of_columns
+    with TrackingClient(url) as client:
+        finding = ServedTrackFinding(client, skipFailed=True, fallback=nothing_found)
+        with pytest.raises(
+            MissingColumnError, match=r"^event 0: no tracks from model '\w+': column 'mine' is missing: .*"
+        ):
+            watched(finding, range(2))
+
+
+def test_a_fallback_has_the_columns_that_a_server_has_named(of_columns: tuple[str, Any], shoot: Shoot) -> None:
+    shoot(lambda number: muons(number, 4))
+    url, point = of_columns
+    given: list[tuple[int, ...]] = []
+
+    def fallback(hits: FeatureArray) -> IntArray:
+        given.append(hits.shape[1:])
+        return nothing_found(hits)
+
+    for known in (False, True):
+        with TrackingClient([url, f"127.0.0.1:{free_ports('127.0.0.1').grpc}"], retry=AT_ONCE) as client:
+            if known:
+                client.served_features()
+            client.close()
+            watched(ServedTrackFinding(client, extraColumns=alternating, fallback=fallback), range(1))
+    assert given == [(3,), (point.num_features,)]
 
 
 def test_runs_that_make_no_sense() -> None:

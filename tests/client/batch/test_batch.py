@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import psutil
 import pytest
+from extra_columns import extra_event, labels_of
 
 from exatrkx.errors import OutputRefusedError
 from exatrkx.events.event import features
@@ -101,6 +102,22 @@ def test_any_number_of_workers_any_order_and_one_killed(
     assert len(found[1]) == 2 * FILES + 2
     assert found[1] == found[2] == found[4]
     check_figures(tmp_path / "1", inputs, trained_server)
+
+
+@pytest.mark.server
+def test_columns_beside_the_position(
+    five_column_server: TritonServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file with the columns that the networks take, and one without, which is named with what it lacks."""
+    event = extra_event()
+    write_events(tmp_path / "whole.parquet", [event])
+    write_events(tmp_path / "poor.parquet", [replace(event, extra={"count": event.extra["count"]})])
+    files = [str(tmp_path / name) for name in ("whole.parquet", "poor.parquet")]
+    assert main(command(files, five_column_server, tmp_path / "out", "--workers", "1")) != 0
+    told = capsys.readouterr().err
+    assert "1 of 2 files failed" in told
+    assert "poor: event 7: column 'charge' is missing: the networks take charge/100, count" in told
+    assert read_labels(tmp_path / "out" / "tracks" / "whole.parquet", event).tolist() == labels_of(event)
 
 
 def events_found(server: TritonServer) -> int:

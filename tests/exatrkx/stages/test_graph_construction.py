@@ -14,19 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_networks import (
-    FILTER_LENGTH,
-    GNN_LENGTH,
-    WORKING_POINT,
-    TinyEdges,
-    TinyEmbedding,
-    clumps,
-    write_tiny_repository,
-)
+from tiny_networks import WORKING_POINT, clumps, tiny_pipeline, write_tiny_repository
 
 from exatrkx.errors import ContractError, GraphTooLargeError
-from exatrkx.pipeline import Pipeline
-from exatrkx.project_files import project_files
 from exatrkx.serving.model_config import read_working_point
 from exatrkx.stages import edges as stage
 from exatrkx.stages.edges import fixed_radius_edges, graph_construction, graph_edges
@@ -103,7 +93,7 @@ def test_the_pages_function_against_all_distances(count: int, seed: int) -> None
 def test_a_name_that_is_none(name: str, reason: str) -> None:
     point = replace(WORKING_POINT, graph_construction=name)
     with pytest.raises(ContractError, match=reason):
-        Pipeline(TinyEmbedding(), TinyEdges(FILTER_LENGTH), TinyEdges(GNN_LENGTH), point)
+        tiny_pipeline(point)
 
 
 def test_one_that_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,13 +146,17 @@ def test_what_it_is_given_and_what_is_too_much(monkeypatch: pytest.MonkeyPatch) 
     assert len(given_to) == 2, "it is asked for finite points alone"
 
 
+@pytest.fixture
+def repository(tiny_repository: Path, tmp_path: Path, point: WorkingPoint) -> Path:
+    """A model repository with that working point."""
+    return write_tiny_repository(tiny_repository, tmp_path / "repository", point)
+
+
 @pytest.mark.server
-def test_served_as_called_directly(tmp_path: Path, point: WorkingPoint) -> None:
-    repository = write_tiny_repository(project_files().model_repository, tmp_path / "repository", point)
+def test_served_as_called_directly(repository: Path, tmp_path: Path, point: WorkingPoint) -> None:
     assert read_working_point(repository) == point
     event, _ = clumps(20, 5, seed=2)
-    pipeline = Pipeline(TinyEmbedding(), TinyEdges(FILTER_LENGTH), TinyEdges(GNN_LENGTH), point)
-    expected = pipeline(event)
+    expected = tiny_pipeline(point)(event)
     assert expected.neighbour_edges.shape[1] > graph_edges(event, WORKING_POINT).shape[1]
     options = ServerOptions(log_file=tmp_path / "log", custom_backend="python")
     with TritonServer(repository, options) as server:
@@ -176,8 +170,7 @@ def test_served_as_called_directly(tmp_path: Path, point: WorkingPoint) -> None:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_a_compiled_server_refuses_it_by_name(tmp_path: Path, point: WorkingPoint) -> None:
-    repository = write_tiny_repository(project_files().model_repository, tmp_path / "repository", point)
+def test_a_compiled_server_refuses_it_by_name(repository: Path, tmp_path: Path, point: WorkingPoint) -> None:
     with pytest.raises(Exception, match="graph_construction must be fixed_radius") as raised:  # noqa: SIM117
         with compiled.server(repository, tmp_path, "compiled"):
             pass
