@@ -77,7 +77,7 @@ def test_the_best_continuations_are_chosen_among_any_scores() -> None:
     score = torch.tensor([-3e4, 0.5, 0.5, 3e4, 0.5 + 1e-6, 2e4])
     edges, begin, leaving = by_inner_node(inner, torch.zeros(num_nodes), score)
     assert edges.tolist() == [3, 5, 4, 1, 2, 0]
-    assert (begin[-1], leaving[-1], leaving[:-1].sum()) == (0, 6, 0)
+    assert (int(begin[-1]), int(leaving[-1]), int(leaving[:-1].sum())) == (0, 6, 0)
 
 
 def test_triplets_see_no_direction_in_phi() -> None:
