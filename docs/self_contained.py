@@ -28,7 +28,7 @@ INTEGRITY: Final = "sha512-YdPXn9slEwO0omQfQIsW6vS84weVQftIyyTGAZCwM//MGhPzL1+l6
 """Of its package, as npm's lock files have it."""
 
 SCRIPTS: Final = "assets/javascripts"
-FROM_CDN: Final = re.compile(r'"https://unpkg\.com/mermaid@[^"]*"')
+FROM_CDN: Final = re.compile(r'"https://[^"/]+/mermaid@[^"]*"')
 """Where the theme's script has it from; the page says in `__md_scope` where the site's root is."""
 
 FETCHED: Final = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src", "object": "data"}
