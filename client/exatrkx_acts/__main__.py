@@ -15,6 +15,9 @@ from exatrkx.progress import bar
 from exatrkx.run_settings import keep_settings
 from exatrkx.simulation.arguments import add_sample_arguments, event_numbers, parse_with_settings, sample_of
 from exatrkx_client.arguments import add_client_arguments, add_fallback_argument, check_client_arguments, client_of
+from exatrkx_client.client import TrackingClient
+from exatrkx_client.errors import ClientError
+from exatrkx_client.fallback import Fallback, FallbackName
 
 READY_S: Final = 10.0
 """How long a server may take to be ready, in s, where nothing takes its place."""
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> None:
             client.wait_until_ready(READY_S)
             client.check_contract()
         if options.output is not None:
-            service = client.identity()
+            service = identity_of(client, options.fall_back)
         finding = ServedTrackFinding(
             client,
             inputSpacePoints=SPACEPOINTS,
@@ -68,6 +71,14 @@ def run(options: argparse.Namespace) -> None:
         print(f"written:     {', '.join(map(str, written))}")
         run = {name: getattr(options, name) for name in ("events", "ckf", "fall_back", "skip_failed")}
         keep_settings({**run, **sample_of(options), **service}, options.output)
+
+
+def identity_of(client: TrackingClient, fall_back: FallbackName | None) -> dict[str, str]:
+    """Identity of the service, of the fallback where no server answers, or, without one, the model's name."""
+    try:
+        return client.identity()
+    except ClientError:
+        return Fallback(fall_back).identity(client.model) if fall_back else {"model": client.model}
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -44,7 +44,7 @@ def write_plots(found: Mapping[str, Fits], folder: Path, title: str) -> list[Pat
         headline(axes[0, 0], title)
         _efficiency(axes[0, 1], {name: one.efficiency_pt for name, one in performances.items()})
         headline(axes[0, 1], str(TARGET))
-        axes[0, 0].legend(loc="lower left", title="finder")
+        _legend(axes[0, 0], loc="lower left", title="finder")
         save(figure, efficiency)
 
         figure, axes = new_figure(16.0, 6.6, 2, len(PARAMETERS))
@@ -60,10 +60,16 @@ def write_plots(found: Mapping[str, Fits], folder: Path, title: str) -> list[Pat
             headline(axes[1, column], "width " + ", ".join(f"{one.width:.2f}" for one in pulls.values()))
         for row in axes:
             row[0].set_ylabel("tracks")
-            row[0].legend(loc="upper right", handlelength=1.2)
+            _legend(row[0], loc="upper right", handlelength=1.2)
         figure.suptitle(title, x=0.01, ha="left", color=FAINT, fontsize=11)
         save(figure, parameters)
     return [efficiency, parameters]
+
+
+def _legend(axes: Axes, **options: Any) -> None:
+    """A legend, where there is anything: where no event has tracks, there is none."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**options)
 
 
 def _efficiency(panel: Axes, binned: Mapping[str, BinnedRatio]) -> None:

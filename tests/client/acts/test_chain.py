@@ -231,13 +231,16 @@ def test_the_readme(trained_server: TritonServer, tmp_path: Path, monkeypatch: p
     assert all(f"`{name}`" in README for name in names_written)
 
 
-def test_the_command_with_a_server_that_is_away(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_with_a_server_that_is_away(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     url = f"127.0.0.1:{free_ports('127.0.0.1').grpc}"
-    options = ["--events", "2", "--url", url, "--attempts", "1"]
+    options = ["--events", "2", "--url", url, "--attempts", "1", "--output", str(tmp_path / "out")]
     assert main([*options, "--skip-failed"]) == 0
     assert "0 with tracks of the server, 2 failed and left out" in capsys.readouterr().out
+    settings = tmp_path / "out.settings.json"
+    assert json.loads(settings.read_text())["model"] == "exatrkx_ensemble"
     assert main([*options, "--fall-back", "direct"]) == 0
     assert "0 with tracks of the server, 2 of the fallback" in capsys.readouterr().out
+    assert len(json.loads(settings.read_text())["embed weights_sha256"]) == 64
 
 
 def test_the_command_tells_at_once_that_nobody_is_there(
