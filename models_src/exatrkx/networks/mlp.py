@@ -200,6 +200,7 @@ def update_states(
         else:
             block[:, size:] = around
             hidden, weight, bias = hidden_layers(block, update)
-            block[:, :size].add_(bias).addmm_(hidden, weight.t())
+            state = block[:, :size].add_(bias)
+            torch.addmm(state, hidden, weight.t(), out=state)
         found[:, begin : begin + rows] = perceptron(block, head).t()
     return joined(after) if torch.is_grad_enabled() else states, found
