@@ -78,7 +78,9 @@ def test_a_crowded_event_is_measured_beside_the_plain_one(
         ["plain, 2 threads", "3.0 s", "10 s", "yes"],
         ["crowded, 2 threads", "7.0 s", "10 s", "yes"],
     ]
-    assert output.read_text().partition("\n\n")[2].strip() == capsys.readouterr().out.strip()
+    table, _, settings = capsys.readouterr().out.strip().rpartition("\n")
+    assert output.read_text().partition("\n\n")[2].strip() == table
+    assert settings.startswith("settings:")
 
 
 def test_without_it_nothing_crowded_is_measured(asked: list[tuple[str, ProjectFigures]], tmp_path: Path) -> None:
@@ -96,7 +98,8 @@ def test_a_figure_that_is_not_met_is_said(
     monkeypatch.setattr(ProjectFigures, "crowded_goals", lambda _watch: [goal("crowded", 11.0)])
     arguments = ["--threads", "1", "--crowded", str(crowded), "--output", str(tmp_path / "figures.md")]
     assert figures.main(arguments) == 1
-    assert [line.split()[-2] for line in capsys.readouterr().out.splitlines() if "crowded" in line] == ["no"]
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [line.split()[-2] for line in table if "crowded" in line] == ["no"]
     assert len(asked) == 1
 
 
