@@ -138,7 +138,7 @@ def _arc(chord: Tensor, curvature: Tensor) -> Tensor:
 def may_be_one_track(first: Tensor, second: Tensor) -> Tensor:
     """[3,…], [3,…] last columns of the inner and the outer segment -> […] bool: do they agree at all?
 
-    Where they do not, the triplets' network need not look: half of them in a crowded event.
+    Where they do not, the triplets' network need not look: two fifths of them in a crowded event.
     """
     steps = (second[:2] - first[:2]).abs_()
     return torch.maximum(steps[0], steps[1]) <= first[2] + second[2]
