@@ -7,7 +7,7 @@ import math
 import resource
 import subprocess
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -15,6 +15,7 @@ from exatrkx_client.credentials import AUTHORIZATION, TRITON_PREFIX, Credentials
 from exatrkx_perf.errors import MeasurementError
 from exatrkx_perf.installation import find_program, program_environment
 from exatrkx_perf.results import Figures
+from exatrkx_perf.windows import read_windows
 from exatrkx_server.processes import tethered
 from exatrkx_server.secret_arguments import place_secrets
 
@@ -25,7 +26,7 @@ Mode = Literal["sync", "async"]
 SharedMemory = Literal["none", "system"]
 
 _STABLE_PERCENT: Final = 999  # of windows over the same events the mean is wanted, whatever their range
-_WINDOWS: Final = 3  # perf_analyzer reports the mean of three, and takes no fewer
+_WINDOWS: Final = 3  # perf_analyzer takes no fewer
 _TIMEOUT_S: Final = 600.0
 _TAIL: Final = 12
 _TLS_FILES: Final = tuple(
@@ -43,7 +44,7 @@ class LoadTest:
     Attributes:
         address: the server's; its protocol is the one that is measured.
         input_file: see `exatrkx_perf.events.write_input_file`.
-        window: requests in each of the three windows whose mean is reported: a multiple of the number of events.
+        window: requests in each of three windows: a multiple of the number of events.
         mode: a thread for each request in flight, or one thread for all of them.
         shared_memory: whether tensors go through memory that client and server share.
         output_bytes: room for the largest output tensor; used with shared memory only.
@@ -84,14 +85,15 @@ def command_line(test: LoadTest, csv_file: Path, program: str = "perf_analyzer")
         options["-H"] = f"${_HEADER}"
     words = (str(word) for option in options.items() for word in option)
     encrypted = ["--ssl-grpc-use-ssl"] * test.address.secure
-    return [program, *words, *encrypted, f"--{test.mode}", "--verbose-csv"]
+    return [program, *words, *encrypted, f"--{test.mode}", "--verbose-csv", "-v"]
 
 
 def run_analyzer(test: LoadTest) -> tuple[Figures, float]:
     """Run it to its end.
 
     Returns:
-        Throughput and latencies as the clients saw them, and perf_analyzer's own CPU time in s.
+        Latencies as the clients saw them in all windows, throughput without the first, and perf_analyzer's own CPU
+        time in s.
 
     Raises:
         ToolMissingError: perf_analyzer is not installed.
@@ -106,9 +108,10 @@ def run_analyzer(test: LoadTest) -> tuple[Figures, float]:
         if code != 0:
             raise MeasurementError(f"{test.model}: perf_analyzer ended with {code}: {_tail(output)}")
         figures = read_loads(csv_file).get(test.concurrency)
-    if figures is None or figures.events_per_s <= 0.0:
+    windows = read_windows(output.splitlines())
+    if figures is None or len(windows) != 1 or not windows[0].steady_per_s > 0.0:
         raise MeasurementError(f"{test.model}: perf_analyzer measured nothing: {_tail(output)}")
-    return figures, cpu_s
+    return replace(figures, events_per_s=windows[0].steady_per_s), cpu_s
 
 
 def _run(command: list[str], test: LoadTest) -> tuple[int, str]:

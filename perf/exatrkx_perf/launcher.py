@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from exatrkx_perf.median_range import MedianRange
+from exatrkx_perf.windows import STABLE_PERCENT, read_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 ENOUGH_REQUESTS: Final = 100
 """Of the bundled events, in each window: five rounds over all of them."""
@@ -31,12 +29,6 @@ FEWEST_REQUESTS: Final = 20
 """Of a user's own events, which may take much longer: at least so many, in whole rounds."""
 
 WIDE_PERCENT: Final = 1_000_000
-STABLE_PERCENT: Final = 10.0
-"""perf_analyzer's own limit on how much the largest of three windows may exceed the smallest."""
-
-_RECENT: Final = 3
-_LEVEL: Final = re.compile(r"^(Request concurrency: \d+|Request Rate: [\d.e+]+)")
-_WINDOW: Final = re.compile(r"^\s*Pass \[\d+\] throughput: ([\d.e+-]+) infer/sec\. (\w+) latency: (\d+) usec")
 
 
 def is_given(words: Sequence[str], *options: str) -> bool:
@@ -86,46 +78,6 @@ def _round(words: Sequence[str]) -> int:
             except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
                 break
     return FEWEST_REQUESTS
-
-
-@dataclass(slots=True)
-class Windows:
-    """The windows that perf_analyzer measured at one load, as it printed them: answers per second, and latency in ms.
-
-    Attributes:
-        level: concurrency or request rate, in perf_analyzer's words.
-        latency: which latency it printed: Avg, or a percentile.
-    """
-
-    level: str
-    latency: str = ""
-    per_s: list[float] = field(default_factory=list)
-    ms: list[float] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        recent = (self.per_s[-_RECENT:], self.ms[-_RECENT:])
-        per_s, ms = (MedianRange.of(values) for values in recent)
-        if per_s is None or ms is None:
-            return f"{self.level}: no window was measured"
-        figures = f"{self.level}: throughput {per_s:.1f} infer/sec, {self.latency} latency {ms:.1f} ms; "
-        if per_s.number < _RECENT:
-            return f"{figures}{per_s.number} of {_RECENT} windows: too few to tell"
-        percent = max(100.0 * (one.high / one.low - 1.0) if one.low > 0.0 else float("inf") for one in (per_s, ms))
-        verdict = "stable" if percent <= STABLE_PERCENT else "not stable"
-        return f"{figures}the largest of {_RECENT} windows exceeds the smallest by {percent:.0f} %: {verdict}"
-
-
-def read_windows(lines: Iterable[str]) -> list[Windows]:
-    """The windows of each load, from what perf_analyzer prints with `-v`."""
-    found: list[Windows] = []
-    for line in lines:
-        if level := _LEVEL.match(line):
-            found.append(Windows(level[1]))
-        elif (window := _WINDOW.match(line)) and found:
-            found[-1].per_s.append(float(window[1]))
-            found[-1].latency = window[2]
-            found[-1].ms.append(float(window[3]) / 1e3)
-    return found
 
 
 def run(program: str, words: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import itertools
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
     from exatrkx_perf.results import StepTime
 
 WINDOWS: Final = 3
-"""perf_analyzer reports the mean of so many windows; the direct pipeline is measured over as many events."""
+"""perf_analyzer measures so many windows; the direct pipeline is measured over as many events."""
+
+
+FILLINGS: Final = 3
+"""A window has at least this many requests for each in flight: with fewer it is mostly the filling and the emptying of
+the steps that is measured, where they work on several events at once."""
 
 
 Serve = Callable[[str, Configuration], AbstractContextManager[ServedPipeline]]
@@ -45,7 +51,7 @@ class Sweep:
     Attributes:
         folder: where results go: `results.csv`, `steps.csv`, `machine.json`, the servers' logs.
         repository: model repository of the direct pipeline.
-        rounds: how often a window goes over all events.
+        rounds: how often a window goes over all events; more often where it would have too few requests.
     """
 
     sample: EventSample
@@ -101,7 +107,8 @@ class Sweep:
 
     def _measure(self, point: Point, pipeline: ServedPipeline | None) -> tuple[Result, list[StepTime]]:
         began = datetime.datetime.now(datetime.UTC)
-        window = self.rounds * len(self.sample)
+        rounds = max(self.rounds, math.ceil(FILLINGS * point.concurrency / len(self.sample)))
+        window = rounds * len(self.sample)
         if pipeline is None:
             figures, steps = run_direct(
                 self.sample,

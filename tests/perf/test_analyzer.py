@@ -19,6 +19,7 @@ from exatrkx_perf import installation, launcher
 from exatrkx_perf.analyzer import LoadTest, command_line, read_loads, run_analyzer
 from exatrkx_perf.errors import MeasurementError, ToolMissingError
 from exatrkx_perf.installation import install_launcher
+from exatrkx_perf.windows import read_windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,12 +246,15 @@ def test_each_load_has_its_windows() -> None:
         *(f"  Pass [{n}] throughput: {n + 99} infer/sec. p95 latency: 20000 usec" for n in (1, 2, 3)),
         "Request concurrency: 7",
     ]
-    one, three, none = map(str, launcher.read_windows(lines))
+    windows = read_windows(lines)
+    one, three, none = map(str, windows)
     assert one.startswith("Request Rate: 10: throughput 96.0 infer/sec, p95 latency 20.0 ms")
     assert one.endswith("too few to tell")
     assert "101.0 (100.0 – 102.0)" in three
     assert three.endswith("by 2 %: stable")
     assert none == "Request concurrency: 7: no window was measured"
+    answers, seconds = 200.0, 100.0 / 101.0 + 100.0 / 102.0
+    assert [window.steady_per_s for window in windows] == pytest.approx([0.0, answers / seconds, 0.0])
 
 
 def test_a_wheel_installed_anew_is_launched_anew(prefix: Path) -> None:

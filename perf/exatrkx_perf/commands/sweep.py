@@ -48,7 +48,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--direct-mode", type=list_of(str, ("processes", "threads")), default=("processes",), help="processes, threads")
     add("--repeats", type=positive, default=3, help="default: %(default)s")
-    add("--rounds", type=positive, default=1, help="of a window over all events (default: %(default)s)")
+    add("--rounds", type=positive, default=1, help="of a window over all events, at least (default: %(default)s)")
     add("--model-repository", type=Path, help="default: that of this project")
     add("--custom-backend", choices=("auto", "compiled", "python"), default="auto", help="default: what is built")
     return parser.parse_args(arguments)

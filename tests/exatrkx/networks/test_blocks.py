@@ -152,7 +152,7 @@ def test_memory_is_that_of_a_block(kind: str, size: tuple[int, int], most_mib: f
     in_blocks, _ = measure(1, answer, kind, 0, size)
     at_once, _ = measure(1, answer, kind, HUGE, size)
     assert in_blocks.peak_mib < most_mib
-    assert at_once.peak_mib > in_blocks.peak_mib + 100.0
+    assert at_once.peak_mib > in_blocks.peak_mib + 50.0
 
 
 def parameters(sizes: list[int], *, final_activation: bool) -> list[Tensor]:
