@@ -1,5 +1,4 @@
-// Track completion: complete_tracks of exatrkx/stages/track_building.py says what it does; here hits are looked up in columns of the
-// transverse plane, in the order of z, along each candidate's helix.
+// Track completion: complete_tracks of exatrkx/stages/track_building.py says what it does.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 
 #include "hit_columns.hpp"
 #include "parallel.hpp"
+#include "segment_search.hpp"
 #include "segments.hpp"
 
 namespace exatrkx::stages {
@@ -23,8 +23,8 @@ class TrackCompletion {
  public:
   // features [num_nodes,3], labels [num_nodes] of candidates with their numbers below num_nodes.
   TrackCompletion(const float* features, std::int64_t num_nodes, const std::int64_t* labels, const CompletionCuts& cuts,
-                  int threads)
-      : features_(features), threads_(threads), segments_(positions(features, num_nodes), cuts),
+                  std::int64_t min_hits, int threads)
+      : features_(features), min_hits_(min_hits), threads_(threads), segments_(positions(features, num_nodes), cuts),
         label_(labels, labels + num_nodes) {
     std::int64_t candidates = 0;
     for (const std::int64_t label : label_) candidates = std::max(candidates, label + 1);
@@ -36,23 +36,29 @@ class TrackCompletion {
   }
 
   void run() {
-    std::vector<std::int32_t> changed(tracks_.size());
-    std::iota(changed.begin(), changed.end(), 0);
-    for_each(changed, [&](std::int32_t track, Matches&) { drop_outliers(tracks_[track]); });
-    segments_.set_free(static_cast<double>(std::count(label_.begin(), label_.end(), kNoise)));
-    const HitColumns columns(segments_.points(), findable());
-    while (!changed.empty()) {
-      changed = apply(for_each(changed, [&](std::int32_t track, Matches& found) { look_around(columns, track, found); }));
+    std::vector<std::int32_t> all(tracks_.size());
+    std::iota(all.begin(), all.end(), 0);
+    for_each(all, [&](std::int32_t track, Matches&) {
+      drop_second_hits(tracks_[track]);
+      drop_outliers(tracks_[track]);
+    });
+    complete(std::move(all), findable());
+    const std::vector<std::int32_t> hits = dissolve_short_tracks();
+    if (hits.empty()) return;
+    std::vector<std::int32_t> left;
+    for (std::size_t i = 0; i < tracks_.size(); ++i) {
+      if (!tracks_[i].empty()) left.push_back(static_cast<std::int32_t>(i));
     }
+    complete(std::move(left), hits);
   }
 
-  // Numbers the tracks of at least `min_hits` hits by their smallest one.
-  void write(std::int64_t min_hits, std::int64_t* labels) const {
+  // Numbers the tracks by their smallest hit.
+  void write(std::int64_t* labels) const {
     std::vector<std::int64_t> number(tracks_.size(), kNoise);
     std::int64_t next = 0;
     for (std::size_t i = 0; i < label_.size(); ++i) {
       labels[i] = kNoise;
-      if (label_[i] < 0 || static_cast<std::int64_t>(tracks_[label_[i]].size()) < min_hits) continue;
+      if (label_[i] < 0) continue;
       if (number[label_[i]] < 0) number[label_[i]] = next++;
       labels[i] = number[label_[i]];
     }
@@ -118,6 +124,46 @@ class TrackCompletion {
     return hits;
   }
 
+  // Looks around these tracks, then around those that this changes, until none does.
+  void complete(std::vector<std::int32_t> tracks, const std::vector<std::int32_t>& hits) {
+    segments_.set_free(static_cast<double>(std::count(label_.begin(), label_.end(), kNoise)));
+    const HitColumns columns(segments_.points(), hits);
+    const SegmentSearch search(segments_, columns);
+    while (!tracks.empty()) {
+      tracks = apply(for_each(tracks, [&](std::int32_t track, Matches& found) { look_around(search, track, found); }));
+    }
+  }
+
+  // Tracks of fewer than `min_hits` hits are none; returns their hits, in order.
+  std::vector<std::int32_t> dissolve_short_tracks() {
+    std::vector<std::int32_t> hits;
+    for (Track& track : tracks_) {
+      if (static_cast<std::int64_t>(track.size()) >= min_hits_) continue;
+      hits.insert(hits.end(), track.begin(), track.end());
+      track.clear();
+    }
+    std::sort(hits.begin(), hits.end());
+    for (const std::int32_t hit : hits) label_[hit] = kNoise;
+    return hits;
+  }
+
+  // A particle leaves one hit on a module: of two the one is taken off a track that is farther from the helix of the others.
+  void drop_second_hits(Track& track) {
+    for (std::size_t i = 0; i + 1 < track.size() && track.size() >= Segments::kFitted;) {
+      const TrackWithout others(track, i, 2);
+      const auto s = Segments::helical(others) ? segments_.at(others, i) : std::nullopt;
+      const auto &points = segments_.points();
+      if (!s || !Segments::one_module(s->helix, points[track[i]], points[track[i + 1]])) {
+        ++i;
+        continue;
+      }
+      const std::size_t worse = segments_.outlying(*s, track[i]) > segments_.outlying(*s, track[i + 1]) ? i : i + 1;
+      label_[track[worse]] = kNoise;
+      track.erase(track.begin() + static_cast<std::ptrdiff_t>(worse));
+      i = 0;
+    }
+  }
+
   // Takes hits off a track that are far from the helix of the others, the farthest first.
   void drop_outliers(Track& track) {
     while (track.size() >= Segments::kFitted && Segments::helical(track)) {
@@ -133,7 +179,7 @@ class TrackCompletion {
     }
   }
 
-  void look_around(const HitColumns& columns, std::int32_t number, Matches& found) const {
+  void look_around(const SegmentSearch& search, std::int32_t number, Matches& found) const {
     const Track& track = tracks_[number];
     if (!Segments::helical(track)) return;
     for (std::size_t place = 0; place <= track.size(); ++place) {
@@ -141,7 +187,7 @@ class TrackCompletion {
       if (!between) continue;
       const Segment& s = *between;
       std::optional<Match> best;
-      visit(columns, s, [&](std::int32_t hit) {
+      search.visit(s, [&](std::int32_t hit) {
         if (label_[hit] == number) return;
         const auto value = segments_.score(s, hit);
         if (!value) return;
@@ -168,63 +214,6 @@ class TrackCompletion {
     const auto theirs = segments_.at(other, end == other.front() ? 0 : other.size());
     if (!theirs) return std::nullopt;
     return segments_.score(*theirs, s.near_begin(s.helix.along(segments_.points()[end])) ? s.before : s.after);
-  }
-
-  // Calls visit_hit(hit) for at least the hits that fit a segment: it is looked through in steps, longer ones further away.
-  template <class Visit>
-  void visit(const HitColumns& columns, const Segment& s, Visit&& visit_hit) const {
-    const double length = s.end - s.begin;
-    for (double near = 0.0, far = 0.0; near < length; near = far) {
-      far = std::min(length, near + std::clamp(near, kFirstStep, columns.width()));
-      if (s.before < 0) {
-        visit_step(columns, s, {s.end - far, s.end - near, near, far}, visit_hit);
-      } else {
-        const double distance = s.after < 0 ? far : std::min(far, length / 2.0);
-        visit_step(columns, s, {s.begin + near, s.begin + far, s.after < 0 ? near : 0.0, distance}, visit_hit);
-      }
-    }
-  }
-
-  struct Step {
-    double low, high;   // places along the helix
-    double near, far;   // the least and the largest distance from a node
-  };
-
-  template <class Visit>
-  void visit_step(const HitColumns& columns, const Segment& s, const Step& step, Visit&& visit_hit) const {
-    const LocalHelix& h = s.helix;
-    const CompletionCuts& cuts = segments_.cuts();
-    const double middle = (step.low + step.high) / 2.0, half = (step.high - step.low) / 2.0;
-    const Point centre = h.at(middle, h.across(middle));
-    const double margin = 1e-6 + 1e-9 * (std::abs(centre.x) + std::abs(centre.y) + std::abs(centre.z));
-    const double from = h.slope(step.low), to = h.slope(step.high);
-    if (std::min(from, to) > Segments::kSteepest || std::max(from, to) < -Segments::kSteepest) return;
-    // A hit is within its slope's tilt of the parabola, and that within the slopes on the way of its value in the middle.
-    const double slopes = std::max(std::abs(from), std::abs(to)), steep = std::min(Segments::kSteepest, slopes);
-    const double tilt = std::sqrt(1.0 + steep * steep), r = std::sqrt(centre.x * centre.x + centre.y * centre.y);
-    const double widest = half * (1.0 + slopes) + cuts.sigmas * Segments::kWidest * tilt;
-    const Spread least = h.spread(step.near, 0.0, cuts), most = h.spread(step.far, std::max(r + widest, s.farthest), cuts);
-    if (least.transverse > Segments::kWidest * Segments::kWidest * (1.0 + 1e-6)) return;
-    const double sideways = std::sqrt(std::min(most.transverse, Segments::kWidest * Segments::kWidest)) * tilt;
-    // Neither inside the innermost hit, nor beyond the outermost, nor where any hit may be there by chance.
-    const double radius = half * (1.0 + slopes) + cuts.sigmas * sideways + margin;
-    if (r + radius < columns.innermost() || r - radius > columns.outermost()) return;
-    const double largest = cuts.max_chance * (1.0 + 1e-6) * (r + radius) * (r + radius);
-    const double chi2 = largest / (segments_.free() * std::sqrt(least.transverse * least.longitudinal)) - 1.0;
-    if (chi2 < 0.0) return;
-    const double wide = std::min(cuts.sigmas, std::sqrt(chi2)) * (1.0 + 1e-6) + 1e-6;  // with room for what is rounded
-    const double aside = wide * sideways + margin, across = aside + half * slopes;
-    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
-    const double bx = half * std::abs(h.ux()) + across * std::abs(h.uy());
-    const double by = half * std::abs(h.uy()) + across * std::abs(h.ux());
-    const double za = h.z(step.low), zb = h.z(step.high);
-    columns.within({centre.x - bx, centre.y - by, std::min(za, zb) - up},
-                   {centre.x + bx, centre.y + by, std::max(za, zb) + up},
-                   [&](std::int32_t hit, const Point& p) {
-                     const double x = h.along(p);
-                     if (std::abs(h.sideways(p) - h.across(x)) > aside || std::abs(p.z - h.z(x)) > up) return;
-                     visit_hit(hit);
-                   });
   }
 
   // The best merges and extensions, and the tracks that they change.
@@ -257,23 +246,23 @@ class TrackCompletion {
   }
 
   static constexpr std::int64_t kTaskTracks = 64;
-  static constexpr double kFirstStep = 6.0;  // mm
   static constexpr double kOverlap = 15.0;   // mm, of modules
   static constexpr double kOutlier = 8.0;    // standard deviations
 
   const float* features_;
+  std::int64_t min_hits_;
   int threads_;
   Segments segments_;
   std::vector<std::int64_t> label_;
   std::vector<Track> tracks_;
 };
 
-// Completes the tracks of `labels` [num_nodes], in place; those with fewer than `min_hits` hits are dropped then.
+// Completes the tracks of `labels` [num_nodes], in place; those with fewer than `min_hits` hits are none.
 inline void complete_tracks(const float* features, std::int64_t num_nodes, const CompletionCuts& cuts,
                             std::int64_t min_hits, int threads, std::int64_t* labels) {
-  TrackCompletion completion(features, num_nodes, labels, cuts, threads);
+  TrackCompletion completion(features, num_nodes, labels, cuts, min_hits, threads);
   completion.run();
-  completion.write(min_hits, labels);
+  completion.write(labels);
 }
 
 }  // namespace exatrkx::stages

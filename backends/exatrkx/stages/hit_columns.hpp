@@ -2,12 +2,11 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <numeric>
 #include <vector>
 
+#include "hit_places.hpp"
 #include "local_helix.hpp"
 
 namespace exatrkx::stages {
@@ -15,17 +14,12 @@ namespace exatrkx::stages {
 // The hits that may be found, in square columns of the transverse plane.
 class HitColumns {
  public:
-  HitColumns(const std::vector<Point>& points, const std::vector<std::int32_t>& hits) {
+  HitColumns(const std::vector<Point>& points, const std::vector<std::int32_t>& hits) : places_(points, hits) {
     for (const std::int32_t hit : hits) {
       for (const double v : {points[hit].x, points[hit].y}) {
         low_ = std::min(low_, v);
         high_ = std::max(high_, v);
       }
-    }
-    for (const std::int32_t hit : hits) {
-      const double r = std::sqrt(points[hit].x * points[hit].x + points[hit].y * points[hit].y);
-      innermost_ = std::min(innermost_, r * (1.0 - 1e-9));
-      outermost_ = std::max(outermost_, r * (1.0 + 1e-9));
     }
     columns_ = hits.empty() ? 0 : static_cast<std::int32_t>(std::min((high_ - low_) / kWidth, kMostColumns - 1.0)) + 1;
     width_ = std::max(kWidth, (high_ - low_) / columns_);
@@ -57,8 +51,7 @@ class HitColumns {
   }
 
   [[nodiscard]] double width() const { return width_; }
-  [[nodiscard]] double innermost() const { return innermost_; }
-  [[nodiscard]] double outermost() const { return outermost_; }
+  [[nodiscard]] const HitPlaces& places() const { return places_; }
 
  private:
   static constexpr double kWidth = 32.0, kMostColumns = 512.0;  // mm; bounds the memory of an event of any size
@@ -72,8 +65,8 @@ class HitColumns {
     return static_cast<std::int32_t>(std::clamp((v - low_) / width_, 0.0, columns_ - 1.0));
   }
 
+  HitPlaces places_;
   double low_ = 0.0, high_ = 0.0, width_ = kWidth;
-  double innermost_ = std::numeric_limits<double>::max(), outermost_ = 0.0;  // distances from the beam
   std::int32_t columns_ = 0;
   std::vector<std::int32_t> begin_;
   std::vector<Entry> entries_;

@@ -17,6 +17,18 @@ namespace exatrkx::stages {
 
 using Track = std::vector<std::int32_t>;  // its hits, from the beam outwards
 
+// A track as it would be without some of its hits that follow one another.
+class TrackWithout {
+ public:
+  TrackWithout(const Track& track, std::size_t first, std::size_t count) : track_(track), first_(first), count_(count) {}
+  [[nodiscard]] std::size_t size() const { return track_.size() - count_; }
+  [[nodiscard]] std::int32_t operator[](std::size_t i) const { return track_[i < first_ ? i : i + count_]; }
+
+ private:
+  const Track& track_;
+  std::size_t first_, count_;
+};
+
 // A part of a track: between two of its hits, or from its first or last one on.
 struct Segment {
   LocalHelix helix;
@@ -42,10 +54,12 @@ class Segments {
   [[nodiscard]] double free() const { return free_; }
   void set_free(double hits) { free_ = hits; }
 
-  [[nodiscard]] static bool helical(const Track& track) { return track.size() >= 3 && track.size() <= kMostHits; }
+  template <class Hits>
+  [[nodiscard]] static bool helical(const Hits& track) { return track.size() >= 3 && track.size() <= kMostHits; }
 
   // `place`: that of the hit after the segment, 0 … size.
-  [[nodiscard]] std::optional<Segment> at(const Track& track, std::size_t place) const {
+  template <class Hits>
+  [[nodiscard]] std::optional<Segment> at(const Hits& track, std::size_t place) const {
     const std::size_t fitted = std::min(track.size(), kFitted);
     const std::size_t first = std::min(place - std::min(place, kFitted / 2), track.size() - fitted);
     std::array<Point, kFitted> hits;
@@ -65,15 +79,23 @@ class Segments {
 
   // χ² of a track's hit on the helix of the others; 0 where they make none.
   [[nodiscard]] double without(const Track& track, std::size_t place) const {
-    Track others = track;
-    others.erase(others.begin() + static_cast<std::ptrdiff_t>(place));
-    const auto s = this->at(others, place);
-    if (!s) return 0.0;
-    const Point& p = points_[track[place]];
-    const double x = s->helix.along(p), t = s->helix.transverse(p, x), l = s->helix.longitudinal(p, x);
-    const Spread spread = expected(*s, p, x).spread;
+    const auto s = at(TrackWithout(track, place, 1), place);
+    return s ? outlying(*s, track[place]) : 0.0;
+  }
+
+  // χ² of a hit on a segment, where it may lie a little off it.
+  [[nodiscard]] double outlying(const Segment& s, std::int32_t hit) const {
+    const Point& p = points_[hit];
+    const double x = s.helix.along(p), t = s.helix.transverse(p, x), l = s.helix.longitudinal(p, x);
+    const Spread spread = expected(s, p, x).spread;
     const double across = kAcross * spread.strip, moved = kDisplaced * kDisplaced;
     return t * t / (spread.transverse + across * across + moved) + l * l / (spread.longitudinal + moved);
+  }
+
+  // Whether two hits near a helix may be on one module: on a disc where it runs along the beam, on a barrel else.
+  [[nodiscard]] static bool one_module(const LocalHelix& helix, const Point& a, const Point& b) {
+    if (helix.stretch() > kAlongBeam) return std::abs(a.z - b.z) < kFlat;
+    return std::abs(helix.along(a) - helix.along(b)) < kThick;
   }
 
   // How well a hit fits, the smaller the better; none where it does not.
@@ -89,6 +111,7 @@ class Segments {
     if (!(chi2 <= cuts_.sigmas * cuts_.sigmas)) return std::nullopt;
     const double area = std::sqrt(spread.transverse * spread.longitudinal) * (1.0 + chi2);
     if (!(free_ / (p.x * p.x + p.y * p.y) * area <= cuts_.max_chance)) return std::nullopt;
+    if (one_module(s.helix, node, p)) return std::nullopt;
     return area;
   }
 
@@ -109,6 +132,11 @@ class Segments {
   // Of what may be an outlier:
   static constexpr double kAcross = 0.5;      // part of a coarse coordinate that may lie across a track, on a disc
   static constexpr double kDisplaced = 0.05;  // mm, of modules from where they are taken to be
+
+  // Of modules:
+  static constexpr double kAlongBeam = 1.64;  // stretch of tracks that cross discs, |η| > 1.1
+  static constexpr double kFlat = 0.01;       // mm along the beam, of a disc's module
+  static constexpr double kThick = 0.3;       // mm along a track in the transverse plane, of a barrel's
 
   std::vector<Point> points_;
   CompletionCuts cuts_;

@@ -39,6 +39,12 @@ ACROSS: Final = 0.5
 """The part of a coarse coordinate that may lie across a track, on a disc."""
 DISPLACED: Final = 0.05
 """mm, of modules from where they are taken to be."""
+ALONG_BEAM: Final = 1.64
+"""Stretch of tracks that cross discs: |η| > 1.1."""
+FLAT: Final = 0.01
+"""mm along the beam, of a disc's module."""
+THICK: Final = 0.3
+"""mm along a track in the transverse plane, of a barrel's module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +72,26 @@ class TrackCompletion:
         for hit in order.tolist():
             if labels[hit] >= 0:
                 self.tracks[labels[hit]].append(hit)
-        for track in self.tracks:
-            self._drop_outliers(track)
-        free = np.flatnonzero(self.labels < 0).tolist()
-        self.free = float(len(free))
-        ends = {hit for track in self.tracks if track for hit in (track[0], track[-1])}
-        self.findable = np.array(sorted(ends.union(free)), dtype=np.int64)
+        self.free = 0.0
+        self.findable = np.zeros(0, dtype=np.int64)
 
     def run(self) -> None:
+        for track in self.tracks:
+            self._drop_second_hits(track)
+            self._drop_outliers(track)
+        ends = {hit for track in self.tracks if track for hit in (track[0], track[-1])}
+        self._complete(ends.union(np.flatnonzero(self.labels < 0).tolist()))
+        short = [track for track in self.tracks if len(track) < self.cuts.min_track_hits]
+        freed = {hit for track in short for hit in track}
+        for track in short:
+            track.clear()
+        self.labels[list(freed)] = NOISE_LABEL
+        self._complete(freed)
+
+    def _complete(self, hits: set[int]) -> None:
+        """Look around all tracks for these hits, then around those that this changes, until none does."""
+        self.free = float(np.count_nonzero(self.labels < 0))
+        self.findable = np.array(sorted(hits), dtype=np.int64)
         changed = list(range(len(self.tracks)))
         while changed:
             found = [match for number in changed for match in self._around(number)]
@@ -114,6 +132,26 @@ class TrackCompletion:
         begin, end = begin if before >= 0 else end - reach, end if after >= 0 else begin + reach
         return Segment(helix, before, after, begin, end) if end - begin <= 2.0 * reach else None
 
+    def _drop_second_hits(self, track: list[int]) -> None:
+        """Of two hits on one module take the one off a track that is farther from the helix of the others."""
+        first = 0
+        while first + 1 < len(track) >= FITTED:
+            segment = self._segment(track[:first] + track[first + 2 :], first)
+            one, other = track[first : first + 2]
+            if segment is None or not self._on_one_module(segment.helix, self.points[one], self.points[other]):
+                first += 1
+                continue
+            farther = self._outlying(segment, one) > self._outlying(segment, other)
+            self.labels[track.pop(first if farther else first + 1)] = NOISE_LABEL
+            first = 0
+
+    @staticmethod
+    def _on_one_module(helix: LocalHelix, a: Reals, b: Reals) -> Any:
+        """Whether [...,3] hits near a helix may be on one module: of a disc where it runs along the beam, else barrel."""
+        if helix.stretch > ALONG_BEAM:
+            return abs(a[..., 2] - b[..., 2]) < FLAT
+        return abs(helix.along(a[..., 0], a[..., 1]) - helix.along(b[..., 0], b[..., 1])) < THICK
+
     def _drop_outliers(self, track: list[int]) -> None:
         """Take hits off a track that are far from the helix of the others, the farthest first."""
         while FITTED <= len(track) <= MOST:
@@ -128,13 +166,17 @@ class TrackCompletion:
         segment = self._segment(track[:place] + track[place + 1 :], place)
         if segment is None:
             return 0.0
-        x, y, z = self.points[track[place]]
+        chi2 = self._outlying(segment, track[place])
+        return 0.0 if math.isnan(chi2) else chi2
+
+    def _outlying(self, segment: Segment, hit: int) -> float:
+        """χ² of a hit on a segment, where it may lie a little off it."""
+        x, y, z = self.points[hit]
         _, transverse, longitudinal, strip = self._place(segment, x, y)
         t, l = segment.helix.distances(x, y, z)  # noqa: E741 - beside t
         across, moved = ACROSS * strip, DISPLACED * DISPLACED
         with np.errstate(divide="ignore", invalid="ignore"):
-            chi2 = float(t * t / (transverse + across * across + moved) + l * l / (longitudinal + moved))
-        return 0.0 if math.isnan(chi2) else chi2
+            return float(t * t / (transverse + across * across + moved) + l * l / (longitudinal + moved))
 
     def _place(self, segment: Segment, x: Number, y: Number) -> tuple[Reals, Number, Number, Number]:
         """At places along a segment: the nearer of its hits, and what its helix expects at the distance from that."""
@@ -161,6 +203,7 @@ class TrackCompletion:
             chance = self.free / (x * x + y * y) * area
         kept = (nodes[:, 0] * x + nodes[:, 1] * y > 0.0) & (transverse <= WIDEST * WIDEST)
         kept &= (chi2 <= cuts.completion_sigmas * cuts.completion_sigmas) & (chance <= cuts.max_chance)
+        kept &= ~self._on_one_module(helix, self.points[hits], nodes)
         return hits[kept], area[kept]
 
     def _near_begin(self, segment: Segment, along: Number) -> Any:
@@ -212,7 +255,7 @@ def complete_tracks(features: FloatArray, labels: IntArray, cuts: WorkingPoint) 
     """[N] labels; see `exatrkx.stages.track_building.complete_tracks`, which has checked the arguments."""
     completion = TrackCompletion(features, labels, cuts)
     completion.run()
-    kept = [track for track in completion.tracks if len(track) >= max(1, cuts.min_track_hits)]
+    kept = [track for track in completion.tracks if track]
     result = np.full(len(labels), NOISE_LABEL, dtype=np.int64)
     for number, track in enumerate(sorted(kept, key=min)):
         result[track] = number

@@ -116,15 +116,20 @@ def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -
     coarse coordinate of strips, `strip_resolution` · (r / 1 m)² at the farther one of both hits; a tenth of that counts
     for σₜ on a disc, where strips are not quite radial.
 
-    1. Of five hits and more those that are more than 8 σ from the helix of the others are dropped, the farthest first;
-       half of a strip may then lie across the track, and a module be 0.05 mm from where it is taken to be.
+    1. A particle leaves one hit on a module. Two that follow one another are on one where they are within 0.3 mm along
+       the track in the transverse plane, and where it runs along the beam (|η| > 1.1), within 0.01 mm of z. Of five
+       hits and more the one is dropped that is farther from the helix of the others; then those that are more than 8 σ
+       from it, the farthest first; half of a strip may lie across the track, and a module be 0.05 mm from where it is
+       taken to be.
     2. Candidates each of which has the other's end on its helix are merged, the best pairs first. A spacepoint is on a
        helix when its χ² of the two terms is at most `completion_sigmas`², and, of F free spacepoints in the event,
-       F σₜ σₗ (1 + χ²) / r², for the number that fit as well by chance, at most `max_chance`. All of one candidate
-       must be within one segment of the other: what runs side by side are two tracks.
+       F σₜ σₗ (1 + χ²) / r², for the number that fit as well by chance, at most `max_chance`, and it is not on the
+       module of the nearest hit. All of one candidate must be within one segment of the other: what runs side by side
+       are two tracks.
     3. Free spacepoints are added, the best first, one for each segment.
     4. What has changed is looked at again, from 2 on, until nothing does. The best has the smallest σₜ σₗ (1 + χ²).
-    5. Candidates with fewer than `min_track_hits` spacepoints are dropped: a track has five parameters.
+    5. Candidates with fewer than `min_track_hits` spacepoints are dropped, for a track has five parameters; and then
+       their spacepoints are looked for as in 3 and 4.
 
     Candidates of more than 100 spacepoints are no helix, and left as they are.
 

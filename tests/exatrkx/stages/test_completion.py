@@ -103,6 +103,36 @@ class TestByHand:
         with running(implementation):
             assert completed(points, labels) == [0] * 10 + [-1]
 
+    @pytest.mark.parametrize("cotangent", [-1.2, 0.0, 1.2])
+    def test_a_particle_leaves_one_hit_on_a_barrel_module(self, implementation: str, cotangent: float) -> None:
+        """Beside one of the track along the beam, where strips know little; on a module 3 mm farther out it is right."""
+        points = helix(phi=0.0, radius=1e6, cotangent=cotangent)
+        second, overlap = points[6:7] + np.array([[[0.0, 0.01, 0.5]], [[3.0, 0.01, 3.0 * cotangent + 0.5]]])
+        with running(implementation):
+            assert completed(np.concatenate((points, second)), [0] * 10 + [-1]) == [0] * 10 + [-1]
+            assert completed(np.concatenate((points, second)), [0] * 11) == [0] * 10 + [-1]
+            assert completed(np.concatenate((points, overlap)), [0] * 10 + [-1]) == [0] * 11
+            assert completed(np.concatenate((points, overlap)), [0] * 11) == [0] * 11
+
+    def test_a_particle_leaves_one_hit_on_a_disc_module(self, implementation: str) -> None:
+        """In one plane, where a radial strip knows little of r; 3 mm farther on it is right."""
+        points = helix(phi=0.0, radius=1e6, cotangent=4.0)
+        second, overlap = points[6:7] + np.array([[[0.3, 0.01, 0.0]], [[0.75, 0.01, 3.0]]])
+        cuts = replace(CUTS, completion_reach=3000.0)
+        with running(implementation):
+            assert completed(np.concatenate((points, second)), [0] * 10 + [-1], cuts) == [0] * 10 + [-1]
+            assert completed(np.concatenate((points, second)), [0] * 11, cuts) == [0] * 10 + [-1]
+            assert completed(np.concatenate((points, overlap)), [0] * 10 + [-1], cuts) == [0] * 11
+            assert completed(np.concatenate((points, overlap)), [0] * 11, cuts) == [0] * 11
+
+    def test_what_short_candidates_leave_goes_to_the_others(self, implementation: str) -> None:
+        """Two hits are no helix that could be merged, but each of them is on the other one's."""
+        cuts = replace(CUTS, min_track_hits=4)
+        for labels in ([0] * 8 + [1] * 2, [1] * 2 + [0] * 8, [0, 0, 0, 1, 2, 0, 0, 0, 0, 0]):
+            with running(implementation):
+                assert completed(helix(), labels, replace(cuts, min_track_hits=1)) != [0] * 10
+                assert completed(helix(), labels, cuts) == [0] * 10
+
     def test_what_three_hits_say_drops_no_fourth(self, implementation: str) -> None:
         points = helix()[:4]
         points[3] += np.array([0.0, 5.0, 5.0])
