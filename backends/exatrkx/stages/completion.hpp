@@ -182,8 +182,14 @@ class TrackCompletion {
   void look_around(const SegmentSearch& search, std::int32_t number, Matches& found) const {
     const Track& track = tracks_[number];
     if (!Segments::helical(track)) return;
+    std::size_t first = track.size();
+    std::optional<LocalHelix> helix;
     for (std::size_t place = 0; place <= track.size(); ++place) {
-      const auto between = segments_.at(track, place);
+      if (const std::size_t fitted = Segments::first_fitted(track, place); fitted != first) {
+        first = fitted;
+        helix = segments_.fit(track, first);
+      }
+      const auto between = helix ? segments_.at(track, place, *helix) : std::nullopt;
       if (!between) continue;
       const Segment& s = *between;
       std::optional<Match> best;

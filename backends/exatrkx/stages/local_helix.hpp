@@ -33,6 +33,9 @@ struct Spread {
 
 class LocalHelix {
  public:
+  static constexpr double kPixelLength = 3.0;  // of a pixel, along the beam to across
+  static constexpr double kStripTilt = 0.1;    // of strips on a disc to its radius: how much of them lies across a track
+
   // Least squares with equal weights. None where the hits lie on a line along the beam, or on fewer than three places.
   [[nodiscard]] static std::optional<LocalHelix> fit(std::span<const Point> hits) {
     LocalHelix h;
@@ -63,6 +66,9 @@ class LocalHelix {
   [[nodiscard]] double z(double x) const { return origin_.z + z0_ + cotangent_ * arc(x); }
   [[nodiscard]] double ux() const { return ux_; }
   [[nodiscard]] double uy() const { return uy_; }
+  [[nodiscard]] double chord() const { return chord_; }
+  [[nodiscard]] double bend() const { return c_; }            // half the curvature
+  [[nodiscard]] double cotangent() const { return cotangent_; }
   [[nodiscard]] double stretch() const { return stretch_; }  // length of the track for its length in the transverse plane
   [[nodiscard]] Point at(double x, double y) const {
     return {origin_.x + x * ux_ - y * uy_, origin_.y + x * uy_ + y * ux_, z(x)};
@@ -90,8 +96,6 @@ class LocalHelix {
  private:
   static constexpr double kShortestChord = 1e-3;  // mm
   static constexpr double kSingular = 1e-9;       // of a determinant, relative to its first term
-  static constexpr double kPixelLength = 3.0;     // of a pixel, along the beam to across
-  static constexpr double kStripTilt = 0.1;       // of strips on a disc to its radius: how much of them lies across a track
 
   [[nodiscard]] double arc(double x) const {
     return x * (1.0 + b_ * b_ / 2.0 + x * (b_ * c_ + x * (2.0 * c_ * c_ / 3.0)));

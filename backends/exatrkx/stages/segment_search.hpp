@@ -17,58 +17,107 @@ class SegmentSearch {
   // Calls visit_hit(hit) for at least the hits that fit a segment: it is looked through in steps, longer ones further away.
   template <class Visit>
   void visit(const Segment& s, Visit&& visit_hit) const {
+    const Growth growth(s.helix, segments_.cuts());
     const double length = s.end - s.begin;
     for (double near = 0.0, far = 0.0; near < length; near = far) {
       far = std::min(length, near + std::clamp(near, kFirstStep, columns_.width()));
       if (s.before < 0) {
-        visit_step(s, {s.end - far, s.end - near, near, far}, visit_hit);
+        visit_step(s, growth, {s.end - far, s.end - near, near, far}, visit_hit);
       } else {
         const double distance = s.after < 0 ? far : std::min(far, length / 2.0);
-        visit_step(s, {s.begin + near, s.begin + far, s.after < 0 ? near : 0.0, distance}, visit_hit);
+        visit_step(s, growth, {s.begin + near, s.begin + far, s.after < 0 ? near : 0.0, distance}, visit_hit);
       }
     }
   }
 
  private:
+  // The variances of LocalHelix::spread, but for rounding, and those of strips apart: here each step needs a few of them.
+  class Growth {
+   public:
+    Growth(const LocalHelix& h, const CompletionCuts& cuts)
+        : hit_(cuts.hit_resolution), strip_(cuts.strip_resolution * 1e-6), steps_(1.0 / h.chord()),
+          scattered_(cuts.scattering_length * 2.0 * std::abs(h.bend())),
+          turned_(LocalHelix::kStripTilt * std::abs(h.cotangent()) / h.stretch()) {}
+
+    [[nodiscard]] double transverse(double distance) const {
+      const double q = distance * steps_, t = hit_ * (1.0 + q * (4.0 + 6.0 * q)), scattered = scattered_ * distance;
+      return t * t + scattered * scattered;
+    }
+    [[nodiscard]] double longitudinal(double distance) const {
+      const double q = distance * steps_, l = LocalHelix::kPixelLength * hit_ * (1.0 + 2.0 * q);
+      const double scattered = scattered_ * distance;
+      return l * l + scattered * scattered;
+    }
+    [[nodiscard]] double strip(double r) const { return strip_ * r * r; }
+    [[nodiscard]] double turned() const { return turned_; }
+
+   private:
+    double hit_, strip_, steps_, scattered_, turned_;
+  };
+
   struct Step {
     double low, high;   // places along the helix
     double near, far;   // the least and the largest distance from a node
   };
 
   template <class Visit>
-  void visit_step(const Segment& s, const Step& step, Visit&& visit_hit) const {
+  void visit_step(const Segment& s, const Growth& growth, const Step& step, Visit&& visit_hit) const {
     const LocalHelix& h = s.helix;
     const CompletionCuts& cuts = segments_.cuts();
+    const double from = h.slope(step.low), to = h.slope(step.high);
+    if (std::min(from, to) > Segments::kSteepest || std::max(from, to) < -Segments::kSteepest) return;
+    const double least = growth.transverse(step.near), largest = Segments::kWidest * Segments::kWidest;
+    if (least > largest * (1.0 + 1e-6)) return;
     const double middle = (step.low + step.high) / 2.0, half = (step.high - step.low) / 2.0;
     const Point centre = h.at(middle, h.across(middle));
     const double margin = 1e-6 + 1e-9 * (std::abs(centre.x) + std::abs(centre.y) + std::abs(centre.z));
-    const double from = h.slope(step.low), to = h.slope(step.high);
-    if (std::min(from, to) > Segments::kSteepest || std::max(from, to) < -Segments::kSteepest) return;
     // A hit is within its slope's tilt of the parabola, and that within the slopes on the way of its value in the middle.
     const double slopes = std::max(std::abs(from), std::abs(to)), steep = std::min(Segments::kSteepest, slopes);
-    const double tilt = std::sqrt(1.0 + steep * steep), r = std::sqrt(centre.x * centre.x + centre.y * centre.y);
-    const double widest = half * (1.0 + slopes) + cuts.sigmas * Segments::kWidest * tilt;
-    const Spread least = h.spread(step.near, 0.0, cuts), most = h.spread(step.far, std::max(r + widest, s.farthest), cuts);
-    if (least.transverse > Segments::kWidest * Segments::kWidest * (1.0 + 1e-6)) return;
-    const double sideways = std::sqrt(std::min(most.transverse, Segments::kWidest * Segments::kWidest)) * tilt;
-    // Neither inside the innermost hit, nor beyond the outermost, nor where any hit may be there by chance.
-    const double radius = half * (1.0 + slopes) + cuts.sigmas * sideways + margin;
-    if (!columns_.places().reaches(r - radius, r + radius)) return;
-    const double largest = cuts.max_chance * (1.0 + 1e-6) * (r + radius) * (r + radius);
-    const double chi2 = largest / (segments_.free() * std::sqrt(least.transverse * least.longitudinal)) - 1.0;
-    if (chi2 < 0.0) return;
-    const double wide = std::min(cuts.sigmas, std::sqrt(chi2)) * (1.0 + 1e-6) + 1e-6;  // with room for what is rounded
-    const double aside = wide * sideways + margin, across = aside + half * slopes;
-    const double up = wide * std::sqrt(most.longitudinal) * h.stretch() + margin;
-    const double bx = half * std::abs(h.ux()) + across * std::abs(h.uy());
-    const double by = half * std::abs(h.uy()) + across * std::abs(h.ux());
-    const double za = h.z(step.low), zb = h.z(step.high);
-    const double z_low = std::min(za, zb) - up, z_high = std::max(za, zb) + up;
-    if (!columns_.places().any(r - radius, r + radius, z_low, z_high)) return;
-    columns_.within({centre.x - bx, centre.y - by, z_low}, {centre.x + bx, centre.y + by, z_high},
-                    [&](std::int32_t hit, const Point& p) {
-                      const double x = h.along(p);
-                      if (std::abs(h.sideways(p) - h.across(x)) > aside || std::abs(p.z - h.z(x)) > up) return;
+    const double tilt = 1.0 + steep * steep / 2.0;  // at least sqrt(1 + steep²)
+    const double r = std::sqrt(centre.x * centre.x + centre.y * centre.y), way = half * (1.0 + slopes);
+    const double strip = growth.strip(std::max(r + way + cuts.sigmas * Segments::kWidest * tilt, s.farthest));
+    const double turned = growth.turned() * strip;
+    const double sideways = std::sqrt(std::min(growth.transverse(step.far) + turned * turned, largest)) * tilt;
+    const double upwards = std::sqrt(growth.longitudinal(step.far) + strip * strip) * h.stretch();
+    const double za = h.z(step.low), zb = h.z(step.high), bottom = std::min(za, zb), top = std::max(za, zb);
+    const double radius = way + cuts.sigmas * sideways + margin, up = cuts.sigmas * upwards * (1.0 + 1e-6) + margin;
+    if (!columns_.places().any(r - radius, r + radius, bottom - up, top + up)) return;
+    const double wide = most_sigmas(r + radius, least * growth.longitudinal(step.near));
+    if (wide < 0.0) return;
+    visit_box(h, {centre, half, slopes, wide * sideways + margin, wide * upwards + margin, bottom, top}, visit_hit);
+  }
+
+  // How many standard deviations a hit may be off where no hit would be there by chance, of those at most this far from
+  // the beam and with at least this product of variances; negative for none, and with room for what is rounded.
+  [[nodiscard]] double most_sigmas(double farthest, double variances) const {
+    const CompletionCuts& cuts = segments_.cuts();
+    const double most = cuts.max_chance * (1.0 + 1e-6) * farthest * farthest, all = 1.0 + cuts.sigmas * cuts.sigmas;
+    double sigmas = cuts.sigmas;
+    if (most * most < segments_.free() * segments_.free() * variances * all * all) {
+      const double chi2 = most / (segments_.free() * std::sqrt(variances)) - 1.0;
+      if (chi2 < 0.0) return -1.0;
+      sigmas = std::min(sigmas, std::sqrt(chi2));
+    }
+    return sigmas * (1.0 + 1e-6) + 1e-6;
+  }
+
+  struct Box {
+    Point centre;         // on the helix
+    double half, slopes;  // along the chord; and the largest slope there
+    double aside, up;     // how far a hit may be off
+    double bottom, top;   // of the helix
+  };
+
+  template <class Visit>
+  void visit_box(const LocalHelix& h, const Box& box, Visit&& visit_hit) const {
+    const double across = box.aside + box.half * box.slopes;
+    const double x = box.half * std::abs(h.ux()) + across * std::abs(h.uy());
+    const double y = box.half * std::abs(h.uy()) + across * std::abs(h.ux());
+    columns_.within({box.centre.x - x, box.centre.y - y, box.bottom - box.up},
+                    {box.centre.x + x, box.centre.y + y, box.top + box.up}, [&](std::int32_t hit, const Point& p) {
+                      const double along = h.along(p);
+                      if (std::abs(h.sideways(p) - h.across(along)) > box.aside) return;
+                      if (std::abs(p.z - h.z(along)) > box.up) return;
                       visit_hit(hit);
                     });
   }

@@ -60,19 +60,33 @@ class Segments {
   // `place`: that of the hit after the segment, 0 … size.
   template <class Hits>
   [[nodiscard]] std::optional<Segment> at(const Hits& track, std::size_t place) const {
+    const auto helix = fit(track, first_fitted(track, place));
+    return helix ? at(track, place, *helix) : std::nullopt;
+  }
+
+  // The first of the hits that the helix at this place goes through: several places have one helix.
+  template <class Hits>
+  [[nodiscard]] static std::size_t first_fitted(const Hits& track, std::size_t place) {
+    return std::min(place - std::min(place, kFitted / 2), track.size() - std::min(track.size(), kFitted));
+  }
+
+  template <class Hits>
+  [[nodiscard]] std::optional<LocalHelix> fit(const Hits& track, std::size_t first) const {
     const std::size_t fitted = std::min(track.size(), kFitted);
-    const std::size_t first = std::min(place - std::min(place, kFitted / 2), track.size() - fitted);
     std::array<Point, kFitted> hits;
     for (std::size_t i = 0; i < fitted; ++i) hits[i] = points_[track[first + i]];
-    const auto helix = LocalHelix::fit({hits.data(), fitted});
-    if (!helix) return std::nullopt;
-    const double reach = cuts_.reach / helix->stretch();
-    Segment s{*helix, place == 0 ? -1 : track[place - 1], place == track.size() ? -1 : track[place], 0.0, 0.0, 0.0};
+    return LocalHelix::fit({hits.data(), fitted});
+  }
+
+  template <class Hits>
+  [[nodiscard]] std::optional<Segment> at(const Hits& track, std::size_t place, const LocalHelix& helix) const {
+    const double reach = cuts_.reach / helix.stretch();
+    Segment s{helix, place == 0 ? -1 : track[place - 1], place == track.size() ? -1 : track[place], 0.0, 0.0, 0.0};
     for (const std::int32_t node : {s.before, s.after}) {
       if (node >= 0) s.farthest = std::max(s.farthest, std::hypot(points_[node].x, points_[node].y) + 1e-6);
     }
-    s.begin = s.before >= 0 ? helix->along(points_[s.before]) : helix->along(points_[s.after]) - reach;
-    s.end = s.after >= 0 ? helix->along(points_[s.after]) : s.begin + reach;
+    s.begin = s.before >= 0 ? helix.along(points_[s.before]) : helix.along(points_[s.after]) - reach;
+    s.end = s.after >= 0 ? helix.along(points_[s.after]) : s.begin + reach;
     if (!(s.end - s.begin <= 2.0 * reach)) return std::nullopt;
     return s;
   }

@@ -147,7 +147,7 @@ class TrackCompletion:
 
     @staticmethod
     def _on_one_module(helix: LocalHelix, a: Reals, b: Reals) -> Any:
-        """Whether [...,3] hits near a helix may be on one module: of a disc where it runs along the beam, else barrel."""
+        """Whether [...,3] hits near a helix may be on one module: a disc where it runs along the beam, else barrel."""
         if helix.stretch > ALONG_BEAM:
             return abs(a[..., 2] - b[..., 2]) < FLAT
         return abs(helix.along(a[..., 0], a[..., 1]) - helix.along(b[..., 0], b[..., 1])) < THICK

@@ -105,7 +105,7 @@ class TestByHand:
 
     @pytest.mark.parametrize("cotangent", [-1.2, 0.0, 1.2])
     def test_a_particle_leaves_one_hit_on_a_barrel_module(self, implementation: str, cotangent: float) -> None:
-        """Beside one of the track along the beam, where strips know little; on a module 3 mm farther out it is right."""
+        """Beside one of the track along the beam, where strips know little; a module 3 mm farther out is another."""
         points = helix(phi=0.0, radius=1e6, cotangent=cotangent)
         second, overlap = points[6:7] + np.array([[[0.0, 0.01, 0.5]], [[3.0, 0.01, 3.0 * cotangent + 0.5]]])
         with running(implementation):
