@@ -44,6 +44,13 @@ Serve = Callable[[str, Configuration], AbstractContextManager[ServedPipeline]]
 """(model, configuration) → a server for it, ready and warm while in the `with`."""
 
 
+def window_of(events: int, concurrency: int, rounds: int = 1) -> int:
+    """Requests of a window: so many rounds over all events, and more where that is less than `FILLINGS` times those
+    in flight.
+    """
+    return max(rounds, math.ceil(FILLINGS * concurrency / events)) * events
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """What is needed besides the points.
@@ -107,8 +114,7 @@ class Sweep:
 
     def _measure(self, point: Point, pipeline: ServedPipeline | None) -> tuple[Result, list[StepTime]]:
         began = datetime.datetime.now(datetime.UTC)
-        rounds = max(self.rounds, math.ceil(FILLINGS * point.concurrency / len(self.sample)))
-        window = rounds * len(self.sample)
+        window = window_of(len(self.sample), point.concurrency, self.rounds)
         if pipeline is None:
             figures, steps = run_direct(
                 self.sample,

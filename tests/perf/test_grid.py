@@ -27,6 +27,7 @@ from exatrkx_perf.points import (
     quick_plan,
 )
 from exatrkx_perf.servers import copy_with_instances, set_instances
+from exatrkx_perf.sweeps import window_of
 from exatrkx_server.backends import models_backends
 
 
@@ -149,3 +150,13 @@ def test_the_backends_of_an_ensemble_are_those_of_its_steps() -> None:
     assert list(found) == [step.name for step in STEPS]
     assert set(found.values()) == {"python", "pytorch"}
     assert models_backends(MODEL_REPOSITORY, ["exatrkx_custom"]) == {"exatrkx_custom": "exatrkx"}
+
+
+@pytest.mark.parametrize(
+    ("events", "concurrency", "rounds", "window"),
+    [(20, 1, 1, 20), (20, 1, 3, 60), (20, 16, 1, 60), (2, 4, 1, 12), (2, 4, 9, 18), (1, 1, 1, 3), (5, 4, 1, 15)],
+)
+def test_a_window_is_whole_rounds_and_fills_the_steps_three_times(
+    events: int, concurrency: int, rounds: int, window: int
+) -> None:
+    assert window_of(events, concurrency, rounds) == window
