@@ -45,9 +45,7 @@ Serve = Callable[[str, Configuration], AbstractContextManager[ServedPipeline]]
 
 
 def window_of(events: int, concurrency: int, rounds: int = 1) -> int:
-    """Requests of a window: so many rounds over all events, and more where that is less than `FILLINGS` times those
-    in flight.
-    """
+    """Requests of a window: whole rounds over all events, and at least `FILLINGS` times those in flight."""
     return max(rounds, math.ceil(FILLINGS * concurrency / events)) * events
 
 
