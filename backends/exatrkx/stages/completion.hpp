@@ -42,14 +42,8 @@ class TrackCompletion {
       drop_second_hits(tracks_[track]);
       drop_outliers(tracks_[track]);
     });
-    complete(std::move(all), findable());
-    const std::vector<std::int32_t> hits = dissolve_short_tracks();
-    if (hits.empty()) return;
-    std::vector<std::int32_t> left;
-    for (std::size_t i = 0; i < tracks_.size(); ++i) {
-      if (!tracks_[i].empty()) left.push_back(static_cast<std::int32_t>(i));
-    }
-    complete(std::move(left), hits);
+    complete(all, findable());
+    complete(all, dissolve_short_tracks());
   }
 
   // Numbers the tracks by their smallest hit.
@@ -124,8 +118,9 @@ class TrackCompletion {
     return hits;
   }
 
-  // Looks around these tracks, then around those that this changes, until none does.
+  // Looks around these tracks for these hits, then around those that this changes, until none does.
   void complete(std::vector<std::int32_t> tracks, const std::vector<std::int32_t>& hits) {
+    if (hits.empty()) return;
     segments_.set_free(static_cast<double>(std::count(label_.begin(), label_.end(), kNoise)));
     const HitColumns columns(segments_.points(), hits);
     const SegmentSearch search(segments_, columns);
@@ -152,7 +147,7 @@ class TrackCompletion {
     for (std::size_t i = 0; i + 1 < track.size() && track.size() >= Segments::kFitted;) {
       const TrackWithout others(track, i, 2);
       const auto s = Segments::helical(others) ? segments_.at(others, i) : std::nullopt;
-      const auto &points = segments_.points();
+      const auto& points = segments_.points();
       if (!s || !Segments::one_module(s->helix, points[track[i]], points[track[i + 1]])) {
         ++i;
         continue;
