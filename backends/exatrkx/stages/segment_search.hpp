@@ -80,7 +80,7 @@ class SegmentSearch {
     const double sideways = std::sqrt(std::min(growth.transverse(step.far) + turned * turned, largest)) * tilt;
     const double upwards = std::sqrt(growth.longitudinal(step.far) + strip * strip) * h.stretch();
     const double za = h.z(step.low), zb = h.z(step.high), bottom = std::min(za, zb), top = std::max(za, zb);
-    const double radius = way + cuts.sigmas * sideways + margin, up = cuts.sigmas * upwards * (1.0 + 1e-6) + margin;
+    const double most = cuts.sigmas * (1.0 + 1e-6), radius = way + most * sideways + margin, up = most * upwards + margin;
     if (!columns_.places().any(r - radius, r + radius, bottom - up, top + up)) return;
     const double wide = most_sigmas(r + radius, least * growth.longitudinal(step.near));
     if (wide < 0.0) return;
