@@ -38,13 +38,10 @@ class HitPlaces {
 
   // Whether there may be hits at these distances from the beam and places along it.
   [[nodiscard]] bool any(double near, double far, double low, double high) const {
-    if (!reaches(near, far) || high < first_ || low > last_) return false;
+    if (!(far >= innermost_ && near <= outermost_) || high < first_ || low > last_) return false;
     const std::int32_t a = ring(near), b = ring(far) + 1, c = slice(low), d = slice(high) + 1;
     return sums_[entry(b, d)] - sums_[entry(a, d)] - sums_[entry(b, c)] + sums_[entry(a, c)] != 0;
   }
-
-  // The same at any place along the beam.
-  [[nodiscard]] bool reaches(double near, double far) const { return far >= innermost_ && near <= outermost_; }
 
  private:
   static constexpr double kRing = 8.0, kSlice = 16.0, kMost = 512.0;  // mm; and how many, which bounds the memory
