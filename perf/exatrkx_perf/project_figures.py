@@ -21,7 +21,7 @@ from exatrkx_perf.goals import Goal, measured_goals
 from exatrkx_perf.median_range import MedianRange, ratio
 from exatrkx_perf.tables import counted
 from exatrkx_perf.timing import seconds_of
-from exatrkx_perf.usage import UsageMonitor, process_tree, resident_bytes
+from exatrkx_perf.usage import UsageMonitor, process_tree, proportional_bytes
 from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ProjectFigures:
     log_folder: Path = Path()
 
     def goals(self) -> list[Goal]:
-        """Direct call, one client of the ensemble, and the memory and start of a server with every model.
+        """Direct call, one client of the ensemble, and the memory (shared pages once) and start of a server of all models.
 
         Raises:
             MeasurementError: the pipeline failed.
@@ -62,7 +62,7 @@ class ProjectFigures:
             direct[repeat] = self.direct_ms()
             with self._server() as server:
                 ensemble[repeat] = self.ensemble_ms(server)
-                memory.append(resident_bytes(process_tree(psutil.Process(server.pid))) / _GIB)
+                memory.append(proportional_bytes(process_tree(psutil.Process(server.pid))) / _GIB)
                 ready.append(server.ready_after_s)
         return measured_goals(
             (f"direct pipeline, {self._event}", MedianRange.of(direct.values()), 40.0, "ms"),
@@ -74,7 +74,8 @@ class ProjectFigures:
     def crowded_goals(self) -> list[Goal]:
         """The same event through the ensemble of a server that serves nothing else: time, and most memory of it all.
 
-        For an event of high pile-up: a call takes seconds, so there is one to warm up and one for each repeat.
+        For an event of high pile-up: a call takes seconds, so there is one to warm up and one for each repeat; for the
+        memory, in which pages that its processes share count once, as many again.
 
         Raises:
             ExatrkxError: the server did not start, or failed.
@@ -82,9 +83,10 @@ class ProjectFigures:
         with (
             self._server(ENSEMBLE.name) as server,
             TrackingClient(server.grpc_url, timeout_s=_PATIENCE_S) as client,
-            UsageMonitor(server.pid) as monitor,
         ):
             seconds = seconds_of(1 + self.repeats, lambda: client.find_tracks(self.event))
+            with UsageMonitor(server.pid, shared_once=True) as monitor:
+                seconds_of(self.repeats, lambda: client.find_tracks(self.event))
         memory = MedianRange.of([monitor.usage.rss_mib / 1024])
         return measured_goals(
             (f"ensemble, {self._event}", MedianRange.of(seconds[1:]), 10.0, "s"),

@@ -113,7 +113,8 @@ class Usage:
 
     Attributes:
         cpu_s: CPU time, user and system.
-        rss_mib: largest sum of resident memory; pages that processes share are counted for each.
+        rss_mib: largest sum of resident memory; pages that processes share are counted for each, or once where the
+            monitor was told so.
         pss_mib: sum at the end with shared pages counted once (proportional set size); NaN where it is not told.
         processes: how many there were at the end.
         machine_cpu_s: CPU time that the whole machine used meanwhile; NaN where this is a part of a machine.
@@ -129,17 +130,25 @@ class Usage:
 
 
 class UsageMonitor:
-    """Watches the tree of processes under `pid` while in the `with`; `.usage` afterwards."""
+    """Watches the tree of processes under `pid` while in the `with`; `.usage` afterwards.
+
+    Args:
+        pid: of the first process.
+        interval_s: between two looks at the memory.
+        shared_once: count pages that processes share once in `rss_mib`. The kernel then walks through all of their
+            pages at every look, some 10 ms for a gigabyte: not while something is timed.
+    """
 
     usage: Usage
 
-    def __init__(self, pid: int, interval_s: float = _INTERVAL_S) -> None:
+    def __init__(self, pid: int, interval_s: float = _INTERVAL_S, *, shared_once: bool = False) -> None:
         self._root = psutil.Process(pid)
         self._interval_s = interval_s
+        self._memory = proportional_bytes if shared_once else resident_bytes
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._gpu = GpuMonitor()
-        self._rss = 0
+        self._rss = 0.0
 
     def __enter__(self) -> UsageMonitor:
         self._cpu = cpu_seconds(self._root)
@@ -152,11 +161,11 @@ class UsageMonitor:
         self._stop.set()
         self._thread.join()
         tree = process_tree(self._root)
-        self._rss = max(self._rss, resident_bytes(tree))
+        self._rss = max(self._rss, self._memory(tree))
         self.usage = Usage(
             cpu_s=cpu_seconds(self._root) - self._cpu,
             rss_mib=self._rss / _MIB,
-            pss_mib=sum(map(proportional_bytes, tree)) / _MIB,
+            pss_mib=proportional_bytes(tree) / _MIB,
             processes=len(tree),
             machine_cpu_s=machine_cpu_seconds() - self._machine_cpu,
             gpu=self._gpu.stop(),
@@ -164,7 +173,7 @@ class UsageMonitor:
 
     def _watch(self) -> None:
         while not self._stop.wait(self._interval_s):
-            self._rss = max(self._rss, resident_bytes(process_tree(self._root)))
+            self._rss = max(self._rss, self._memory(process_tree(self._root)))
 
 
 def process_tree(root: psutil.Process) -> list[psutil.Process]:
@@ -186,9 +195,9 @@ def resident_bytes(processes: list[psutil.Process]) -> int:
     return sum(_read(process, lambda one: int(one.memory_info().rss), 0) for process in processes)
 
 
-def proportional_bytes(process: psutil.Process) -> float:
-    """Memory of a process with each shared page divided among its users; NaN where the kernel does not tell."""
-    return _read(process, lambda one: float(one.memory_full_info().pss), math.nan)
+def proportional_bytes(processes: list[psutil.Process]) -> float:
+    """Resident memory of processes, with a page that several share counted once; NaN where the kernel does not tell."""
+    return sum(_read(process, lambda one: float(one.memory_full_info().pss), math.nan) for process in processes)
 
 
 def machine_cpu_seconds() -> float:

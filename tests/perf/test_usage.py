@@ -63,11 +63,18 @@ def test_a_child_counts_with_its_parent(family: subprocess.Popen[str]) -> None:
     assert monitor.usage.rss_mib >= monitor.usage.pss_mib
 
 
+def test_pages_that_processes_share_count_once(family: subprocess.Popen[str]) -> None:
+    assert family.stdout is not None
+    with UsageMonitor(family.pid) as each, UsageMonitor(family.pid, shared_once=True) as once:
+        assert family.stdout.readline() == "done\n"
+    assert 64.0 < once.usage.rss_mib < each.usage.rss_mib - 1.0, "the interpreter alone is several MiB"
+
+
 def test_proportional_memory_is_the_kernels(family: subprocess.Popen[str]) -> None:
     assert family.stdout is not None
     assert family.stdout.readline() == "done\n"
     for process in process_tree(psutil.Process(family.pid)):
-        before, found, after = _kernels(process), proportional_bytes(process), _kernels(process)
+        before, found, after = _kernels(process), proportional_bytes([process]), _kernels(process)
         # Between the readings other processes may begin or end to share a page.
         assert found == pytest.approx(before, rel=0.05)
         assert found == pytest.approx(after, rel=0.05)
@@ -85,7 +92,7 @@ def test_a_process_that_has_ended_uses_nothing() -> None:
     assert process_tree(root) == []
     assert cpu_seconds(root) == 0.0
     assert resident_bytes([root]) == 0
-    assert math.isnan(proportional_bytes(root))
+    assert math.isnan(proportional_bytes([root]))
 
 
 def test_samples_of_two_gpus_of_which_one_rests() -> None:
