@@ -49,7 +49,7 @@ class ProjectFigures:
     log_folder: Path = Path()
 
     def goals(self) -> list[Goal]:
-        """Direct call, one client of the ensemble, and the memory (shared pages once) and start of a server of all models.
+        """Direct call, one client of the ensemble, and a server of all models: memory, shared pages once, and start.
 
         Raises:
             MeasurementError: the pipeline failed.
