@@ -119,7 +119,7 @@ def trained_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TritonS
     if not all((repository / name / "1" / "model.pt").is_file() for name in ("embed", "filter", "gnn")):
         pytest.skip("the trained networks are not exported: make models")
     log_file = tmp_path_factory.mktemp("trained") / "tritonserver.log"
-    options = ServerOptions(models=("exatrkx_ensemble",), log_file=log_file, custom_backend="python")
+    options = ServerOptions(models=("exatrkx_ensemble",), log_file=log_file, custom_backend="python", device="cpu")
     with TritonServer(repository, options) as running:
         yield running
 

@@ -118,7 +118,9 @@ def environment(installation: TritonInstallation, threads: int | None) -> dict[s
             inherited[name] = value
     # One more than there are cores: one then has something to do while a slot is handed on.
     slots = {COMPUTE_SLOTS: inherited.get(COMPUTE_SLOTS) or str(usable_cores() + 1)}
-    return inherited | slots | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT
+    # For cuBLAS, whatever library calls it: single precision is what the answers are compared in.
+    precision = {"NVIDIA_TF32_OVERRIDE": "0"}
+    return inherited | slots | precision | thread_environment(threads or usable_cores()) | MALLOC_ENVIRONMENT
 
 
 def default_memory_gib() -> float:

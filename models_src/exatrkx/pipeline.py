@@ -168,6 +168,8 @@ class Pipeline:
         """The array as a tensor on the pipeline's device; no copy where it is there already."""
         if isinstance(array, np.ndarray):
             return torch.from_numpy(array).to(self.device)
+        if array.size == 0:
+            return torch.from_numpy(np.empty(array.shape, array.dtype)).to(self.device)
         tensor: torch.Tensor = torch.utils.dlpack.from_dlpack(array)
         return tensor
 
@@ -178,6 +180,8 @@ def _for_stages(tensor: torch.Tensor) -> Any:
         return tensor.numpy()
     import cupy  # noqa: PLC0415 - only where there is a GPU
 
+    if tensor.numel() == 0:  # nothing to hand over, and DLPack may refuse to
+        return cupy.asarray(tensor.cpu().numpy())
     return cupy.from_dlpack(tensor)
 
 

@@ -1,6 +1,6 @@
-// Edge selection or labels of a graph from the command line, by the engine's functions: prints the error's text.
+// Edge selection, or labels of a graph by components or by contraction, from the command line, by the engine's functions: prints the error's text.
 //
-//   select|label NUM_NODES FROM,TO,SCORE ...
+//   select|label|cluster NUM_NODES FROM,TO,SCORE ...
 #include <ATen/ops/empty.h>
 
 #include <cstdio>
@@ -23,6 +23,7 @@ int main(int count, char** words) {
   }
   exatrkx::WorkingPoint cuts;
   cuts.filter_cut = cuts.gnn_cut = 0.5;
+  if (words[1] == std::string("cluster")) cuts.track_building = exatrkx::WorkingPoint::kContraction;
   try {
     const bool select = words[1] == std::string("select");
     const at::Tensor found = select ? exatrkx::select_edges(edge_index, scores, cuts, 1)

@@ -391,6 +391,9 @@ def test_kernels_on_host_threads_refuse_for_the_same_reason(tiny_repository: Pat
         ("label", 3, [f"{2**40},1,1.0"], f"EDGE_INDEX: entries must be in [0, 3), found {2**40} at column 0"),
         ("label", 0, ["0,0,1.0"], "EDGE_INDEX: entries must be in [0, 0), found 0 at column 0"),
         ("label", 3, ["0,1,nan"], "EDGE_SCORES: entries must be numbers, found nan at entry 0"),
+        ("cluster", 3, ["0,1,1.0", "2,3,1.0"], "EDGE_INDEX: entries must be in [0, 3), found 3 at column 1"),
+        ("cluster", 3, ["-2,1,-1.0", "2,1,1.0"], "EDGE_INDEX: entries must be in [0, 3), found -2 at column 0"),
+        ("cluster", 3, ["0,1,nan"], "EDGE_SCORES: entries must be numbers, found nan at entry 0"),
     ],
 )
 def test_graph_stages_refuse_bad_entries_before_a_kernel_sees_them(

@@ -329,6 +329,10 @@ class TestCommand:
         assert found["OMP_NUM_THREADS"] == "2"
         assert "MALLOC_TRIM_THRESHOLD_" in found
 
+    def test_single_precision_is_not_made_less(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+        assert environment(self.installation, threads=1)["NVIDIA_TF32_OVERRIDE"] == "0"
+
     def test_compute_slots_are_those_of_the_usable_cores(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(COMPUTE_SLOTS, raising=False)
         assert environment(self.installation, threads=9)[COMPUTE_SLOTS] == str(usable_cores() + 1)

@@ -16,6 +16,7 @@ struct TensorSpec {
   at::ScalarType type;
   std::vector<std::int64_t> dims;
   bool optional = false;  // then an undefined tensor stands for one that is not given
+  bool on_host = false;   // it is read there, also where the model works on a GPU
 
   // "FP32 [-1,3]"
   [[nodiscard]] std::string form() const;

@@ -30,10 +30,12 @@ struct Stage {
 };
 
 const TensorSpec kEdgeIndexSpec{stages::kEdgeIndex, at::kLong, {2, kVariable}};
-const TensorSpec kNumNodesSpec{"NUM_NODES", at::kLong, {1}};
+const TensorSpec kNumNodesSpec{"NUM_NODES", at::kLong, {1}, false, true};
 const char* const kFeatures = "FEATURES";
-const TensorSpec kFeaturesDigestSpec{"FEATURES_DIGEST", at::kLong, {1}, true};
-const TensorSpec kRequestDigestSpec{"REQUEST_DIGEST", at::kLong, {1}, true};
+// On the host, where their digest is worked out, and tracks are completed.
+const TensorSpec kFeaturesSpec{kFeatures, at::kFloat, {kVariable, kNumFeatures}, true, true};
+const TensorSpec kFeaturesDigestSpec{"FEATURES_DIGEST", at::kLong, {1}, true, true};
+const TensorSpec kRequestDigestSpec{"REQUEST_DIGEST", at::kLong, {1}, true, true};
 
 Outputs frnn(const Tensors& tensors, const WorkingPoint& cuts, int threads) {
   const at::Tensor& embedding = tensors[0];
@@ -71,7 +73,7 @@ const std::map<std::string, Stage, std::less<>>& known_stages() {
         applyfilter}},
       {"wcc",
        {{"gnn_cut", "min_hits", "track_building"},
-        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, {kFeatures, at::kFloat, {kVariable, kNumFeatures}, true}, kFeaturesDigestSpec, kRequestDigestSpec},
+        {kEdgeIndexSpec, edge_scores_spec(), kNumNodesSpec, kFeaturesSpec, kFeaturesDigestSpec, kRequestDigestSpec},
         wcc}},
   };
   return kStages;

@@ -38,6 +38,10 @@ c10::Device device_of(TRITONBACKEND_ModelInstance* instance) {
   return {c10::kCUDA, static_cast<c10::DeviceIndex>(id)};
 }
 
+c10::Device place_of(const TensorSpec& spec, const Runner& runner) {
+  return spec.on_host ? c10::Device(c10::kCPU) : runner.stream().device();
+}
+
 constexpr const char* kEdgesDigest = "EDGES_DIGEST";
 
 // The request's digest with those of its edges and of their scores added: proof of both, as exatrkx/digest.py has it.
@@ -71,10 +75,10 @@ void Instance::warm_up(const WarmUp& sample) {
       continue;
     }
     if (dims == sample.dims.end()) return;
-    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(runner_->stream().device())));
+    tensors.push_back(at::zeros(dims->second, at::TensorOptions().dtype(spec.type).device(place_of(spec, *runner_))));
   }
   try {
-    static_cast<void>(runner_->run(tensors, 0));
+    static_cast<void>(runner_->run(tensors, runner_->digest_of(tensors, "").value_or(0)));
   } catch (...) {
     throw ContractError("the warm-up sample '" + sample.name + "' failed: " + text_of(std::current_exception()));
   }
@@ -121,7 +125,7 @@ void Instance::run(TRITONBACKEND_Request* request, Response& response, Times& ti
   if (runner_->inputs().size() == 1 && runner_->inputs()[0].dims.back() == 3) queue_.admit();  // where events arrive
   const Request input(request);
   std::vector<at::Tensor> tensors;
-  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, runner_->stream().device()));
+  for (const TensorSpec& spec : runner_->inputs()) tensors.push_back(input.tensor(spec, place_of(spec, *runner_)));
   times.compute_start = now_ns();
   digest = runner_->digest_of(tensors, input.id());
   for (std::size_t i = 0; i < tensors.size(); ++i) check_spacepoints(tensors[i].sizes(), runner_->inputs()[i]);

@@ -31,8 +31,8 @@ class Runner {
   // Throws MixedRequestsError: they are of more than one.
   [[nodiscard]] virtual std::optional<std::int64_t> digest_of(const std::vector<at::Tensor>& tensors,
                                                               std::string_view request_id) const = 0;
-  // One request's tensors in the order of `inputs`, of these forms, and on the stream's device; and the digest of the
-  // request, where there is one.
+  // One request's tensors in the order of `inputs`, of these forms, and on the stream's device, or on the host where
+  // the input says so; and the digest of the request, where there is one.
   //
   // Throws ContractError and GraphTooLargeError: the request is at fault; and anything else.
   [[nodiscard]] virtual Outputs run(const std::vector<at::Tensor>& tensors, std::int64_t digest) = 0;

@@ -19,7 +19,7 @@ class TritonPythonModel(Step):
         places = [[1.0, 0.0, 0.0], [2.0, 0.0, 0.0]]
         sample = {"EDGE_INDEX": [[1], [0]], "EDGE_SCORES": [1.0], "NUM_NODES": [2], "FEATURES": places}
         types = {name: self.spec.input(name).numpy_type for name in sample}
-        self.run({name: self.from_numpy(np.array(value, types[name])) for name, value in sample.items()})
+        self.warm_up({name: self.from_numpy(np.array(value, types[name])) for name, value in sample.items()})
 
     def run(self, tensors: Arrays) -> Arrays:
         edge_index, scores = tensors["EDGE_INDEX"], tensors["EDGE_SCORES"]

@@ -53,6 +53,9 @@ class _ServedEmbedding(nn.Module):
 
 class _ServedEdgeNetwork(_ServedEmbedding):
     def forward(self, features: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        # An index out of range would end a GPU's context, and with it everything that the server does there.
+        if bool(((edge_index < 0) | (edge_index >= features.size(0))).any()):
+            raise ValueError(f"INPUT__1: entries must be in [0, {features.size(0)})")
         digest = features_digest(features) + payload_digest(edge_index)
         scores = self.bare_network(features, edge_index)
         return scores, digest + payload_digest(scores)

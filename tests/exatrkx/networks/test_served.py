@@ -36,6 +36,17 @@ def test_a_served_network_gives_its_output_and_the_digest(kind: str, tmp_path: P
         assert digest.tolist() == [added(features_digest(inputs[0].numpy()), *payloads)]
 
 
+@pytest.mark.parametrize("entry", [3, -1])
+def test_edges_to_nowhere_are_refused(entry: int) -> None:
+    """Also by a LibTorch backend that is not this project's, and knows no contract."""
+    served = with_digest("filter", trace("filter", TinyEdges(0.5)))
+    features, edge_index = torch.ones(3, 3), torch.tensor([[0, 1], [2, entry]])
+    with pytest.raises(torch.jit.Error, match=r"INPUT__1: entries must be in \[0, 3\)"):
+        served(features, edge_index)
+    scores, _ = served(features[:0], edge_index[:, :0])
+    assert scores.shape == (0,)
+
+
 def test_a_bare_file_is_read_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "model.pt"
     file.write_bytes(to_bytes(trace("embed", TinyEmbedding())))

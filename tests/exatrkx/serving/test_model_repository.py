@@ -94,10 +94,11 @@ def test_warm_up_fits_the_inputs(model: str) -> None:
             assert model_config_pb2.DataType.Name(entry.data_type) == f"TYPE_{inputs[name].datatype}"
 
 
-def test_warm_up_of_the_neighbour_search_meets_its_cap() -> None:
+@pytest.mark.parametrize(("model", "tensor"), [("frnn", "EMBEDDING"), ("exatrkx_custom", "FEATURES")])
+def test_warm_up_of_the_neighbour_search_meets_its_cap(model: str, tensor: str) -> None:
     """All its points are neighbours: with no more than the cap, part of the search would first run for a client."""
-    (sample,) = config("frnn").model_warmup
-    assert sample.inputs["EMBEDDING"].dims[0] > int(config("frnn").parameters["max_neighbors"].string_value) + 1
+    (sample,) = config(model).model_warmup
+    assert sample.inputs[tensor].dims[0] > int(config("frnn").parameters["max_neighbors"].string_value) + 1
 
 
 class TestEnsemble:
