@@ -36,6 +36,7 @@ INPUTS: Final = {
     "train --train": "train embed --train IN --valid EVENTS --output OUT/w",
     "train --valid": "train embed --train EVENTS --limit 1 --valid IN --output OUT/w",
     "train --start": "train embed --train EVENTS --limit 1 --valid EVENTS --start IN --output OUT/w",
+    "train --mean-with": "train embed --train EVENTS --limit 1 --valid EVENTS --mean-with IN --output OUT/w",
     "export --weights": "export --weights IN --output OUT/m",
     "export --working-point": "export --working-point IN --output OUT/m",
     "export --embed": "export --embed IN --output OUT/m",

@@ -49,6 +49,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--limit", type=at_least(int, 1), help="use this many events of each training file")
     parser.add_argument("--start", type=Path, help="folder of weights of the same sizes to start from")
+    parser.add_argument(
+        "--mean-with",
+        type=Path,
+        metavar="FOLDER",
+        help="of weights of the same sizes: what is kept is the mean of them and the trained ones",
+    )
     parser.add_argument("--seed", type=at_least(int, -sys.maxsize), default=1)
     parser.add_argument(
         "--threads",

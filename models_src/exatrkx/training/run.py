@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import asdict, replace
 from types import MappingProxyType
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import torch
 
 from exatrkx.commands import program
-from exatrkx.errors import EventFormatError, ExatrkxError
+from exatrkx.errors import ContractError, EventFormatError, ExatrkxError
 from exatrkx.events.parquet import count_events, read_events
 from exatrkx.files import check_outputs, write_files
 from exatrkx.networks.mlp import EdgeFilter, Embedding
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from torch import nn
+
     from exatrkx.training.loop import Task
     from exatrkx.training.recipes import Schedule
 
@@ -57,9 +60,9 @@ class Training:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.folder: Path = arguments.output
-        start = [arguments.start] if arguments.start else []
+        given = [folder for folder in (arguments.start, arguments.mean_with) if folder]
         check_outputs(
-            [self.folder / f"{kind}.safetensors" for kind in KINDS], [*arguments.train, *arguments.valid, *start]
+            [self.folder / f"{kind}.safetensors" for kind in KINDS], [*arguments.train, *arguments.valid, *given]
         )
         self.recipe = _recipe(arguments)
         named = {name: getattr(arguments, name) for name in ("recipe", "train", "valid", "limit", "device")}
@@ -67,6 +70,7 @@ class Training:
         self.seed: int = arguments.seed
         self.minutes: float | None = arguments.minutes
         self.start: Path | None = arguments.start
+        self.mean_with: Path | None = arguments.mean_with
         self.overwrite: bool = arguments.overwrite
         self.device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.train = [event.to(self.device) for event in load_training_events(arguments.train, arguments.limit)]
@@ -136,8 +140,20 @@ class Training:
         torch.manual_seed(self.seed)
         network = kind(**getattr(self.recipe, f"{name}_sizes"))
         if self.start is not None:
-            network.load_state_dict(load_network(self.start / f"{name}.safetensors").state_dict())
+            network.load_state_dict(self._given(name, self.start).state_dict())
         return network.to(self.device)
+
+    def _given(self, name: str, folder: Path) -> nn.Module:
+        """A network of the recipe's sizes that somebody has made.
+
+        Raises:
+            ContractError: it has other sizes, or is none.
+        """
+        path, sizes = folder / f"{name}.safetensors", getattr(self.recipe, f"{name}_sizes")
+        network = load_network(path)
+        if (found := json.loads(read_metadata(path)["sizes"])) != sizes:
+            raise ContractError(f"{path}: expected a network of {sizes}, found one of {found}")
+        return network
 
     def _load(self, name: str, kind: type[N]) -> N:
         """The trained network of one stage."""
@@ -157,7 +173,9 @@ class Training:
         if self.minutes is not None:
             schedule = replace(schedule, minutes=self.minutes)
         start = hash_tensors(network.state_dict()) if self.start else None
-        settings = {"sizes": sizes, "start": start, **graph}
+        other = self._given(kind, self.mean_with) if self.mean_with else None
+        mean = {} if other is None else {"mean_with": hash_tensors(other.state_dict())}
+        settings = {"sizes": sizes, "start": start, **mean, **graph}
         run = identify_run(self.train, self.valid, schedule, settings)
         path = self.folder / f"{kind}.safetensors"
         if path.is_file() and read_metadata(path).get("run") == run:
@@ -166,6 +184,8 @@ class Training:
             return
         self._require_free(path, run)
         fit(task, self.train, self.valid, schedule, path.with_suffix(".checkpoint"), settings=settings)
+        if other is not None:
+            network.load_state_dict(mean_weights(network, other))
         before = {name: str(graph[name]) for name in KINDS if name in graph}
         decided = {"network": kind, "schedule": asdict(schedule), **settings, **self.settings, "run": run}
         files = {path: network_bytes(kind, sizes, network, {"run": run, **before})}
@@ -200,6 +220,18 @@ class Training:
             point = WorkingPoint.from_mapping({**cuts, **fixed, **numbers}, "chosen on held-out events")
         write_files({path: point.to_json().encode()})
         print(f"working point: {numbers}")
+
+
+def mean_weights(network: nn.Module, other: nn.Module) -> dict[str, torch.Tensor]:
+    """The mean of two networks' weights, by name; both have one form, and were trained from one start, or the other's.
+
+    It is often better than either (Wortsman et al., Model soups, ICML 2022): here a network that learnt with soft
+    particles counted more, and the one before, each lose what the other one finds.
+    """
+    weights = other.state_dict()
+    return {
+        name: torch.lerp(weight, weights[name].to(weight.device), 0.5) for name, weight in network.state_dict().items()
+    }
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:

@@ -23,16 +23,19 @@ if TYPE_CHECKING:
 TARGET_PT: Final = 1.0
 """GeV: what the figures of merit count begins here."""
 
+FULL_WEIGHT_PT: Final = 0.5
+"""GeV: from here on true edges count fully."""
+
 LOWEST_WEIGHT: Final = 0.05
-"""Soft particles still count: their edges, if lost, become fragments and fakes."""
+"""Softer particles still count: their edges, if lost, become fragments and fakes."""
 
 SKIPPING_WEIGHT: Final = 0.5
 """Of an edge that joins two spacepoints of a particle but skips one or more: a spare link, not a needed one."""
 
 
 def pt_weight(pt: Tensor) -> Tensor:
-    """Weight of a true edge by its particle's pT in GeV: rising as its square to 1 at 1 GeV, never below 0.05."""
-    return torch.clamp((pt / TARGET_PT).square(), LOWEST_WEIGHT, 1.0)
+    """Weight of a true edge by its particle's pT in GeV: rising as its square to 1 at 0.5 GeV, never below 0.05."""
+    return torch.clamp((pt / FULL_WEIGHT_PT).square(), LOWEST_WEIGHT, 1.0)
 
 
 def edge_weight(event: TrainingEvent, edge_index: Tensor, gap: Tensor) -> Tensor:

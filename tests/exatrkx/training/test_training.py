@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from exatrkx.errors import ContractError
 from exatrkx.events.parquet import read_events
 from exatrkx.events.parquet_writer import write_events
 from exatrkx.networks.mlp import EdgeFilter, Embedding
-from exatrkx.networks.storage import KINDS, load_network, read_metadata
+from exatrkx.networks.storage import KINDS, load_network, network_bytes, read_metadata
 from exatrkx.pipeline import Pipeline
 from exatrkx.training.__main__ import main
 from exatrkx.training.choose import choose_filter_cut, choose_radius
@@ -180,6 +181,36 @@ def test_training_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> No
     start, end = (load_network(folder / "embed.safetensors").state_dict() for folder in (WEIGHTS_DIR, tmp_path))
     for name, weight in start.items():
         assert torch.equal(weight, end[name]), name
+
+
+def folder_of(network: Embedding, sizes: dict[str, int], folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "embed.safetensors").write_bytes(network_bytes("embed", sizes, network))
+    return folder
+
+
+def test_the_mean_with_other_weights_is_kept(tmp_path: Path) -> None:
+    sizes = RECIPES["quick"].embed_sizes
+    other = folder_of(Embedding(**sizes), sizes, tmp_path / "other")
+    arguments = ["embed", "--train", str(EVENTS), "--limit", "1", "--valid", str(EVENTS), "--recipe", "quick"]
+    given = ["--start", str(WEIGHTS_DIR), "--mean-with", str(other)]
+    assert main([*arguments, *given, "--output", str(tmp_path / "mean"), "--device", "cpu"]) == 0
+    folders = (WEIGHTS_DIR, other, tmp_path / "mean")
+    start, added, end = (load_network(folder / "embed.safetensors").state_dict() for folder in folders)
+    for name, weight in start.items():
+        torch.testing.assert_close(end[name], (weight + added[name]) / 2, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("option", ["--start", "--mean-with"])
+def test_weights_of_other_sizes_are_refused(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {"hidden": 16, "layers": 2, "dimension": 4, "circles": 1}
+    small = folder_of(Embedding(**sizes), sizes, tmp_path / "small")
+    arguments = ["embed", "--train", str(EVENTS), "--limit", "1", "--valid", str(EVENTS), "--recipe", "quick"]
+    assert (
+        main([*arguments, option, str(small), "--output", str(tmp_path / "new"), "--device", "cpu"])
+        == ContractError.exit_code
+    )
+    assert f"expected a network of {RECIPES['quick'].embed_sizes}, found one of {sizes}" in capsys.readouterr().err
 
 
 def test_a_training_by_the_clock_ends_in_time(samples: list[TrainingEvent], tmp_path: Path) -> None:
