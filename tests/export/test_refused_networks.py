@@ -254,7 +254,7 @@ def test_the_chain_is_tried_and_what_finds_nothing_is_warned_of(
     assert main(["--repository", str(repository)]) == 0
     said = capsys.readouterr()
     assert (
-        "chain:   bundled event 0 of 1,589 spacepoints: 4,881 edges, 3,056 after the filter, 108 tracks\n" in said.out
+        "chain:   bundled event 0 of 1,589 spacepoints: 4,881 edges, 3,144 after the filter, 113 tracks\n" in said.out
     )
     assert said.err == ""
     (tmp_path / "point.json").write_text(replace(WorkingPoint.load(), max_edges=1000).to_json())

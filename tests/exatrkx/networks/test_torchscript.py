@@ -21,6 +21,7 @@ from exatrkx.networks.user_network import load_user_network
 from exatrkx.working_point import WEIGHTS_DIR
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -52,10 +53,11 @@ class Tuple(nn.Module):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "network"),
-    [("embed", Embedding()), ("filter", EdgeFilter()), ("gnn", TripletNetwork(rounds=2))],
+    ("kind", "make"),
+    [("embed", Embedding), ("filter", EdgeFilter), ("gnn", lambda: TripletNetwork(rounds=2))],
 )
-def test_traced_equals_eager_at_every_size(kind: str, network: nn.Module) -> None:
+def test_traced_equals_eager_at_every_size(kind: str, make: Callable[[], nn.Module]) -> None:
+    network = make()
     proof = prove(kind, trace(kind, network), network)
     assert proof.largest_difference is not None
     assert proof.largest_difference < 1e-5
