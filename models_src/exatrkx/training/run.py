@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict, replace
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import torch
 
 from exatrkx.commands import program
-from exatrkx.errors import ContractError, EventFormatError, ExatrkxError
+from exatrkx.errors import EventFormatError, ExatrkxError
 from exatrkx.events.parquet import count_events, read_events
 from exatrkx.files import check_outputs, write_files
 from exatrkx.networks.mlp import EdgeFilter, Embedding
@@ -29,6 +28,7 @@ from exatrkx.reporting.tables import TRACK_ROWS, with_interval
 from exatrkx.run_settings import beside, keep_settings, told
 from exatrkx.training.choose import choose_filter_cut, choose_gnn_cut, choose_radius
 from exatrkx.training.events import load_training_events, training_event
+from exatrkx.training.given_weights import given_network, mean_weights
 from exatrkx.training.graphs import FilteredGraph, NeighbourGraph
 from exatrkx.training.loop import fit, identify_run, read_checkpoint
 from exatrkx.training.recipes import RECIPES, Recipe
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
     from pathlib import Path
-
-    from torch import nn
 
     from exatrkx.training.loop import Task
     from exatrkx.training.recipes import Schedule
@@ -138,22 +136,11 @@ class Training:
     def _new(self, name: str, kind: type[N]) -> N:
         """An untrained network of one stage, or a copy of the one to start from."""
         torch.manual_seed(self.seed)
-        network = kind(**getattr(self.recipe, f"{name}_sizes"))
+        sizes = getattr(self.recipe, f"{name}_sizes")
+        network = kind(**sizes)
         if self.start is not None:
-            network.load_state_dict(self._given(name, self.start).state_dict())
+            network.load_state_dict(given_network(self.start, name, sizes).state_dict())
         return network.to(self.device)
-
-    def _given(self, name: str, folder: Path) -> nn.Module:
-        """A network of the recipe's sizes that somebody has made.
-
-        Raises:
-            ContractError: it has other sizes, or is none.
-        """
-        path, sizes = folder / f"{name}.safetensors", getattr(self.recipe, f"{name}_sizes")
-        network = load_network(path)
-        if (found := json.loads(read_metadata(path)["sizes"])) != sizes:
-            raise ContractError(f"{path}: expected a network of {sizes}, found one of {found}")
-        return network
 
     def _load(self, name: str, kind: type[N]) -> N:
         """The trained network of one stage."""
@@ -173,7 +160,7 @@ class Training:
         if self.minutes is not None:
             schedule = replace(schedule, minutes=self.minutes)
         start = hash_tensors(network.state_dict()) if self.start else None
-        other = self._given(kind, self.mean_with) if self.mean_with else None
+        other = given_network(self.mean_with, kind, sizes) if self.mean_with else None
         mean = {} if other is None else {"mean_with": hash_tensors(other.state_dict())}
         settings = {"sizes": sizes, "start": start, **mean, **graph}
         run = identify_run(self.train, self.valid, schedule, settings)
@@ -220,18 +207,6 @@ class Training:
             point = WorkingPoint.from_mapping({**cuts, **fixed, **numbers}, "chosen on held-out events")
         write_files({path: point.to_json().encode()})
         print(f"working point: {numbers}")
-
-
-def mean_weights(network: nn.Module, other: nn.Module) -> dict[str, torch.Tensor]:
-    """The mean of two networks' weights, by name; both have one form, and were trained from one start, or the other's.
-
-    It is often better than either (Wortsman et al., Model soups, ICML 2022): here a network that learnt with soft
-    particles counted more, and the one before, each lose what the other one finds.
-    """
-    weights = other.state_dict()
-    return {
-        name: torch.lerp(weight, weights[name].to(weight.device), 0.5) for name, weight in network.state_dict().items()
-    }
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
