@@ -1,4 +1,5 @@
-// Edge selection, or labels of a graph by components or by contraction, from the command line, by the engine's functions: prints the error's text.
+// Edge selection, or labels of a graph by components or by contraction, from the command line, by the engine's
+// functions: prints the error's text.
 //
 //   select|label|cluster NUM_NODES FROM,TO,SCORE ...
 #include <ATen/ops/empty.h>
