@@ -183,30 +183,45 @@ def ask(client: TrackingClient) -> Array | Exception:
         return error
 
 
+def crowd(url: str, model: str, protocol: Protocol, give_up_s: float) -> list[Array | Exception]:
+    """What each of many threads got, which ask at once and wait so long."""
+    once = Retry(attempts=1)
+    clients = [TrackingClient(url, model, protocol, timeout_s=give_up_s, retry=once) for _ in range(8)]
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        outcomes = list(threads.map(ask, clients * (CLIENTS // len(clients))))
+    for client in clients:
+        client.close()
+    return outcomes
+
+
 @pytest.mark.parametrize("protocol", get_args(Protocol))
 @pytest.mark.parametrize("model", PIPELINES)
 def test_clients_that_gave_up(server: TritonServer, call: Caller, model: str, protocol: Protocol) -> None:
     """A queue is bounded, and is empty again when its clients are gone; who was answered was answered right."""
     url = server.grpc_url if protocol == "grpc" else server.http_url
-    before = cpu_seconds(server)
     expected = call(model, {"FEATURES": EVENT})["LABELS"]
+    before = cpu_seconds(server)
+    call(model, {"FEATURES": EVENT})
     event_s = cpu_seconds(server) - before
     before = cpu_seconds(server)
-    clients = [TrackingClient(url, model, protocol, timeout_s=1.0, retry=Retry(attempts=1)) for _ in range(8)]
-    with ThreadPoolExecutor(CLIENTS) as threads:
-        outcomes = list(threads.map(ask, clients * (CLIENTS // len(clients))))
-    for client in clients:
-        client.close()
+    give_up_s = MAX_QUEUE / 4 * event_s  # before a full queue is through, with two instances, too
+    outcomes: list[Array | Exception] = []
+    kinds: set[type] = set()
+    for _ in range(6):
+        outcomes += crowd(url, model, protocol, give_up_s)
+        kinds = {type(outcome) for outcome in outcomes}
+        if {DeadlineError, ServerUnavailableError} <= kinds:
+            break
+        # No one refused: the machine is busy, the requests came too slowly. No one gave up: it was busy at the start.
+        give_up_s *= 0.5 if ServerUnavailableError in kinds else 3.0
+    assert {DeadlineError, ServerUnavailableError} <= kinds
     retry = Retry(attempts=100, max_delay_s=0.2)  # at first those who are gone still wait
     with TrackingClient(url, model, protocol, timeout_s=60.0, retry=retry) as patient:
         np.testing.assert_array_equal(patient.find_tracks(EVENT), expected)
     answers = [outcome for outcome in outcomes if isinstance(outcome, np.ndarray)]
     for labels in answers:
         np.testing.assert_array_equal(labels, expected)
-    kinds = {type(outcome) for outcome in outcomes}
-    assert DeadlineError in kinds
     refusals = [str(outcome) for outcome in outcomes if isinstance(outcome, ServerUnavailableError)]
-    assert refusals
     assert all(f"more than max_queue = {MAX_QUEUE} requests wait" in text for text in refusals)
     unwanted = (cpu_seconds(server) - before) / event_s - len(answers) - 1
     assert unwanted < MAX_QUEUE / 2  # of a whole queue; some of it is what refusals cost
