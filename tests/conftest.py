@@ -32,8 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-minutes", type=float, default=0.0, help="go on for so long instead, with fewer clients")
 
 
-# Whether examples are made quickly says how busy the machine is, not whether the code is right.
-hypothesis.settings.register_profile("unhurried", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+# How quickly examples are made and tried says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("unhurried")
 
 

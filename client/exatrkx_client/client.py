@@ -34,6 +34,8 @@ Source = TypeVar("Source", Event, FeatureArray)
 
 _POLL_S: Final = 0.1
 """Between two questions whether a server is ready."""
+_ASK_S: Final = 2.0
+"""A question whether a server is ready may take this long, however little time is left: far away, or busy, it does."""
 
 
 class TrackingClient:
@@ -117,7 +119,7 @@ class TrackingClient:
         """
         deadline = time.monotonic() + timeout_s
         while True:
-            left = max(deadline - time.monotonic(), _POLL_S)
+            left = max(deadline - time.monotonic(), _ASK_S)
             reasons = []
             for server in self._servers:
                 reason = self._what_ails(server, left)

@@ -53,6 +53,7 @@ def browser() -> Iterator[Browser]:
 def show(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """Opens the page of an event; at the end nothing was asked of a network, and nothing complained of."""
     page = browser.new_page(viewport={"width": 760, "height": 420})
+    page.set_default_timeout(300_000)  # ms: drawn without a GPU, on a busy machine
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))

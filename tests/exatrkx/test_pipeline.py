@@ -136,12 +136,15 @@ def test_edges_that_are_not_admitted_do_not_reach_the_gnn(pipeline: Pipeline, hi
 
 
 LARGE: Final = """
-import resource, sys
+import sys
 import numpy as np
 from exatrkx.errors import EventTooLargeError, GraphTooLargeError
 from exatrkx.events.event import features
 from exatrkx.events.readers import read_events
 from exatrkx.pipeline import Pipeline
+
+def peak():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM:")).split()[1])
 
 r, phi, z = np.concatenate([features(event) for event in read_events(sys.argv[1])]).T
 turned = [np.column_stack((r, (phi + turn + 1) % 2 - 1, z)) for turn in np.arange(6, dtype=np.float32) / 3]
@@ -149,13 +152,13 @@ real = np.concatenate(turned)[:350_000]
 random = np.random.default_rng(1).uniform(0, 1, (1_000_000, 3)).astype(np.float32)
 find_tracks = Pipeline.from_weights()
 find_tracks(real[:20_000])
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 for hits in (real, random, np.repeat(real[:1], 200_000, axis=0)):
     try:
         find_tracks(hits)
     except (GraphTooLargeError, EventTooLargeError) as error:
         print(error)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+print((peak() - before) * 1024)
 """
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from exatrkx.contract import CUSTOM, EMBED, FRNN, GNN
 from exatrkx.errors import OverloadedError
+from exatrkx.serving import admission
 from exatrkx.serving.admission import EDGE_BYTES, SPACEPOINT_BYTES, Queue, needed_bytes
 from exatrkx.serving.limits import MAX_QUEUE_VARIABLE, METRICS_URL_VARIABLE
 
@@ -55,6 +56,7 @@ def test_requests_of_all_models_count(queue: Callable[[str, int], Queue], monkey
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     for exceptions in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(exceptions, raising=False)
+    monkeypatch.setattr(admission, "_ASK_TIMEOUT_S", 60.0)
     install_opener(None)  # the one that urllib may keep has read the environment
     queue("/metrics", 4).admit()
     with pytest.raises(OverloadedError, match="more than max_queue = 3 requests wait, found 4: try later"):
