@@ -57,7 +57,7 @@ def test_it_is_back(tmp_path: Path, send: Callable[[dict[str, Any]], None]) -> N
     with Serving(repository, tmp_path, *options) as serving:
         serving.ready_line()
         send(serving.addresses())
-        serving.await_health(503)
+        serving.until(lambda: serving.metric("exatrkx_restarts_total") > 0)
         serving.await_health(200)
         for url in (serving.addresses()["grpc_url"], serving.addresses()["http_url"]):
             with TrackingClient(url, MODEL, retry=ONCE, credentials=TOKEN) as client:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +38,7 @@ from exatrkx_client import (
 )
 from exatrkx_client.address import Protocol
 from exatrkx_client.answer import FeatureArray
-from exatrkx_server import ServerOptions, TritonServer, free_ports
+from exatrkx_server import ServerOptions, TritonServer
 
 if TYPE_CHECKING:
     from exatrkx.pipeline import Tracks
@@ -60,8 +62,17 @@ def scripted(repository: Path) -> Iterator[TritonServer]:
         yield running
 
 
-def nobody(protocol: Protocol = "grpc") -> str:
-    return f"{protocol}://127.0.0.1:{free_ports().grpc}"
+@pytest.fixture
+def nobody() -> Iterator[Callable[..., str]]:
+    """Addresses at which nobody listens, and nobody else can."""
+    with ExitStack() as sockets:
+
+        def address(protocol: Protocol = "grpc") -> str:
+            taken = sockets.enter_context(socket.socket())
+            taken.bind(("127.0.0.1", 0))
+            return f"{protocol}://127.0.0.1:{taken.getsockname()[1]}"
+
+        yield address
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -85,13 +96,14 @@ def test_a_restart_in_the_middle_of_a_run_costs_no_event(repository: Path, proto
 
     with (
         Mortal(repository) as mortal,
-        TrackingClient(mortal.url(protocol), MODEL) as client,
+        TrackingClient(mortal.url(protocol), MODEL, retry=Retry(for_s=300.0)) as client,
         ThreadPoolExecutor(1) as thread,
     ):
         asking = thread.submit(lambda: list(client.find_tracks_many(events(), in_flight)))
         half.wait()
         mortal.kill()
         killed.set()
+        until(lambda: any(server.failed_at for server in client._servers))
         mortal.start()
         results = asking.result()
         assert [result.labels.tolist() for _, result in results] == [list(range(size)) for size in range(40)]
@@ -102,6 +114,7 @@ def test_a_restart_in_the_middle_of_a_run_costs_no_event(repository: Path, proto
 @both
 def test_connections_that_a_restart_made_stale_cost_no_attempt(repository: Path, protocol: Protocol) -> None:
     with Mortal(repository) as mortal, TrackingClient(mortal.url(protocol), MODEL, retry=ONCE) as client:
+        client.wait_until_ready()
         assert len(list(client.find_tracks_many([order(GOOD)] * 20, in_flight=20))) == 20
         mortal.kill()
         mortal.start()
@@ -109,7 +122,7 @@ def test_connections_that_a_restart_made_stale_cost_no_attempt(repository: Path,
         assert [result.attempts for _, result in results] == [1] * 25
 
 
-def test_one_of_three_servers_away(scripted: TritonServer) -> None:
+def test_one_of_three_servers_away(scripted: TritonServer, nobody: Callable[..., str]) -> None:
     here = url_of(scripted, "http")
     with TrackingClient([nobody(), here, nobody("http")], MODEL) as client:
         assert client.is_ready()
@@ -143,6 +156,7 @@ def test_a_server_that_stands_still_keeps_no_event(
     repository: Path, scripted: TritonServer, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "_SILENCE_S", 0.2)
+    monkeypatch.setattr(servers, "_READY_S", 5.0)
     other = url_of(scripted, protocol)
     with Mortal(repository) as mortal, TrackingClient([mortal.url(protocol), other], MODEL) as client:
         with mortal.paused():
@@ -159,6 +173,7 @@ def test_no_event_waits_while_a_server_is_asked_whether_it_is_back(
     repository: Path, scripted: TritonServer, protocol: Protocol, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(servers, "_SILENCE_S", 0.2)
+    monkeypatch.setattr(servers, "_READY_S", 5.0)
     monkeypatch.setattr(servers, "_REST", Retry(first_delay_s=0.0))
     monkeypatch.setattr(servers, "_PROBE_S", 3600.0)
     other = url_of(scripted, protocol)
@@ -172,6 +187,7 @@ def test_no_event_waits_while_a_server_is_asked_whether_it_is_back(
 
 def test_a_busy_server_keeps_its_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "_SILENCE_S", 0.02)
+    monkeypatch.setattr(servers, "_READY_S", 60.0)
     busy = OrderedRepository(tmp_path / "models")
     with TritonServer(busy.folder, ServerOptions(stop_timeout_s=1)) as server:
         busy.give(SLOW)
@@ -181,7 +197,7 @@ def test_a_busy_server_keeps_its_events(tmp_path: Path, monkeypatch: pytest.Monk
     assert [result.attempts for result in results] == [1] * 6
 
 
-def test_all_servers_away(scripted: TritonServer) -> None:
+def test_all_servers_away(scripted: TritonServer, nobody: Callable[..., str]) -> None:
     urls = [nobody(), nobody("http")]
     with TrackingClient(urls, MODEL, retry=Retry(for_s=0.3, first_delay_s=0.01)) as client:
         with pytest.raises(ServerUnavailableError, match=r"^(grpc|http)://127\.0\.0\.1:.* \(after \d+ attempts\)$"):
@@ -343,7 +359,7 @@ def run_python(script: str, *arguments: str) -> str:
 
 
 def test_the_direct_pipeline_has_the_servers_labels(
-    trained_server: TritonServer, caplog: pytest.LogCaptureFixture
+    trained_server: TritonServer, nobody: Callable[..., str], caplog: pytest.LogCaptureFixture
 ) -> None:
     events = list(islice(read_events(ROOT / "data" / "events"), 3))
     patience = Retry(for_s=0.05)

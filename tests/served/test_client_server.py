@@ -146,7 +146,7 @@ def test_a_request_outlives_a_restart_of_the_server(scripted_repository: Path, p
     ports = free_ports("127.0.0.1")
     # Triton waits for open connections before it stops, and the client keeps its own.
     options = ServerOptions(ports=ports, stop_timeout_s=1)
-    patient = Retry(attempts=200, first_delay_s=0.05, max_delay_s=0.2)
+    patient = Retry(for_s=300.0, first_delay_s=0.05, max_delay_s=0.2)
     with TritonServer(scripted_repository, options) as running:
         client = TrackingClient(url_of(running, protocol), MODEL, retry=patient)
         assert len(client.find_tracks(order(GOOD))) == 5
@@ -156,7 +156,7 @@ def test_a_request_outlives_a_restart_of_the_server(scripted_repository: Path, p
         asking = threading.Thread(target=lambda: labels.extend(client.find_tracks(order(GOOD))))
         asking.start()  # while nobody listens
         with TritonServer(scripted_repository, options):
-            asking.join(timeout=30)
+            asking.join(timeout=300)
         assert labels == [0, 1, 2, 3, 4]
 
 

@@ -50,7 +50,7 @@ class TinyEdges(nn.Module):
 
 def write_tiny_repository(source: Path, target: Path, working_point: WorkingPoint = WORKING_POINT) -> Path:
     """A copy of the model repository with these networks and this working point. Returns `target`."""
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("model.pt", "__pycache__"))
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("model.pt", "__pycache__", "*.unfinished*"))
     networks = {"embed": TinyEmbedding(), "filter": TinyEdges(FILTER_LENGTH), "gnn": TinyEdges(GNN_LENGTH)}
     for name, network in networks.items():
         save_scripted(network, target / name / "1" / "model.pt")

@@ -59,9 +59,19 @@ class Part:
     process: psutil.Process
 
 
+def own_mib(pid: int) -> float:
+    """A process's memory that no file backs; what it shares with others is shared out (proportional set size)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    kib = {name: int(value.split()[0]) for name, value in (line.split(":") for line in lines)}
+    return (kib["Pss_Anon"] + kib["Pss_Shmem"]) / 1024
+
+
 @dataclass(frozen=True)
 class Usage:
-    """Resource usage of all processes of a service; shared pages are counted once (proportional set size)."""
+    """Resource usage of all processes of a service; memory without the files, for which others may pay a part."""
 
     memory_mib: float
     open_files: int
@@ -164,7 +174,7 @@ class Service:
 
         def add_up() -> Usage:
             processes = [part.process for part in self.parts()]
-            memory = sum(process.memory_full_info().pss for process in processes) / _MIB
+            memory = sum(own_mib(process.pid) for process in processes)
             files = sum(process.num_fds() for process in processes)
             return Usage(memory, files, len(set(self._shared_memory.iterdir()) - self._before))
 
