@@ -115,7 +115,7 @@ class Devices:
 
     Attributes:
         gpus: how many GPUs they use; 0 for the CPU.
-        problem: why they use none of the GPUs that are here; empty where they do, or where there is none.
+        problem: why they, or some of them, use none of the GPUs that are here; empty where all do, or there is none.
     """
 
     gpus: int
@@ -127,9 +127,9 @@ class Devices:
         return {} if self.gpus else {VISIBLE_GPUS: ""}
 
     def __str__(self) -> str:
-        if self.gpus:
-            return f"{'device' if self.gpus == 1 else 'devices'}: {', '.join(f'cuda:{n}' for n in range(self.gpus))}"
-        return f"device: cpu (a GPU is here, but {self.problem})" if self.problem else "device: cpu"
+        names = [f"cuda:{number}" for number in range(self.gpus)] or ["cpu"]
+        but = f" ({'but' if self.gpus else 'a GPU is here, but'} {self.problem})" if self.problem else ""
+        return f"{'device' if len(names) == 1 else 'devices'}: {', '.join(names)}{but}"
 
 
 def gpu_names(variables: Mapping[str, str], devices: Path = Path("/dev")) -> list[str]:

@@ -24,6 +24,7 @@ from exatrkx_server.command import command_line
 from exatrkx_server.errors import PortInUseError, ServerStartError, StartCancelledError
 from exatrkx_server.log import ServerLog
 from exatrkx_server.options import Ports, ServerOptions, check_free, free_ports
+from exatrkx_server.placement import placed
 from exatrkx_server.preparation import Preparation, prepare
 from exatrkx_server.processes import remove_shared_memory, scratch_directory, start_process, stop_process_group
 from exatrkx_server.resources import Devices
@@ -224,6 +225,7 @@ class TritonServer:
             with contextlib.closing(HttpTransport(metrics, Credentials())) as http:
                 self._await(lambda: http.answers("/metrics", _ASK_TIMEOUT_S), deadline)
         self._check_models()
+        self._check_devices()
         self.ready_after_s = time.monotonic() - began
 
     def _await(self, condition: Callable[[], bool], deadline: float) -> None:
@@ -259,6 +261,16 @@ class TritonServer:
             problems = [f"{self.model_repository}: no models"]
         if problems:
             raise ServerStartError("models that did not load:\n  " + "\n  ".join(problems) + f"\nlog: {self.log_file}")
+
+    def _check_devices(self) -> None:
+        prepared, models = self._prepared, self.options.models
+        try:
+            with self.api(_LIST_TIMEOUT_S) as api:
+                self.devices = placed(prepared.devices, api, prepared.repository, models, prepared.backends)
+        except ClientError as error:
+            raise ServerStartError(f"{self.ending or error}\nlog: {self.log_file}") from error
+        if self.devices.problem and self.options.device == "gpu":
+            raise ServerStartError(f"--device gpu: {self.devices.problem}")
 
     def local_url(self, port: int) -> str:
         """Where this machine reaches what listens for HTTP beside the server."""

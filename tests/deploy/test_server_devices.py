@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import compiled
 import pytest
 from gpu_stand_ins import CUPY, NO_NVRTC, ROOT, TORCH, Interpreter, command, interpreter
 
@@ -152,14 +153,41 @@ def test_a_gpu_or_nothing(interpreter: Interpreter, recorder: Path) -> None:
 
 
 @pytest.mark.server
-def test_a_server_that_takes_the_cpu_says_so(interpreter: Interpreter, tmp_path: Path) -> None:
+def test_a_server_that_takes_the_cpu_says_so(interpreter: Interpreter) -> None:
     """A real one; its Python model runs in an environment where this project is not installed, too."""
     interpreter.put(cupy=NO_NVRTC)
     variables = interpreter.environment("0")
     missing = subprocess.run([interpreter.python, "-I", "-c", "import exatrkx"], env=variables, check=False)
     assert missing.returncode == 1, "the environment has the package, so that finding it proves nothing"
+    line = ready_line(interpreter, variables, "--models", "frnn")
+    assert "; device: cpu (a GPU is here, but CuPy does not work: ImportError: libnvrtc.so.12: " in line
+
+
+@pytest.mark.server
+@pytest.mark.skipif(bool(gpu_names(os.environ)), reason="a GPU is here")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--stages", "compiled"), "device: cpu (a GPU is here, but {}: all models)"),
+        (("--models", "frnn,exatrkx_custom"), "device: cuda:0 (but {}: exatrkx_custom)"),
+    ],
+)
+def test_compiled_models_that_are_on_the_cpu_are_told(
+    interpreter: Interpreter, options: tuple[str, ...], said: str
+) -> None:
+    """A real server whose compiled backends have no CUDA, as they are built here."""
+    compiled.build()
+    interpreter.put(cupy=CUPY.format(gpus=1))
+    variables, options = interpreter.environment("0"), ("--custom-backend", "compiled", *options)
+    problem = "compiled without CUDA, or configured for the CPU"
+    assert f"; {said.format(problem)}; " in ready_line(interpreter, variables, *options)
+    assert f"--device gpu: {problem}: " in serve(interpreter, variables, "--device", "gpu", *options).stderr
+
+
+def ready_line(interpreter: Interpreter, variables: dict[str, str], *options: str) -> str:
+    """What `serve.py` says when it is ready; it is ended then."""
     process = subprocess.Popen(
-        command(interpreter, "--models", "frnn", "--log-file", str(tmp_path / "log")),
+        command(interpreter, "--log-file", str(interpreter.libraries / "log"), *options),
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -170,7 +198,7 @@ def test_a_server_that_takes_the_cpu_says_so(interpreter: Interpreter, tmp_path:
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate()
     assert (process.returncode, errors) == (0, "")
-    assert "; device: cpu (a GPU is here, but CuPy does not work: ImportError: libnvrtc.so.12: " in line
+    return line
 
 
 def serve(interpreter: Interpreter, variables: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
