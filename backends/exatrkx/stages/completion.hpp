@@ -246,7 +246,7 @@ class TrackCompletion {
     return again;
   }
 
-  static constexpr std::int64_t kTaskTracks = 64;
+  static constexpr std::int64_t kTaskTracks = 8;  // so few that the last rounds, of some hundred, keep many threads busy
   static constexpr double kOverlap = 15.0;   // mm, of modules
   static constexpr double kOutlier = 8.0;    // standard deviations
 
