@@ -5,8 +5,8 @@ by itself. A pipeline lives as long as, within `hang_timeout_s`, it answers a pr
 of successes grows), or a process that serves it computes; it is hung when there is none of these. What computes
 without a single answer is hung after `busy_timeout_s`. A probe that was refused, because too many requests wait in the
 server, may have been so for another pipeline's sake: what that answers and computes counts, too, as computing does.
-Where one process is stopped (SIGSTOP), nothing that others do counts. Time during which the watch itself did not run,
-as on a suspended machine, does not count.
+Where one process is stopped (SIGSTOP), nothing that others do counts. Time before a probe was asked does not count, nor
+does time during which the watch itself did not run, as on a suspended machine.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class _Prober:
         self.answers = 0
         self.failures = 0
         self.error: ExatrkxError | None = None
-        self.waiting = True
+        self.waiting_since: float | None = None
         self.refused_at: float | None = None
         self.asked = 0
         self._ask = ask
@@ -66,8 +66,9 @@ class _Prober:
 
     def run(self, every_s: float, closing: threading.Event) -> None:
         while not closing.is_set():
-            self.waiting = True
             began = time.monotonic()
+            if self.waiting_since is None:  # to be refused, and to ask again, is to wait all the while
+                self.waiting_since = began
             try:
                 self._ask()
             except (ServerUnavailableError, DeadlineError) as error:
@@ -75,9 +76,9 @@ class _Prober:
                 if error.reason:  # the server itself said so
                     self.refused_at = time.monotonic()
             except ExatrkxError as error:
-                self.error, self.failures, self.waiting = error, self.failures + 1, False
+                self.error, self.failures, self.waiting_since = error, self.failures + 1, None
             else:
-                self.failures, self.error, self.refused_at, self.waiting = 0, None, None, False
+                self.failures, self.error, self.refused_at, self.waiting_since = 0, None, None, None
                 self.answers += 1
                 self._measured(self.name, time.monotonic() - began)
             self.asked += 1
@@ -124,12 +125,15 @@ class _SignsOfLife:
         stopped = [f"{name}: its process {pid} is stopped" for pid, name, state in mine if state.stopped]
         cpu_s = sum(state.cpu_s for _, _, state in mine)
         computes = cpu_s - self._cpu_s > _COMPUTES * elapsed_s or any(state.letter == "R" for _, _, state in mine)
-        answered = self.prober.answers != self._answers or not self.prober.waiting
+        since = self.prober.waiting_since
+        # Where the watch did not run for a while, its probe was asked only after that.
+        waited_s = 0.0 if since is None else min(elapsed_s, time.monotonic() - since)
+        answered = self.prober.answers != self._answers or since is None
         self._answers, self._cpu_s = self.prober.answers, cpu_s
         progress = not answered and not stopped and self._progress()
         answered |= progress and not refused
-        self._unanswered_s = 0.0 if answered else self._unanswered_s + elapsed_s
-        self._silent_s = 0.0 if answered or progress or (computes and not stopped) else self._silent_s + elapsed_s
+        self._unanswered_s = 0.0 if answered else self._unanswered_s + waited_s
+        self._silent_s = 0.0 if answered or progress or (computes and not stopped) else self._silent_s + waited_s
         said = getattr(self.prober.error, "reason", "") or str(self.prober.error or "")
         if self.prober.failures:
             kind: Kind = "hung" if stopped else "wrong" if isinstance(self.prober.error, WrongAnswerError) else "error"
@@ -150,7 +154,7 @@ class _SignsOfLife:
         return before is not None and now > before
 
     def _set_scope(self, scope: _Scope, states: dict[int, ProcessState]) -> None:
-        if scope is not self._scope or not self.prober.waiting:
+        if scope is not self._scope or self.prober.waiting_since is None:
             self._scope, self._counted = scope, None
             self._cpu_s = sum(states[pid].cpu_s for pid in scope.processes)
 

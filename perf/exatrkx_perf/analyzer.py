@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Mode = Literal["sync", "async"]
 SharedMemory = Literal["none", "system"]
 
-_STABLE_PERCENT: Final = 999  # of windows over the same events the mean is wanted, whatever their range
+_STABLE_PERCENT: Final = 1_000_000  # of windows over the same events the mean is wanted, whatever their range
 _WINDOWS: Final = 3  # perf_analyzer takes no fewer
 _TIMEOUT_S: Final = 600.0
 _TAIL: Final = 12

@@ -116,14 +116,22 @@ def test_nohup_lets_it_live(repository: Path, tmp_path: Path) -> None:
         assert serving.end()[0] == 0
 
 
-def test_impatient_user(serving: Serving) -> None:
+def test_impatient_user(repository: Path, tmp_path: Path) -> None:
     """A second and a third Ctrl-C do not break off the stop."""
-    serving.ready_line()
-    family = serving.family()
-    for _ in range(3):
+    pipe = tmp_path / "stopping"
+    os.mkfifo(pipe)
+    with (repository / "frnn" / "1" / "model.py").open("a") as model:
+        model.write(f"TritonPythonModel.finalize = lambda self: open({str(pipe)!r}).read()\n")
+    with Serving(repository, tmp_path, "--free-ports") as serving:
+        serving.ready_line()
+        family = serving.family()
         serving.process.send_signal(signal.SIGINT)
-    assert serving.end() == (0, "")
-    assert gone(family)
+        held = os.open(pipe, os.O_WRONLY)  # returns when the stop has come to the model, which waits until it is closed
+        for _ in range(2):
+            serving.process.send_signal(signal.SIGINT)
+        os.close(held)
+        assert serving.end() == (0, "")
+        assert gone(family)
 
 
 def test_killed_serve_takes_the_server_along(serving: Serving) -> None:
@@ -155,14 +163,17 @@ def test_all_killed_at_once_leaves_no_model(serving: Serving) -> None:
     assert gone(family)
 
 
+def tells_that_it_loads(repository: Path, directory: Path, then: str = "") -> Path:
+    """Let the model wait, as it loads, until somebody opens the pipe that is returned; it then does `then`."""
+    pipe, model = directory / "loading", repository / "frnn" / "1" / "model.py"
+    os.mkfifo(pipe)
+    future = "from __future__ import annotations\n"
+    model.write_text(f"{future}open({str(pipe)!r}, 'w').close()\n{then}\n{model.read_text().replace(future, '')}")
+    return pipe
+
+
 def test_stopped_while_loading(repository: Path, tmp_path: Path) -> None:
-    slow = (repository / "frnn" / "1" / "model.py").read_text()
-    pipe = tmp_path / "loading"
-    os.mkfifo(pipe)  # the model says that it is loading, and goes on doing so
-    (repository / "frnn" / "1" / "model.py").write_text(
-        f"from __future__ import annotations\nimport time\nopen({str(pipe)!r}, 'w').close()\ntime.sleep(3)\n"
-        + slow.replace("from __future__ import annotations", "")
-    )
+    pipe = tells_that_it_loads(repository, tmp_path, "import time; time.sleep(3)")
     serving = Serving(repository, tmp_path, "--free-ports")
     with pipe.open() as loading:
         loading.read()
@@ -286,8 +297,16 @@ def test_two_servers_side_by_side(repository: Path, tmp_path: Path) -> None:
         assert one.pid != two.pid
 
 
-def test_start_that_takes_too_long(repository: Path, tmp_path: Path) -> None:
+def test_start_that_takes_too_long(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = tells_that_it_loads(repository, tmp_path)
     server = TritonServer(repository, ServerOptions(log_file=tmp_path / "log", start_timeout_s=0.0))
+
+    def go_on_and_stop() -> None:  # Triton stops no sooner than its models have loaded
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        TritonServer.stop(server)
+        os.close(reader)
+
+    monkeypatch.setattr(server, "stop", go_on_and_stop)
     with pytest.raises(ServerStartError, match="not ready after 0 s"), server:
         pass
     with pytest.raises(ServerStartError, match="has not been started"):

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from ordered_server import COMPUTE, FLOOD, GOOD, MODEL, REFUSE, SLEEP, SLOW, WRONG, OrderedRepository
-from serve_process import ROOT, Serving, gone
+from serve_process import LINE_TIMEOUT_S, ROOT, Serving, gone
 from tiny_networks import clumps
 
 from exatrkx_client.address import Address
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.server
 
 FEW_FILES: Final = 300
+
+QUEUE: Final = 60
+"""Slow requests at once: 18 s of them, which is longer than a pipeline may be silent."""
 
 
 @pytest.fixture
@@ -75,19 +78,17 @@ def test_a_stage_or_the_server_killed_or_stopped(tiny_repository: Path, tmp_path
         for restarts, (model, number) in enumerate(faults, start=1):
             victim = stage(serving, model) if model else psutil.Process(serving.addresses()["pid"])
             family = psutil.Process(serving.addresses()["pid"]).children()
+            before = serving.reasons()
             victim.send_signal(signal.Signals[number])
             how = "is stopped" if number == "SIGSTOP" else number
-            reason = serving.await_health(503, how)
+            reason = serving.await_reason(how, len(before))
             assert str(victim.pid) in reason or not model
-            serving.await_health(200)
+            serving.await_restart(restarts)
             assert gone(family)
             assert serving.metric("exatrkx_restarts_total") == restarts
             assert labels(serving, "exatrkx_ensemble") == right
             ours = serving.addresses()
             assert {**ours, "pid": 0} == {**addresses, "pid": 0}
-            assert (
-                f"not ready: {reason.splitlines()[0].removeprefix('starting again after: ')}" in serving.log.read_text()
-            )
         assert serving.health("/live") == (200, "live")
         serving.process.terminate()
         assert serving.end()[0] == 0
@@ -96,7 +97,7 @@ def test_a_stage_or_the_server_killed_or_stopped(tiny_repository: Path, tmp_path
 def test_a_wrong_answer(ordered: OrderedRepository, tmp_path: Path) -> None:
     with served(ordered.folder, tmp_path) as serving:
         ordered.give(WRONG)
-        serving.await_health(503, f"{MODEL}: 28 of 28 labels differ from those of the same event at the start")
+        serving.await_reason(f"{MODEL}: 28 of 28 labels differ from those of the same event at the start")
         ordered.give(GOOD)
         serving.await_health(200)
         assert serving.metric("exatrkx_failures_total") >= 1
@@ -106,38 +107,40 @@ def test_a_wrong_answer(ordered: OrderedRepository, tmp_path: Path) -> None:
 
 
 def test_a_stage_that_hangs_without_being_stopped(ordered: OrderedRepository, tmp_path: Path) -> None:
-    with served(ordered.folder, tmp_path, "--hang-timeout=2") as serving:
+    with served(ordered.folder, tmp_path, "--hang-timeout=5") as serving:
         ordered.give(SLEEP)
         serving.await_health(503, "none of its processes computes")
         ordered.give(GOOD)
         serving.await_health(200)
-        assert serving.metric("exatrkx_restarts_total") == 1
+        assert serving.metric("exatrkx_restarts_total") >= 1
 
 
 def test_a_stage_that_computes_without_end(ordered: OrderedRepository, tmp_path: Path) -> None:
     """It is not hung when the first timeout is over, but when the second is."""
-    with served(ordered.folder, tmp_path, "--hang-timeout=2", "--busy-timeout=8") as serving:
+    with served(ordered.folder, tmp_path, "--hang-timeout=5", "--busy-timeout=12") as serving:
         ordered.give(COMPUTE)
-        assert re.search(r"no answer for \d+ s; its processes compute", serving.await_health(503))
+        reason = serving.await_health(503, "its processes compute")
+        assert re.search(rf"{MODEL}: no answer for \d+ s; its processes compute", reason)
+        assert "none of its processes computes" not in serving.log.read_text()
         ordered.give(GOOD)
         serving.await_health(200)
 
 
 def test_a_queue_of_good_work_is_no_hang(ordered: OrderedRepository, tmp_path: Path) -> None:
-    with served(ordered.folder, tmp_path, "--hang-timeout=2") as serving:
+    with served(ordered.folder, tmp_path, "--hang-timeout=5") as serving:
         ordered.give(SLOW)
         url = serving.addresses()["http_url"]
-        with TritonApi(Address.parse(url)) as api, ThreadPoolExecutor(30) as clients:
-            events = [np.full((3, 3), number, dtype=np.float32) for number in range(30)]
+        with TritonApi(Address.parse(url), LINE_TIMEOUT_S) as api, ThreadPoolExecutor(QUEUE) as clients:
+            events = [np.full((3, 3), number, dtype=np.float32) for number in range(QUEUE)]
             answers = list(clients.map(lambda event: api.infer(MODEL, {"FEATURES": event}).tensors["LABELS"], events))
-        assert [answer.tolist() for answer in answers] == [[0, 1, 2]] * 30
+        assert [answer.tolist() for answer in answers] == [[0, 1, 2]] * QUEUE
         assert serving.health() == (200, "ready")
         assert serving.metric("exatrkx_restarts_total") == serving.metric("exatrkx_failures_total") == 0
 
 
 def test_a_pipeline_that_only_refuses_is_hung(ordered: OrderedRepository, tmp_path: Path) -> None:
     """A queue that is full and does not move."""
-    with served(ordered.folder, tmp_path, "--hang-timeout=2") as serving:
+    with served(ordered.folder, tmp_path, "--hang-timeout=5") as serving:
         ordered.give(REFUSE)
         serving.await_health(503, "none of its processes computes; too many requests wait: try later")
         ordered.give(GOOD)
@@ -147,12 +150,13 @@ def test_a_pipeline_that_only_refuses_is_hung(ordered: OrderedRepository, tmp_pa
 def test_a_pipeline_that_refuses_while_others_are_served(ordered: OrderedRepository, tmp_path: Path) -> None:
     """It may be their queue that is full: no hang, up to the second timeout."""
     OrderedRepository(ordered.folder, "other")
-    with served(ordered.folder, tmp_path, "--hang-timeout=3", "--busy-timeout=9", "--no-restart") as serving:
+    with served(ordered.folder, tmp_path, "--hang-timeout=10", "--busy-timeout=25", "--no-restart") as serving:
         ordered.give(REFUSE)
         event = np.zeros((3, 3), dtype=np.float32)
-        with TritonApi(Address.parse(serving.addresses()["http_url"])) as api, contextlib.suppress(ClientError):
-            while True:  # until the service ends
-                api.infer("other", {"FEATURES": event})
+        with TritonApi(Address.parse(serving.addresses()["http_url"])) as api:
+            while serving.process.poll() is None:
+                with contextlib.suppress(ClientError):
+                    api.infer("other", {"FEATURES": event})
         code, errors = serving.end()
     assert code == 1
     assert "others are served; too many requests wait: try later" in errors
@@ -179,8 +183,8 @@ def test_ports_file_that_cannot_be_written_again(frnn: Path, tmp_path: Path) -> 
         shutil.copy(ports_file, serving.ports_file)
         shutil.rmtree(ports_file.parent)
         stage(serving, "frnn").kill()
-        serving.await_health(503, "frnn: its process")
-        serving.await_health(200)
+        serving.await_reason("frnn: its process")
+        serving.await_restart()
         serving.process.terminate()
         code, errors = serving.end()
     assert code == 0
@@ -208,7 +212,7 @@ def test_stopped_while_it_waits_for_the_next_start(ordered: OrderedRepository, t
 
 def test_a_pipeline_that_never_answers_is_not_ready(ordered: OrderedRepository, tmp_path: Path) -> None:
     ordered.give(SLEEP)
-    with Serving(ordered.folder, tmp_path, "--free-ports", "--hang-timeout=1") as serving:
+    with Serving(ordered.folder, tmp_path, "--free-ports", "--hang-timeout=5") as serving:
         code, errors = serving.end()
     assert code == 1
     assert f"{MODEL}: no answer for" in errors
@@ -299,8 +303,8 @@ def test_options_that_would_hide_it(frnn: Path, tmp_path: Path, option: str) -> 
 def test_a_stage_without_a_pipeline_is_watched(frnn: Path, tmp_path: Path) -> None:
     with served(frnn, tmp_path) as serving:
         stage(serving, "frnn").kill()
-        serving.await_health(503, "frnn: its process")
-        serving.await_health(200)
+        serving.await_reason("frnn: its process")
+        serving.await_restart()
 
 
 def test_health_endpoint(frnn: Path, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_failure_hides_nothing(tmp_path: Path) -> None:
 def test_a_phase_without_end_is_ended_with_what_it_started(tmp_path: Path) -> None:
     child = "[sys.executable, '-c', 'import time; time.sleep(600)']"
     script = f"import subprocess, sys; p = subprocess.Popen({child}); print(p.pid, flush=True); p.wait()"
-    (outcome,) = run_phases([Phase("endless", python(script), 3.0)], tmp_path, os.environ, 120.0)
+    (outcome,) = run_phases([Phase("endless", python(script), 15.0)], tmp_path, os.environ, 120.0)
     assert outcome.code == -1
     started = int((tmp_path / "endless.log").read_text())
     psutil.wait_procs([psutil.Process(started)] if psutil.pid_exists(started) else [], timeout=30)

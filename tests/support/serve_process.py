@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import time
@@ -90,6 +91,25 @@ class Serving:
 
         self.until(there)
         return found[0]
+
+    def reasons(self) -> list[str]:
+        """Why it was not ready, each time: the first lines, out of the log."""
+        return re.findall(r"^.* exatrkx_server: not ready: (.*)$", self.log.read_text(), re.MULTILINE)
+
+    def await_reason(self, text: str, after: int = 0) -> str:
+        """Wait until it was not ready for this reason, which is in the log however soon it is ready again.
+
+        Args:
+            text: of the reason.
+            after: so many reasons before it do not count.
+        """
+        self.until(lambda: any(text in reason for reason in self.reasons()[after:]))
+        return next(reason for reason in self.reasons()[after:] if text in reason)
+
+    def await_restart(self, number: int = 1) -> None:
+        """Wait until it is ready after this restart."""
+        self.until(lambda: self.metric("exatrkx_restarts_total") >= number)  # before that it may still be ready
+        self.await_health(200)
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that is to happen while it runs."""
