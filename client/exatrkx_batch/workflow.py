@@ -99,7 +99,8 @@ def _cluster(options: argparse.Namespace) -> Any:
     security = distributed.Security.temporary()
     if options.cluster == "local":
         dask.config.update_defaults(NO_WORKERS)
-        one_each = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": None}
+        # Without an address the scheduler listens on port 8787 of every interface, though there is no dashboard.
+        one_each = {"n_workers": options.workers, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
         try:
             return distributed.LocalCluster(**one_each, security=security, silence_logs=logging.CRITICAL)
         except RuntimeError as error:

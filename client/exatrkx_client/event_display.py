@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("events", nargs="+", help="files, folders or patterns of events")
     add_columns_argument(command)
-    command.add_argument("tracks", type=Path, help="what was found in them, as .parquet or .csv")
+    command.add_argument("tracks", type=Path, help="what was found in them: .parquet, .csv or .root")
     command.add_argument("--event", type=int, help="the event's number (default: the first)")
     command.add_argument(
         "--output",

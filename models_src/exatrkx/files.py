@@ -15,7 +15,7 @@ import secrets
 import shutil
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from exatrkx.errors import OutputError, OutputRefusedError
 
@@ -74,7 +74,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         with named(path), io.BufferedWriter(NamedFile(path, "wb")) as stream:
             yield stream
         return
-    with _Unfinished(path) as unfinished:
+    with _unfinished(path) as unfinished:
         yield unfinished.stream
         unfinished.sync()
         unfinished.rename()
@@ -91,7 +91,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         with whole_file(path) as stream:
             stream.write(contents[path])
     with ExitStack() as stack:
-        files = {path: stack.enter_context(_Unfinished(path)) for path in contents if path not in alone}
+        files = {path: stack.enter_context(_unfinished(path)) for path in contents if path not in alone}
         for path, file in files.items():
             file.stream.write(contents[path])
             file.sync()
@@ -150,36 +150,47 @@ class NamedFile(io.FileIO):
         return size
 
 
+@contextmanager
+def _unfinished(path: Path) -> Iterator[_Unfinished]:
+    """An output under its other name, which is taken away again, also where a signal comes while it is made."""
+    output = _Unfinished(path)
+    try:
+        output.open()
+        yield output
+    finally:
+        output.remove()
+
+
 class _Unfinished:
-    """An output under its other name; a context manager that takes that away again."""
+    """An output under its other name."""
+
+    stream: io.BufferedWriter
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._target = _target(path)
+        self._target = self._place = _target(path)
         self._old: Path | None = None
-        with named(path):
-            if path.is_dir():
+
+    def open(self) -> None:
+        """Make the file."""
+        with named(self._path):
+            if self._path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "is a folder")
             _remove_stale(self._target)
-            self._place, raw = self._open()
-        self.stream = io.BufferedWriter(raw)
+            while True:
+                self._place = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}.{_UNFINISHED}")
+                self.stream = io.BufferedWriter(NamedFile(self._place, "xb", self._path))
+                # Another run may have taken the new file for a stale one.
+                if lock(self.stream.fileno()) and os.fstat(self.stream.fileno()).st_nlink:
+                    return
+                self.stream.close()
 
-    def _open(self) -> tuple[Path, NamedFile]:
-        while True:
-            place = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}.{_UNFINISHED}")
-            file = NamedFile(place, "xb", self._path)
-            # Another run may have taken the new file for a stale one.
-            if lock(file.fileno()) and os.fstat(file.fileno()).st_nlink:
-                return place, file
-            file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):  # has been told, or does not matter any more
+    def remove(self) -> None:
+        """Close it, and take away what has this and the old one's other name."""
+        with suppress(OSError, AttributeError):  # has been told, or does not matter any more; or was not opened
             self.stream.close()
-        self._place.unlink(missing_ok=True)
+        if self._place != self._target:
+            self._place.unlink(missing_ok=True)
         if self._old is not None:
             self._old.unlink(missing_ok=True)
 
@@ -206,7 +217,8 @@ class _Unfinished:
         """Copy what is there, for `restore_old`."""
         if self._target.exists():
             with named(self._path):
-                self._old = Path(shutil.copy2(self._target, self._place.with_suffix(f".old.{_UNFINISHED}")))
+                self._old = self._place.with_suffix(f".old.{_UNFINISHED}")
+                shutil.copy2(self._target, self._old)
 
     def restore_old(self) -> None:
         if self._old is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from exatrkx import files
 from exatrkx.errors import OutputError, OutputRefusedError
 from exatrkx.files import check_outputs, whole_file, with_appended, write_files
 
@@ -101,3 +102,14 @@ def test_a_folder_that_is_not_to_be_made(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a: cannot be written: no such folder"):
         check_outputs([tmp_path / "none" / "a"], make_folders=False)
     assert not os.listdir(tmp_path)  # noqa: PTH208 - whether there is anything
+
+
+def test_a_signal_while_the_file_is_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_descriptor: int) -> bool:
+        assert len(contents(tmp_path)) == 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "lock", interrupted)
+    with pytest.raises(KeyboardInterrupt), whole_file(tmp_path / "a"):
+        pass
+    assert contents(tmp_path) == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event, IntArray, Truth
 
 BoolArray = npt.NDArray[np.bool_]
@@ -14,10 +15,10 @@ def require_truth(event: Event) -> Truth:
     """The event's truth.
 
     Raises:
-        ValueError: the event has none.
+        EventFormatError: the event has none.
     """
     if event.truth is None:
-        raise ValueError(f"event {event.event_id} has no truth: its particles are not known")
+        raise EventFormatError(f"event {event.event_id} has no truth: its particles are not known")
     return event.truth
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exatrkx.errors import EventFormatError
 from exatrkx.events.event import Event
 from exatrkx.events.truth import distinct_hits, edge_truth, require_truth, spacepoints_per_particle, true_edges
 from exatrkx.performance.selection import ParticleSelection
@@ -110,7 +111,7 @@ def test_a_particle_counts_each_spacepoint_once() -> None:
 def test_an_event_without_truth_says_so() -> None:
     empty = np.zeros(0, dtype=np.float32)
     event = Event(event_id=3, x=empty, y=empty, z=empty)
-    with pytest.raises(ValueError, match="event 3 has no truth"):
+    with pytest.raises(EventFormatError, match="event 3 has no truth"):
         require_truth(event)
 
 

@@ -21,6 +21,7 @@ from exatrkx.pipeline import Pipeline
 from exatrkx.training.__main__ import main
 from exatrkx.training.choose import choose_filter_cut, choose_radius
 from exatrkx.training.events import TrainingEvent, load_training_events, sectors
+from exatrkx.training.given_weights import given_network
 from exatrkx.training.graphs import NeighbourGraph
 from exatrkx.training.loop import fit, read_checkpoint
 from exatrkx.training.recipes import RECIPES, Goals, Schedule
@@ -199,6 +200,14 @@ def test_the_mean_with_other_weights_is_kept(tmp_path: Path) -> None:
     start, added, end = (load_network(folder / "embed.safetensors").state_dict() for folder in folders)
     for name, weight in start.items():
         torch.testing.assert_close(end[name], (weight + added[name]) / 2, rtol=1e-6, atol=1e-7)
+
+
+def test_weights_whose_file_lacks_a_size_of_later(tmp_path: Path) -> None:
+    sizes = RECIPES["quick"].embed_sizes
+    folder = folder_of(Embedding(**sizes), {name: sizes[name] for name in sizes if name != "circles"}, tmp_path / "old")
+    assert isinstance(given_network(folder, "embed", sizes), Embedding)
+    with pytest.raises(ContractError, match=r"'circles': 1\}, found one of .*'circles': 2\}"):
+        given_network(folder, "embed", {**sizes, "circles": 1})
 
 
 @pytest.mark.parametrize("option", ["--start", "--mean-with"])
