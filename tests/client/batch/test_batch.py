@@ -187,6 +187,8 @@ def test_an_interrupted_batch_goes_on(
     arguments = command(some(inputs, FILES), trained_server, tmp_path / "out", "--workers", "1", "--in-flight", "1")
     process = started(arguments)
     wait_for_figures(process, tmp_path / "out", 3)
+    sockets = psutil.Process(process.pid).net_connections()
+    assert {one.laddr.ip for one in sockets if one.status == psutil.CONN_LISTEN} == {"127.0.0.1"}
     process.send_signal(number)
     process.communicate(timeout=60)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGKILL: -9}[number]
