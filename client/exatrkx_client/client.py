@@ -114,6 +114,8 @@ class TrackingClient:
     def wait_until_ready(self, timeout_s: float = 30.0) -> None:
         """Wait until a server and its model take requests; no longer than that where there is a fallback.
 
+        A server that is silent when the time is over has two seconds more for its answer.
+
         Raises:
             ServerUnavailableError: they did not in time, and there is no fallback; the text says how far each got.
         """

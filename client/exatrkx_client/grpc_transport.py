@@ -43,7 +43,7 @@ _CHANNEL: Final = [
     # A server that starts is noticed within a second; gRPC's own waits grow to two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # How long one may take, though its name says something else, to accept a connection: a busy one needs a second.
+    # In spite of its name, how long a server may take to accept a connection: a busy one needs a second.
     ("grpc.min_reconnect_backoff_ms", 5000),
     # A failed connection of one client does not make another wait.
     ("grpc.use_local_subchannel_pool", 1),
