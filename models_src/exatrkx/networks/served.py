@@ -61,15 +61,21 @@ class _ServedEdgeNetwork(_ServedEmbedding):
         return scores, digest + payload_digest(scores)
 
 
-def with_digest(kind: str, network: torch.jit.ScriptModule) -> torch.jit.ScriptModule:
+def with_digest(
+    kind: str, network: torch.jit.ScriptModule, kernel_parameters: Tensor | None = None
+) -> torch.jit.ScriptModule:
     """The network with the digest of its features, INT64 [1], as a second output.
 
     Args:
         kind: the served model: embed, filter or gnn.
         network: with the contract's output; `torchscript.load_torchscript` gives it back from the file.
+        kernel_parameters: of `exatrkx.networks.kernel_parameters`, kept beside it for the custom backend on a GPU.
     """
     form = _ServedEdgeNetwork if kind in EDGE_NETWORKS else _ServedEmbedding
     # As it is read from a file: one that was just frozen does not fit into another module.
     bare = torch.jit.load(io.BytesIO(to_bytes(network)))  # type: ignore[no-untyped-call]  # torch's
-    script: torch.jit.ScriptModule = torch.jit.script(form(bare).eval())
+    served = form(bare).eval()
+    if kernel_parameters is not None:
+        served.register_buffer("kernel_parameters", kernel_parameters)
+    script: torch.jit.ScriptModule = torch.jit.script(served)
     return script

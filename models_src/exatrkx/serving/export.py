@@ -48,7 +48,7 @@ from exatrkx.working_point import WEIGHTS_DIR
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
     from torch.jit import ScriptModule
 
     from exatrkx.networks.proof import Proof
@@ -131,9 +131,20 @@ def served_networks(
 
 
 def write_networks(
-    networks: Mapping[str, ScriptModule], weights: Mapping[str, str], point: WorkingPoint, repository: Path
+    networks: Mapping[str, ScriptModule],
+    eager: Mapping[str, nn.Module],
+    weights: Mapping[str, str],
+    point: WorkingPoint,
+    repository: Path,
 ) -> list[Path]:
     """Write the networks, their weights' digests and the working point into a model repository, all or nothing.
+
+    Args:
+        networks: by the models that will serve them.
+        eager: what they were made of.
+        weights: digest of the weights of each.
+        point: the working point.
+        repository: the model repository.
 
     Returns:
         The configurations that have another working point now.
@@ -142,13 +153,15 @@ def write_networks(
         ContractError: a network cannot be written, or a configuration cannot be edited; nothing is written.
         OSError: a file cannot be written; the repository is as it was.
     """
-    from exatrkx.networks.served import with_digest  # noqa: PLC0415 - as above
+    from exatrkx.networks.kernel_parameters import kernel_parameters  # noqa: PLC0415 - as above
+    from exatrkx.networks.served import with_digest  # noqa: PLC0415
     from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415
 
     others = list(edited_configs(repository, point))
     configs = edited_configs(repository, point, weights)
     files = {
-        repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, network)) for kind, network in networks.items()
+        repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, network, kernel_parameters(eager[kind])))
+        for kind, network in networks.items()
     }
     write_files({**files, **configs})
     return others
@@ -193,7 +206,7 @@ def trace(options: argparse.Namespace) -> None:
         own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
         scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own}, point.num_features)
         trial, warning = try_chain(scripts, point)
-        configs = write_networks(scripts, weights, point, repository)
+        configs = write_networks(scripts, networks, weights, point, repository)
     for kind, proof in proofs.items():
         difference = "TorchScript as it came, not compared with an eager network"
         if proof.largest_difference is not None:

@@ -1,4 +1,4 @@
-// The stages' kernels as functions of a shared library for the host.
+// The kernels of stages and networks as functions of a shared library for the host.
 #include "runtime.hpp"
 
 #include "components.cu"
@@ -6,6 +6,10 @@
 #include "grid.cu"
 #include "neighbours.cu"
 #include "selection.cu"
+
+#include "embedding.cu"
+#include "filter.cu"
+#include "gnn.cu"
 
 #include "../../../backends/exatrkx/engine/gpu/kernels.hpp"
 

@@ -1,4 +1,4 @@
-// As much of CUDA as the stages' kernels use, on host threads: so that what they compute can be tested without a GPU.
+// As much of CUDA as the kernels use, on host threads: so that what they compute can be tested without a GPU.
 // Threads of a block are threads of the host and run at the same time; blocks run one after the other.
 #pragma once
 
@@ -13,6 +13,11 @@
 #define __global__
 #define __device__
 #define __shared__ static
+#define __launch_bounds__(threads)
+
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
 
 struct Index {
   unsigned x;
@@ -37,6 +42,8 @@ inline int __syncthreads_and(int predicate) {
 inline double __dadd_rn(double a, double b) { return a + b; }
 inline double __dsub_rn(double a, double b) { return a - b; }
 inline double __dmul_rn(double a, double b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmul_rn(float a, float b) { return a * b; }
 
 template <class To, class From>
 To same_bits(From from) {

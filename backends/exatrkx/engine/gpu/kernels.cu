@@ -7,6 +7,9 @@
 #include <string>
 
 namespace kernels {
+#include "../../networks/cuda/embedding.cu"
+#include "../../networks/cuda/filter.cu"
+#include "../../networks/cuda/gnn.cu"
 // nvcc hands initialisers of members to the host's compiler too, which knows no such function.
 __host__ __device__ inline double __dmul_rn(double a, double b) {
 #ifdef __CUDA_ARCH__

@@ -1,4 +1,5 @@
-// CUDA kernel launches: the stages' kernels (../../stages/cuda) as functions of the host.
+// CUDA kernel launches: the kernels of stages and networks (../../stages/cuda, ../../networks/cuda) as functions of the
+// host.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +9,11 @@
 
 namespace exatrkx::gpu {
 
-// Every kernel, by its name in ../../stages/cuda.
+// Every kernel, by its name in ../../stages/cuda and in ../../networks/cuda.
 #define EXATRKX_KERNELS(each)                                                           \
+  each(describe_nodes) each(embed_points) each(encode_edges) each(list_hopeful)         \
+  each(orient_edges) each(propagate_beliefs) each(score_edges) each(score_triplets)     \
+  each(update_edges)                                                                    \
   each(check_entries) each(contract_components) each(copy_selected)                     \
   each(count_selected) each(find_cells) each(find_disputed) each(find_edges)            \
   each(find_furthest) each(find_roots) each(gather_disputed) each(join_edges)           \
@@ -23,6 +27,11 @@ enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
 
 // Threads per block, where a kernel has no reason for another number.
 inline constexpr int kThreads = 128;
+inline constexpr int kEmbeddingThreads = 64;  // as in ../../networks/cuda/embedding.cu
+
+[[nodiscard]] constexpr int threads_of(KernelName name) noexcept {
+  return name == KernelName::embed_points ? kEmbeddingThreads : kThreads;
+}
 
 // Whether this build has the kernels.
 [[nodiscard]] bool has_kernels() noexcept;
@@ -43,7 +52,7 @@ Argument argument_of(const Value& value) {
   }
 }
 
-// A kernel with the types of its arguments, which must be those in the .cu file.
+// A kernel with the types of its arguments, which must be those in the .cu file; tables of rows are their numbers here.
 template <KernelName name, class... Arguments>
 struct Kernel {
   template <class... Values>
@@ -54,13 +63,13 @@ struct Kernel {
  private:
   static void start(std::int64_t blocks, void* stream, Arguments... arguments) {
     void* pointers[] = {&arguments...};
-    launch(name, blocks, kThreads, pointers, stream);
+    launch(name, blocks, threads_of(name), pointers, stream);
   }
 };
 
 // Blocks that give each item a thread.
-[[nodiscard]] constexpr std::int64_t blocks_for(std::int64_t items) noexcept {
-  return (items + kThreads - 1) / kThreads;
+[[nodiscard]] constexpr std::int64_t blocks_for(std::int64_t items, int threads = kThreads) noexcept {
+  return (items + threads - 1) / threads;
 }
 
 inline constexpr Kernel<KernelName::measure_points, const float*, int, int, int, unsigned long long*,
@@ -109,5 +118,26 @@ inline constexpr Kernel<KernelName::contract_components, const long long*, const
                         const int*, const unsigned long long*, const int*, const int*, const unsigned long long*,
                         const long long*, int*, int*, int*>
     contract_components;
+
+inline constexpr Kernel<KernelName::embed_points, const float*, int, int, const float*, int, int, int, float*>
+    embed_points;
+inline constexpr Kernel<KernelName::describe_nodes, const float*, int, int, float*> describe_nodes;
+inline constexpr Kernel<KernelName::score_edges, const float*, const long long*, long long, const float*, float*>
+    score_edges;
+inline constexpr Kernel<KernelName::orient_edges, const float*, int, const long long*, long long, int*, int*>
+    orient_edges;
+inline constexpr Kernel<KernelName::encode_edges, const float*, const long long*, long long, const long long*,
+                        const float*, int*, float*, float*, float*, long long*>
+    encode_edges;
+inline constexpr Kernel<KernelName::score_triplets, int, int, int, const int*, const long long*, const int*,
+                        const float*, const float*, float*>
+    score_triplets;
+inline constexpr Kernel<KernelName::propagate_beliefs, int, int, int, const int*, const long long*, const float*,
+                        const float*, float*, float*, float*>
+    propagate_beliefs;
+inline constexpr Kernel<KernelName::list_hopeful, long long, const float*, const int*, int*> list_hopeful;
+inline constexpr Kernel<KernelName::update_edges, long long, int, const int*, const int*, const long long*, const int*,
+                        const float*, const float*, const float*, const float*, int, float*, float*, float*>
+    update_edges;
 
 }  // namespace exatrkx::gpu
