@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 PINS := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1
 INSTALL = $(PINS) $(BIN)/pip install --quiet --editable
 
-.PHONY: help demo docs test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend perf perf-full physics physics-references clean
+.PHONY: help demo docs test test-slurm test-container chaos chaos-balanced soak check lint models custom-backend gpu-budget perf perf-full physics physics-references clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -59,6 +59,10 @@ docs: $(VENV)/docs.installed models  ## the documentation site in out/docs/, the
 custom-backend: $(VENV)/serve.installed  ## the custom backend in C++, which deploy/serve.py then prefers; needs g++ 11 or later, and CMake
 	cmake -S backends/exatrkx -B build/custom-backend -DPython3_EXECUTABLE=$(abspath $(BIN))/python
 	cmake --build build/custom-backend --parallel
+
+gpu-budget: $(VENV)/perf.installed models custom-backend  ## what the custom backend asks of a GPU, counted without one; EVENTS=FILE too
+	cmake --build build/custom-backend --target engine-budget --parallel
+	$(BIN)/python perf/gpu_budget.py $(EVENTS) --output perf/gpu/budget.md
 
 perf: $(VENV)/perf.installed models  ## measure direct, ensemble and custom backend: a table and plots in out/perf/
 	$(BIN)/python perf/sweep.py --plan quick --fresh --output out/perf

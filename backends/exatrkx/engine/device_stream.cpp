@@ -6,7 +6,7 @@
 #include <string>
 
 #include "errors.hpp"
-#include "gpu/kernels.hpp"
+#include "gpu/launcher.hpp"
 
 namespace exatrkx {
 

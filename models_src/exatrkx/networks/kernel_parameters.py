@@ -8,7 +8,7 @@ numbers; a network of anybody else's has none, and runs as TorchScript.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import nn
+
+    from exatrkx.networks.triplet_network import Round
 
 LAYOUT: Final = 1
 """First number of the header, to be raised with every change here or of what the kernels make of the numbers."""
@@ -60,17 +62,16 @@ def _of_filter(network: EdgeFilter) -> tuple[list[int], list[Tensor]]:
 
 
 def _of_gnn(network: TripletNetwork) -> tuple[list[int], list[Tensor]]:
-    rounds = list(network.rounds)
-    heads = [one.beliefs for one in rounds[1:]]
+    rounds = cast("list[Round]", list(network.rounds))
+    heads = [*(one.beliefs for one in rounds), network.score]
     encoder = taken_apart([*network.edge_input.weights(), *network.edge_encoder.parameters()])
-    parts = [*_perceptron(encoder), *_linear(*network.rank.parameters())]
-    parts += _linear(*rounds[0].beliefs.parameters()) if rounds else []
-    parts += _perceptron(list(network.triplet.parameters()))
-    for one, head in zip(rounds, [*heads, network.score], strict=True):
-        parts += [*_perceptron(taken_apart(list(one.update.parameters())))]
-        parts += _perceptron(taken_apart(list(head.parameters())))
-    sizes = [3, len(network.rank.weight[0]), len(network.triplet[0].bias), len(rounds), network.most]
-    return sizes, parts
+    parts = [*_perceptron(encoder), *_perceptron(list(network.rank.parameters()))]
+    triplet = list(network.triplet.parameters())
+    parts += [*_perceptron(taken_apart(list(heads[0].parameters()))), *_perceptron(triplet)]
+    for one, head in zip(rounds, heads[1:], strict=True):
+        for layers in (one.update, head):
+            parts += _perceptron(taken_apart(list(layers.parameters())))
+    return [3, network.rank.in_features, len(triplet[0]), len(rounds), network.most], parts
 
 
 def _hidden_layers(apart: list[Tensor]) -> int:
@@ -78,12 +79,8 @@ def _hidden_layers(apart: list[Tensor]) -> int:
 
 
 def _perceptron(parameters: list[Tensor]) -> list[Tensor]:
-    """Matrices as `_linear` has them, and the vectors among them as they are."""
+    """Matrices as `_columns` has them, and the vectors among them as they are."""
     return [_columns(one) if one.dim() > 1 else one for one in parameters]
-
-
-def _linear(weight: Tensor, bias: Tensor) -> list[Tensor]:
-    return [_columns(weight), bias]
 
 
 def _columns(weight: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ from exatrkx.working_point import WEIGHTS_DIR
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
     from torch.jit import ScriptModule
 
     from exatrkx.networks.proof import Proof

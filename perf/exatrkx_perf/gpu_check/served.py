@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import statistics
 import time
@@ -29,13 +30,14 @@ if TYPE_CHECKING:
     from exatrkx_perf.events import FeatureArray
     from exatrkx_perf.gpu_check.events import Check
 
-MODES: Final[dict[str, tuple[str, Any, Any]]] = {
-    "ensemble": (ENSEMBLE.name, "python", "auto"),
-    "ensemble, compiled stages": (ENSEMBLE.name, "compiled", "auto"),
-    "custom, compiled": (CUSTOM.name, "python", "auto"),
-    "custom, Python": (CUSTOM.name, "python", "python"),
+MODES: Final[dict[str, tuple[str, Any, Any, str]]] = {
+    "ensemble": (ENSEMBLE.name, "python", "auto", "kernels"),
+    "ensemble, compiled stages": (ENSEMBLE.name, "compiled", "auto", "kernels"),
+    "custom, compiled": (CUSTOM.name, "python", "auto", "kernels"),
+    "custom, compiled, TorchScript": (CUSTOM.name, "python", "auto", "torchscript"),
+    "custom, Python": (CUSTOM.name, "python", "python", "torchscript"),
 }
-"""Served model, and what its stages and this project's backends run in, by name."""
+"""Served model, what its stages and this project's backends run in, and as what compiled ones run networks, by name."""
 
 _MEMORY: Final = "--query-gpu=memory.used"
 _WARM_RUNS: Final = 7
@@ -52,8 +54,9 @@ def ask_servers(check: Check) -> dict[str, Any]:
     """Each of `MODES` by itself; one that does not start is reported with its reason, and the others go on."""
     arrays = check.arrays()
     results: dict[str, Any] = {}
-    for number, (name, (model, stages, backend)) in enumerate(MODES.items()):
+    for number, (name, (model, stages, backend, networks)) in enumerate(MODES.items()):
         log = check.output / f"server{number}.log"
+        os.environ["EXATRKX_NETWORKS"] = networks  # of this process, which runs this phase alone, and of its servers
         try:
             with _server(log, (model,), stages, backend) as server:
                 results[name] = _ask(server, model, arrays, np.load(check.output / ANSWERS))

@@ -1,5 +1,5 @@
 // The kernels as the engine starts them, on host threads: its GPU code, tested without a GPU.
-#include <gpu/kernels.hpp>
+#include <gpu/launcher.hpp>
 
 #define DECLARATION(kernel) void launch_##kernel(unsigned blocks, unsigned threads, void** arguments);
 extern "C" {

@@ -11,6 +11,6 @@
 #include "filter.cu"
 #include "gnn.cu"
 
-#include "../../../backends/exatrkx/engine/gpu/kernels.hpp"
+#include "../../../backends/exatrkx/engine/gpu/launcher.hpp"
 
 EXATRKX_KERNELS(LAUNCHER)

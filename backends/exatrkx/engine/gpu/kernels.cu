@@ -1,5 +1,5 @@
 // CUDA kernel launcher: the kernels compiled for the GPU, and how the host starts them.
-#include "kernels.hpp"
+#include "launcher.hpp"
 
 #include <cuda_runtime.h>
 

@@ -1,44 +1,18 @@
-// CUDA kernel launches: the kernels of stages and networks (../../stages/cuda, ../../networks/cuda) as functions of the
-// host.
+// CUDA kernel calls: the kernels of stages and networks (../../stages/cuda, ../../networks/cuda) as functions of the host,
+// of tensors and numbers.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+#include <ATen/record_function.h>
+
 #include <cstddef>
-#include <cstdint>
 #include <stdexcept>
 #include <type_traits>
+#include <vector>
+
+#include "launcher.hpp"
 
 namespace exatrkx::gpu {
-
-// Every kernel, by its name in ../../stages/cuda and in ../../networks/cuda.
-#define EXATRKX_KERNELS(each)                                                           \
-  each(describe_nodes) each(embed_points) each(encode_edges) each(list_hopeful)         \
-  each(orient_edges) each(propagate_beliefs) each(score_edges) each(score_triplets)     \
-  each(update_edges)                                                                    \
-  each(check_entries) each(contract_components) each(copy_selected)                     \
-  each(count_selected) each(find_cells) each(find_disputed) each(find_edges)            \
-  each(find_furthest) each(find_roots) each(gather_disputed) each(join_edges)           \
-  each(list_disputed) each(list_neighbours) each(mark_candidates)                       \
-  each(measure_points) each(number_tracks) each(order_edges) each(plan_grid)            \
-  each(sort_points)
-
-#define EXATRKX_ENUMERATOR(kernel) kernel,
-enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
-#undef EXATRKX_ENUMERATOR
-
-// Threads per block, where a kernel has no reason for another number.
-inline constexpr int kThreads = 128;
-inline constexpr int kEmbeddingThreads = 64;  // as in ../../networks/cuda/embedding.cu
-
-[[nodiscard]] constexpr int threads_of(KernelName name) noexcept {
-  return name == KernelName::embed_points ? kEmbeddingThreads : kThreads;
-}
-
-// Whether this build has the kernels.
-[[nodiscard]] bool has_kernels() noexcept;
-
-// Starts a kernel on the current device; `stream` is a cudaStream_t, and `arguments` points to the value of each
-// argument. Throws std::runtime_error where CUDA refuses.
-void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream);
 
 // What a kernel is given for a value: the memory of a tensor, null for nullptr, or a number.
 template <class Argument, class Value>
@@ -52,12 +26,24 @@ Argument argument_of(const Value& value) {
   }
 }
 
+// The same for PyTorch's profiler, which sees a kernel as it sees an operator.
+template <class Value>
+c10::IValue recorded(const Value& value) {
+  if constexpr (std::is_same_v<Value, at::Tensor>) {
+    return value;
+  } else {
+    return {};
+  }
+}
+
 // A kernel with the types of its arguments, which must be those in the .cu file; tables of rows are their numbers here.
 template <KernelName name, class... Arguments>
 struct Kernel {
   template <class... Values>
   void operator()(std::int64_t blocks, void* stream, const Values&... values) const {
-    if (blocks > 0) start(blocks, stream, argument_of<Arguments>(values)...);
+    if (blocks == 0) return;
+    RECORD_FUNCTION(kKernelTexts[static_cast<int>(name)], std::vector<c10::IValue>{recorded(values)...});
+    start(blocks, stream, argument_of<Arguments>(values)...);
   }
 
  private:
@@ -66,11 +52,6 @@ struct Kernel {
     launch(name, blocks, threads_of(name), pointers, stream);
   }
 };
-
-// Blocks that give each item a thread.
-[[nodiscard]] constexpr std::int64_t blocks_for(std::int64_t items, int threads = kThreads) noexcept {
-  return (items + threads - 1) / threads;
-}
 
 inline constexpr Kernel<KernelName::measure_points, const float*, int, int, int, unsigned long long*,
                         unsigned long long*>

@@ -1,7 +1,7 @@
 // Stub of the kernel launcher where the build has no CUDA: a DeviceStream on a GPU is refused before any is launched.
 #include <stdexcept>
 
-#include "kernels.hpp"
+#include "launcher.hpp"
 
 namespace exatrkx::gpu {
 
