@@ -18,7 +18,7 @@ from exatrkx.networks.tables import taken_apart
 from exatrkx.networks.triplet_network import TripletNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import nn
 
@@ -78,7 +78,7 @@ def _hidden_layers(apart: list[Tensor]) -> int:
     return (len(apart) - 2) // 3
 
 
-def _perceptron(parameters: list[Tensor]) -> list[Tensor]:
+def _perceptron(parameters: Sequence[Tensor]) -> list[Tensor]:
     """Matrices as `_columns` has them, and the vectors among them as they are."""
     return [_columns(one) if one.dim() > 1 else one for one in parameters]
 
