@@ -15,6 +15,7 @@ from exatrkx.arrays import retain_freed_memory
 from exatrkx.checks import check_finite, check_scores_form, check_spacepoints, check_tensor, max_spacepoints
 from exatrkx.contract import APPLYFILTER, EMBED, FEATURES, FILTER, FRNN, GNN, WCC, features_spec
 from exatrkx.errors import ContractError
+from exatrkx.networks.device import usable_device
 from exatrkx.networks.torchscript import inference, load_torchscript
 from exatrkx.stages.edges import graph_construction, graph_edges, select_edges
 from exatrkx.stages.track_building import label_tracks
@@ -79,12 +80,17 @@ class Pipeline:
 
         Warns where the networks, or the embedding and the radius, are known not to belong together, see
         `exatrkx.networks.storage.mismatches` and `WorkingPoint.fits`.
+
+        Raises:
+            ContractError: a file is no network, or the device cannot be used; the text names it.
+            FileNotFoundError: one is missing.
         """
         # Here, because TorchScript needs none of it and PyG takes some seconds to import.
         from exatrkx.networks.storage import hash_tensors, load_network, mismatches  # noqa: PLC0415
 
+        place = usable_device(device)
         embed, edge_filter, gnn = (
-            load_network(directory / f"{kind}.safetensors").to(device) for kind in ("embed", "filter", "gnn")
+            load_network(directory / f"{kind}.safetensors").to(place) for kind in ("embed", "filter", "gnn")
         )
         point = working_point or directory / "working_point.json"
         cuts = WorkingPoint.load(point)
@@ -102,8 +108,9 @@ class Pipeline:
         """The networks from TorchScript files, as they are served.
 
         Raises:
-            ContractError: a file is missing or is no TorchScript; the text names it.
+            ContractError: a file is missing or is no TorchScript, or the device cannot be used; the text names it.
         """
+        usable_device(device)
         return cls(
             load_torchscript(embed, device),
             load_torchscript(edge_filter, device),

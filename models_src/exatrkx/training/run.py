@@ -13,6 +13,7 @@ from exatrkx.commands import program
 from exatrkx.errors import EventFormatError, ExatrkxError
 from exatrkx.events.parquet import count_events, read_events
 from exatrkx.files import check_outputs, write_files
+from exatrkx.networks.device import usable_device
 from exatrkx.networks.mlp import EdgeFilter, Embedding
 from exatrkx.networks.storage import (
     KINDS,
@@ -70,7 +71,7 @@ class Training:
         self.start: Path | None = arguments.start
         self.mean_with: Path | None = arguments.mean_with
         self.overwrite: bool = arguments.overwrite
-        self.device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = usable_device(arguments.device)
         self.train = [event.to(self.device) for event in load_training_events(arguments.train, arguments.limit)]
         self.valid_paths: list[Path] = arguments.valid
         for path in self.valid_paths:
