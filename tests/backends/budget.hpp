@@ -20,8 +20,8 @@ struct Counts {
 
 // By stage; the engine works in one thread.
 inline std::map<std::string, Counts> counted;
-inline std::string stage = "all";
-inline int depth = 0;  // of operators within operators: the outermost one counts
+inline std::vector<std::string> stages{"all"};  // each within the one before
+inline int depth = 0;                           // of operators within operators: the outermost one counts
 
 struct Seen final : at::ObserverContext {
   std::vector<at::Tensor> inputs;
@@ -56,7 +56,7 @@ inline std::int64_t bytes_of(const std::vector<at::Tensor>& tensors) {
 inline std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   auto seen = std::make_unique<Seen>();
   if (function.scope() == at::RecordScope::USER_SCOPE) {
-    stage = function.name();
+    stages.emplace_back(function.name());
     return seen;
   }
   seen->outermost = depth++ == 0;
@@ -67,12 +67,12 @@ inline std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& func
 inline void end(const at::RecordFunction& function, at::ObserverContext* context) {
   const auto& seen = *static_cast<Seen*>(context);
   if (function.scope() == at::RecordScope::USER_SCOPE) {
-    stage = "all";
+    stages.pop_back();
     return;
   }
   --depth;
   if (!seen.outermost) return;
-  Counts& counts = counted[stage];
+  Counts& counts = counted[stages.back()];
   const std::string name = function.name();
   if (!name.starts_with("aten::")) {
     ++counts.kernels;
@@ -82,8 +82,9 @@ inline void end(const at::RecordFunction& function, at::ObserverContext* context
   const std::vector<at::Tensor> outputs = tensors_of(function.outputs());
   const bool allocation = name.starts_with("aten::empty") || name.starts_with("aten::new_empty");
   const bool in_place = name.ends_with("_");
-  // On a GPU these copy from or to the host; here nothing has to be copied.
-  if (name == "aten::item" || (name == "aten::to" && !outputs.empty() && within(outputs[0], seen.inputs))) {
+  // On a GPU these copy from or to the host; here nothing has to be copied, but in the last of them.
+  const bool nothing_new = name == "aten::to" && !outputs.empty() && within(outputs[0], seen.inputs);
+  if (name == "aten::item" || nothing_new || name == "aten::copy_") {
     ++counts.waits;
   } else if (!allocation && (in_place || outputs.empty() || !within(outputs[0], seen.inputs))) {
     ++counts.operators;

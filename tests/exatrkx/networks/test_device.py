@@ -34,7 +34,7 @@ def test_devices_that_are_none(name: str) -> None:
 def test_commands_say_so_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     events = str(EVENTS)
     assert validate([events, "--device", "cuda:77", "--output", str(tmp_path / "report.md")]) == ExitCode.FAILED
-    arguments = ["--train", events, "--valid", events, "--output", str(tmp_path / "out"), "--device", "cuda:77"]
+    arguments = ["all", "--train", events, "--valid", events, "--output", str(tmp_path / "out"), "--device", "cuda:77"]
     assert train(arguments) == ExitCode.FAILED
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "device 'cuda:77' cannot be used: " in line] == lines
