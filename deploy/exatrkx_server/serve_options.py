@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 _HIGHEST_PORT: Final = 65535
 
+WARM_UP_SPACEPOINTS: Final = 2_000
+"""Of the largest sample in the config.pbtxt files with which models are tried while they load: less than that is no
+limit for a server."""
+
 
 def parse_arguments(arguments: Sequence[str] | None, description: str) -> argparse.Namespace:
     """The command line; see `--help`."""
@@ -116,9 +120,9 @@ def _add_implementations(parser: argparse.ArgumentParser) -> None:
 def _add_limits(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-spacepoints",
-        type=at_least(int, 1),
+        type=at_least(int, WARM_UP_SPACEPOINTS),
         default=MAX_SPACEPOINTS,
-        help="an event with more is refused: too large (at least the 2000 of the warm-up)",
+        help=f"an event with more is refused: too large (at least {WARM_UP_SPACEPOINTS}, which models are tried with)",
     )
     parser.add_argument(
         "--max-queue",

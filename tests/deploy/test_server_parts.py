@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import socket
 import subprocess
@@ -27,7 +28,7 @@ from exatrkx_server.options import Ports, SupervisionOptions, check_free
 from exatrkx_server.probe import check_probing
 from exatrkx_server.processes import scratch_directory
 from exatrkx_server.resources import COMPUTE_SLOTS, thread_environment, usable_cores
-from exatrkx_server.serve_options import parse_arguments
+from exatrkx_server.serve_options import WARM_UP_SPACEPOINTS, parse_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -377,3 +378,13 @@ class TestParentDeathSignal:
         command = [sys.executable, "-I", "-S", str(PARENT_DEATH), "1", "/bin/echo", "started"]
         finished = subprocess.run(command, capture_output=True, check=False, text=True)
         assert (finished.returncode, finished.stdout) == (1, "")
+
+
+def test_a_limit_that_the_warm_up_is_beyond_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    configs = (Path(__file__).resolve().parents[2] / "model_repository").glob("*/config.pbtxt")
+    samples = [int(rows) for file in configs for rows in re.findall(r"dims: \[ (\d+), \d+ \]  zero", file.read_text())]
+    assert max(samples) == WARM_UP_SPACEPOINTS
+    assert parse_arguments(["--max-spacepoints", str(WARM_UP_SPACEPOINTS)], "").max_spacepoints == WARM_UP_SPACEPOINTS
+    with pytest.raises(SystemExit):
+        parse_arguments(["--max-spacepoints", str(WARM_UP_SPACEPOINTS - 1)], "")
+    assert f"--max-spacepoints: must be at least {WARM_UP_SPACEPOINTS}" in capsys.readouterr().err
