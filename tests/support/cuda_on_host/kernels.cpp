@@ -7,6 +7,9 @@
 #include "neighbours.cu"
 #include "selection.cu"
 
+#include "../../../backends/exatrkx/engine/gpu/completion.cu"
 #include "../../../backends/exatrkx/engine/gpu/kernels.hpp"
+
+using namespace kernels;
 
 EXATRKX_KERNELS(LAUNCHER)

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "completion.cuh"
+
 namespace kernels {
 // nvcc hands initialisers of members to the host's compiler too, which knows no such function.
 __host__ __device__ inline double __dmul_rn(double a, double b) {

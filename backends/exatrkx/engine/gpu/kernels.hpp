@@ -1,4 +1,4 @@
-// CUDA kernel launches: the stages' kernels (../../stages/cuda) as functions of the host.
+// CUDA kernel launches: the stages' kernels (../../stages/cuda, completion.cu) as functions of the host.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +8,15 @@
 
 namespace exatrkx::gpu {
 
-// Every kernel, by its name in ../../stages/cuda.
+// Every kernel, by its name in ../../stages/cuda or completion.cu.
 #define EXATRKX_KERNELS(each)                                                           \
   each(check_entries) each(contract_components) each(copy_selected)                     \
-  each(count_selected) each(find_cells) each(find_disputed) each(find_edges)            \
+  each(count_selected) each(drop_wrong_hits)                                            \
+  each(find_cells) each(find_disputed) each(find_edges)                                 \
   each(find_furthest) each(find_roots) each(gather_disputed) each(join_edges)           \
-  each(list_disputed) each(list_neighbours) each(mark_candidates)                       \
+  each(list_disputed) each(list_neighbours) each(look_around) each(mark_candidates)     \
   each(measure_points) each(number_tracks) each(order_edges) each(plan_grid)            \
-  each(sort_points)
+  each(sort_points) each(update_tracks)
 
 #define EXATRKX_ENUMERATOR(kernel) kernel,
 enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
@@ -31,10 +32,10 @@ inline constexpr int kThreads = 128;
 // argument. Throws std::runtime_error where CUDA refuses.
 void launch(KernelName name, std::int64_t blocks, int threads, void** arguments, void* stream);
 
-// What a kernel is given for a value: the memory of a tensor, null for nullptr, or a number.
+// What a kernel is given for a value: the memory of a tensor, null for nullptr, a number, or what is the argument itself.
 template <class Argument, class Value>
 Argument argument_of(const Value& value) {
-  if constexpr (std::is_arithmetic_v<Value> || std::is_null_pointer_v<Value>) {
+  if constexpr (std::is_arithmetic_v<Value> || std::is_null_pointer_v<Value> || std::is_same_v<Argument, Value>) {
     return static_cast<Argument>(value);
   } else {
     constexpr std::size_t kSize = sizeof(std::remove_pointer_t<Argument>);
