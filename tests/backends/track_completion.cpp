@@ -1,14 +1,18 @@
 // Track completion as the engine does it on a GPU, of one event after the other from standard input. An event is its
 // number of spacepoints, the six numbers of CompletionCuts, min_track_hits and the host's threads, and then a row for
-// each spacepoint: three features and a label. Prints its labels on a line.
+// each spacepoint: three features and a label. Prints its labels on a line. Argument: the device, which is "cpu" where
+// the kernels run on the host's threads.
 #include <ATen/ops/empty.h>
 
 #include <cstdio>
 #include <iostream>
 
+#include "../../backends/exatrkx/engine/device_stream.hpp"
 #include "../../backends/exatrkx/engine/gpu/graph.hpp"
 
-int main() {
+int main(int /*count*/, char** arguments) {
+  const exatrkx::DeviceStream device{c10::Device(arguments[1])};
+  const exatrkx::DeviceStreamGuard own_stream(device);
   std::ios::sync_with_stdio(false);
   std::int64_t count = 0;
   for (exatrkx::WorkingPoint cuts; std::cin >> count;) {
@@ -26,7 +30,7 @@ int main() {
       }
       std::cin >> labels.mutable_data_ptr<std::int64_t>()[i];
     }
-    const at::Tensor completed = exatrkx::gpu::complete_tracks(features, labels, cuts, threads);
+    const at::Tensor completed = exatrkx::gpu::complete_tracks(features, labels.to(device.device()), cuts, threads).cpu();
     for (std::int64_t i = 0; i < count; ++i) {
       std::printf("%lld ", static_cast<long long>(completed.const_data_ptr<std::int64_t>()[i]));
     }

@@ -1,4 +1,4 @@
-"""Track completion's kernels on host threads: the engine's program `track-completion-on-host`, event after event."""
+"""Track completion as the engine does it on a GPU, by a program that is given event after event."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from exatrkx.working_point import WorkingPoint
 
 IntArray = npt.NDArray[np.int64]
-PROGRAM: Final = "track-completion-on-host"
 THREADS: Final = 2
 """Of what the host does beside the kernels."""
 
 
 class CompletionKernels:
-    """The program, from its first event until the end of the context."""
+    """The program, from its first event until the end of the context; without a GPU its kernels run on host threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: str | None = None) -> None:
+        self._name = "track-completion-on-host" if gpu is None else "track-completion"
+        self._device = gpu or "cpu"
         self._program: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -43,9 +44,9 @@ class CompletionKernels:
     def __call__(self, features: npt.NDArray[Any], labels: IntArray, cuts: WorkingPoint) -> IntArray:
         """[N] labels, for those of exatrkx.stages.native.complete_tracks."""
         if self._program is None:
-            path = str(compiled.build(PROGRAM) / PROGRAM)
+            path = str(compiled.build(self._name) / self._name)
             pipe = subprocess.PIPE
-            self._program = subprocess.Popen([path], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+            self._program = subprocess.Popen([path, self._device], stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         assert self._program.stdin is not None
         assert self._program.stdout is not None
         numbers = [repr(float(getattr(cuts, name))) for name in COMPLETION_CUTS]
