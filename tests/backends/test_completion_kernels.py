@@ -54,7 +54,8 @@ def damaged(labels: IntArray, seed: int) -> IntArray:
     pieces[wrong] = random.permutation(pieces[wrong])
     pieces[(pieces < 0) | (random.random(len(labels)) < 0.2)] = -1
     _, numbered = np.unique(np.append(pieces, -1), return_inverse=True)
-    return numbered[:-1].astype(np.int64) - 1
+    damaged_labels: IntArray = numbered[:-1].astype(np.int64) - 1
+    return damaged_labels
 
 
 @pytest.mark.parametrize("path", EVENT_FILES, ids=lambda path: path.stem)

@@ -414,8 +414,9 @@ GPU_SOURCES: Final = ROOT / "backends" / "exatrkx" / "engine" / "gpu"
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("file", sorted(path.name for path in GPU_SOURCES.glob("*.cu")))
 def test_nvcc_compiles_the_kernels_with_their_launcher(file: str, architecture: str, tmp_path: Path) -> None:
-    command = ["nvcc", "-c", "-std=c++17", f"-arch={architecture}", "-Werror=all-warnings", GPU_SOURCES / file]
-    done = subprocess.run([*command, "-o", tmp_path / "out.o"], capture_output=True, text=True, check=False)
+    source = GPU_SOURCES / file
+    command = ["nvcc", "-c", "-std=c++17", f"-arch={architecture}", "-Werror=all-warnings"]
+    done = subprocess.run([*command, "-o", tmp_path / "out.o", source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -424,12 +425,12 @@ def test_track_completion_has_no_fused_multiply_adds(tmp_path: Path) -> None:
     """As CMake has it compiled: each product and sum is rounded as on the host."""
     options = [f"-DPython3_EXECUTABLE={sys.executable}", "-DEXATRKX_KERNELS=cuda", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
     subprocess.run(["cmake", "-S", GPU_SOURCES.parents[1], "-B", tmp_path, *options], check=True, capture_output=True)
-    compiled_files = json.loads((tmp_path / "compile_commands.json").read_text())
-    (command,) = (entry["command"] for entry in compiled_files if Path(entry["file"]) == GPU_SOURCES / "completion.cu")
+    source, output = GPU_SOURCES / "completion.cu", tmp_path / "out.ptx"
+    entries = json.loads((tmp_path / "compile_commands.json").read_text())
+    (command,) = (entry["command"] for entry in entries if Path(entry["file"]) == source)
     assert "-fmad=false" in command.split()
-    command = ["nvcc", "-ptx", "-std=c++17", "-fmad=false", "-o", tmp_path / "out.ptx", GPU_SOURCES / "completion.cu"]
-    subprocess.run(command, check=True)
-    instructions = (tmp_path / "out.ptx").read_text()
+    subprocess.run(["nvcc", "-ptx", "-std=c++17", "-fmad=false", "-o", output, source], check=True)
+    instructions = output.read_text()
     assert "mul.rn.f64" in instructions
     assert "fma" not in instructions
 

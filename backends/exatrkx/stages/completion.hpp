@@ -28,13 +28,19 @@ class TrackCompletion {
     state_.points.resize(static_cast<std::size_t>(num_nodes));
     for_each_of(num_nodes, kTaskHits, [&](std::int64_t i) { state_.points[i] = position(features + 3 * i); });
     state_.label.assign(labels, labels + num_nodes);
-    std::int32_t candidates = 0;
-    for (const std::int32_t label : state_.label) candidates = std::max(candidates, label + 1);
-    state_.tracks.resize(static_cast<std::size_t>(candidates));
+    std::vector<std::size_t> hits;
+    for (const std::int32_t label : state_.label) {
+      if (label < 0) continue;
+      hits.resize(std::max(hits.size(), static_cast<std::size_t>(label) + 1));
+      ++hits[label];
+    }
+    const std::size_t candidates = hits.size();
+    state_.tracks.resize(candidates);
+    for (std::size_t i = 0; i < candidates; ++i) state_.tracks[i].reserve(hits[i]);
     for (std::int64_t i = 0; i < num_nodes; ++i) {
       if (state_.label[i] >= 0) state_.tracks[state_.label[i]].push_back(static_cast<std::int32_t>(i));
     }
-    for_each_of(candidates, kTaskTracks, [&](std::int64_t i) { sort(state_.tracks[i]); });
+    for_each_of(static_cast<std::int64_t>(candidates), kTaskTracks, [&](std::int64_t i) { sort(state_.tracks[i]); });
   }
 
   [[nodiscard]] const CompletionState& state() const { return state_; }
@@ -95,15 +101,18 @@ class TrackCompletion {
   }
 
   [[nodiscard]] std::vector<std::int32_t> findable() const {
-    std::vector<bool> wanted(state_.label.size());
+    std::vector<char> wanted(state_.label.size());
     for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = state_.label[i] < 0;
     for (const Track& track : state_.tracks) {
-      if (!track.empty()) wanted[track.front()] = wanted[track.back()] = true;
+      if (!track.empty()) wanted[track.front()] = wanted[track.back()] = 1;
     }
-    std::vector<std::int32_t> hits;
+    std::vector<std::int32_t> hits(wanted.size());
+    std::size_t count = 0;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (wanted[i]) hits.push_back(static_cast<std::int32_t>(i));
+      hits[count] = static_cast<std::int32_t>(i);
+      count += static_cast<std::size_t>(wanted[i]);
     }
+    hits.resize(count);
     return hits;
   }
 
