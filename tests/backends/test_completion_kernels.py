@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pytest
 import torch
-from completion_cases import CUTS, Array, crowded, features_of
+from completion_cases import CUTS, Array, Crowd, crowded, features_of, in_random_crowds
 from completion_kernels import CompletionKernels
 from helices import true_labels
 
@@ -74,6 +74,13 @@ def test_crowds(kernels: CompletionKernels, seed: int, reach: float) -> None:
     points, labels = crowded(seed, tracks=4 * seed, noise=50 * seed)
     wide = replace(CUTS, completion_sigmas=6.0, hit_resolution=0.1, max_chance=1e3, min_track_hits=1 + seed % 5)
     assert_same(kernels, points, labels, replace(wide, completion_reach=reach))
+
+
+@in_random_crowds
+def test_random_crowds(kernels: CompletionKernels, crowd: Crowd) -> None:
+    features, labels, cuts = crowd
+    expected = reference_completion.complete_tracks(features, labels, cuts)
+    np.testing.assert_array_equal(kernels(features, labels, cuts), expected)
 
 
 @pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")

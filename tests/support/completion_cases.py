@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from exatrkx.working_point import WorkingPoint
 
 Array = npt.NDArray[Any]
+Crowd: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], WorkingPoint]
+"""[N,3] features, [N] labels, and the cuts."""
 
 CUTS: Final = WorkingPoint(
     radius=1.0, max_neighbors=5, filter_cut=0.5, gnn_cut=0.5, completion_reach=500.0, min_track_hits=3
@@ -49,3 +55,29 @@ def crowded(seed: int, tracks: int, noise: int) -> tuple[Array, npt.NDArray[np.i
     label = np.concatenate(labels)[order]
     _, numbered = np.unique(label, return_inverse=True)
     return np.concatenate(points)[order], (numbered - int((label < 0).any())).astype(np.int64)
+
+
+@st.composite
+def crowds(draw: st.DrawFn, seed: int) -> Crowd:
+    """Helices as of `crowded`, of any size, and a working point of any reach and resolution."""
+    points, labels = crowded(seed, draw(st.integers(0, 25)), draw(st.integers(0, 300)))
+    features = features_of(points)
+    features[:, [0, 2]] *= np.float32(draw(st.sampled_from([1e-30, 0.1, 1.0, 1.0, 1.0, 30.0, 1e12, 1e34])))
+    cuts = replace(
+        CUTS,
+        completion_reach=draw(st.sampled_from([1.0, 100.0, 500.0, 3000.0, 1e5])),
+        completion_sigmas=6.0,
+        hit_resolution=draw(st.sampled_from([0.0, 0.013, 0.1])),
+        strip_resolution=draw(st.sampled_from([0.0, 4.0, 100.0])),
+        min_track_hits=1 + seed % 5,
+    )
+    return features, labels, cuts
+
+
+def in_random_crowds(test: Callable[..., None]) -> Callable[..., None]:
+    """The test, which takes `crowd`, in forty of them."""
+    often = settings(
+        max_examples=40, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    )
+    decorated: Callable[..., None] = often(given(crowd=st.integers(0, 2**31).flatmap(crowds))(test))
+    return decorated

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pytest
-from completion_cases import CUTS, Array, crowded, features_of, helix
+from completion_cases import CUTS, Array, Crowd, crowded, features_of, helix, in_random_crowds
 from completion_kernels import CompletionKernels
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.optimize import least_squares
 from stage_cases import IMPLEMENTATIONS, partition
 from stage_cases import running as running_on_cpu
@@ -203,28 +201,13 @@ def test_the_local_helix_is_the_least_squares_one(radius: float) -> None:
     assert abs(longitudinal).max() < 0.3
 
 
-@settings(max_examples=40, derandomize=True, deadline=None)
-@given(
-    seed=st.integers(0, 2**31),
-    tracks=st.integers(0, 25),
-    noise=st.integers(0, 300),
-    reach=st.sampled_from([1.0, 100.0, 500.0, 3000.0, 1e5]),
-    scale=st.sampled_from([1e-30, 0.1, 1.0, 1.0, 1.0, 30.0, 1e12, 1e34]),
-    resolution=st.sampled_from([0.0, 0.013, 0.1]),
-    strip=st.sampled_from([0.0, 4.0, 100.0]),
-)
+@in_random_crowds
 @pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")
-def test_both_implementations_agree_and_the_order_does_not_matter(  # noqa: PLR0917 - hypothesis gives them
-    seed: int, tracks: int, noise: int, reach: float, scale: float, resolution: float, strip: float
-) -> None:
-    points, labels = crowded(seed, tracks, noise)
-    features = features_of(points)
-    features[:, [0, 2]] *= np.float32(scale)
-    cuts = replace(CUTS, completion_reach=reach, hit_resolution=resolution, strip_resolution=strip)
-    cuts = replace(cuts, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
-    found = native.complete_tracks(features, labels, cuts, threads=1 + seed % 4)
+def test_both_implementations_agree_and_the_order_does_not_matter(crowd: Crowd) -> None:
+    features, labels, cuts = crowd
+    found = native.complete_tracks(features, labels, cuts, threads=1 + len(labels) % 4)
     np.testing.assert_array_equal(found, reference_completion.complete_tracks(features, labels, cuts))
-    order = np.random.default_rng(seed).permutation(len(points))
+    order = np.random.default_rng(1).permutation(len(labels))
     moved = native.complete_tracks(features[order], labels[order], cuts, threads=3)
     assert {frozenset(order[list(track)].tolist()) for track in partition(moved)} == partition(found)
 
