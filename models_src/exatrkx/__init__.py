@@ -18,7 +18,7 @@ What is served, and where it is: Python below this folder, C++ and CUDA below `b
 | `wcc` | `label_tracks` | `stages/track_building.py` | `engine/graph.cpp` | in two forms: |
 | `wcc` | `label_components` | `stages/track_building.py` | `stages/components.hpp` | `stages/cuda/components.cu` |
 | `wcc` | `label_clusters` | `stages/track_building.py` | `stages/contraction.hpp` | `stages/cuda/contraction.cu` |
-| `wcc` | `complete_tracks` | `stages/track_building.py` | `stages/completion.hpp` | on the host |
+| `wcc` | `complete_tracks` | `stages/track_building.py` | `stages/completion.hpp` | `engine/gpu/completion.cu` |
 | `exatrkx_ensemble` | `Pipeline` | `pipeline.py` | Triton's ensemble | as its steps |
 | `exatrkx_custom` | `Pipeline` | `pipeline.py` | `Engine`, `engine/engine.cpp` | as its steps |
 """

@@ -176,12 +176,13 @@ def test_bundled_events_with_trained_networks(path: Path, tmp_path: Path) -> Non
         assert_same(found, direct, event)
 
 
-def test_bundled_events_with_track_completion(tiny_repository: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["exatrkx-engine", "exatrkx-engine-on-host"])
+def test_bundled_events_with_track_completion(tiny_repository: Path, tmp_path: Path, program: str) -> None:
     """The tiny networks leave tracks in pieces; a look at what is completed says that there were some."""
     cuts = replace(WORKING_POINT, completion_reach=1000.0, min_track_hits=4)
     direct, without = direct_call(tiny_repository, cuts), direct_call(tiny_repository, WORKING_POINT)
     events = [features(event) for event in read_events(EVENT_FILES[0])][:3]
-    for found, event in zip(Engine(tiny_repository, cuts, tmp_path)(*events), events, strict=True):
+    for found, event in zip(Engine(tiny_repository, cuts, tmp_path, program)(*events), events, strict=True):
         assert_same(found, direct, event)
         assert found.labels != without(event).labels.tolist()
 
@@ -406,13 +407,32 @@ def test_graph_stages_refuse_bad_entries_before_a_kernel_sees_them(
     assert (done.returncode, done.stdout) == (0, f"{refusal}\n")
 
 
+GPU_SOURCES: Final = ROOT / "backends" / "exatrkx" / "engine" / "gpu"
+
+
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-def test_nvcc_compiles_the_kernels_with_their_launcher(architecture: str, tmp_path: Path) -> None:
-    source = ROOT / "backends" / "exatrkx" / "engine" / "gpu" / "kernels.cu"
+@pytest.mark.parametrize("file", sorted(path.name for path in GPU_SOURCES.glob("*.cu")))
+def test_nvcc_compiles_the_kernels_with_their_launcher(file: str, architecture: str, tmp_path: Path) -> None:
+    source = GPU_SOURCES / file
     command = ["nvcc", "-c", "-std=c++17", f"-arch={architecture}", "-Werror=all-warnings"]
     done = subprocess.run([*command, "-o", tmp_path / "out.o", source], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")
+def test_track_completion_has_no_fused_multiply_adds(tmp_path: Path) -> None:
+    """As CMake has it compiled: each product and sum is rounded as on the host."""
+    options = [f"-DPython3_EXECUTABLE={sys.executable}", "-DEXATRKX_KERNELS=cuda", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
+    subprocess.run(["cmake", "-S", GPU_SOURCES.parents[1], "-B", tmp_path, *options], check=True, capture_output=True)
+    source, output = GPU_SOURCES / "completion.cu", tmp_path / "out.ptx"
+    entries = json.loads((tmp_path / "compile_commands.json").read_text())
+    (command,) = (entry["command"] for entry in entries if Path(entry["file"]) == source)
+    assert "-fmad=false" in command.split()
+    subprocess.run(["nvcc", "-ptx", "-std=c++17", "-fmad=false", "-o", output, source], check=True)
+    instructions = output.read_text()
+    assert "mul.rn.f64" in instructions
+    assert "fma" not in instructions
 
 
 @pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")

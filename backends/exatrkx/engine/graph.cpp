@@ -94,7 +94,7 @@ at::Tensor label_candidates(const at::Tensor& edge_index, const at::Tensor& scor
 
 at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                         const WorkingPoint& cuts, const at::Tensor& features, int threads) {
-  const at::Tensor labels = label_candidates(edge_index, scores, num_nodes, cuts);
+  at::Tensor labels = label_candidates(edge_index, scores, num_nodes, cuts);
   if (cuts.completion.reach <= 0.0) return labels;
   const TensorSpec spec = features_spec();
   if (!features.defined()) {
@@ -107,13 +107,12 @@ at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, 
     throw ContractError(std::string(spec.name) + ": expected one row for each of " + std::to_string(num_nodes) +
                         " spacepoints, found " + std::to_string(features.size(0)));
   }
-  // On the host also where the candidates were made on a GPU.
-  const at::Tensor rows = position.cpu().contiguous();
+  const at::Tensor rows = position.cpu().contiguous();  // the angles' sines are the C library's also on a GPU
   check_finite(rows, spec.name);
-  at::Tensor completed = labels.cpu();
+  if (by_kernels(labels)) return gpu::complete_tracks(rows, labels, cuts, threads);
   stages::complete_tracks(rows.const_data_ptr<float>(), num_nodes, cuts.completion, cuts.min_track_hits,
-                          threads, completed.mutable_data_ptr<std::int64_t>());
-  return completed.to(labels.device());
+                          threads, labels.mutable_data_ptr<std::int64_t>());
+  return labels;
 }
 
 }  // namespace exatrkx

@@ -3,19 +3,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <numbers>
 #include <numeric>
-#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
 
-#include "hit_columns.hpp"
+#include "completion_search.hpp"
+#include "findable_hits.hpp"
 #include "parallel.hpp"
-#include "segment_search.hpp"
-#include "segments.hpp"
+#include "threaded_search.hpp"
 
 namespace exatrkx::stages {
 
@@ -24,78 +23,65 @@ class TrackCompletion {
   // features [num_nodes,3], labels [num_nodes] of candidates with their numbers below num_nodes.
   TrackCompletion(const float* features, std::int64_t num_nodes, const std::int64_t* labels, const CompletionCuts& cuts,
                   std::int64_t min_hits, int threads)
-      : features_(features), min_hits_(min_hits), threads_(threads), segments_(positions(features, num_nodes), cuts),
-        label_(labels, labels + num_nodes) {
-    std::int64_t candidates = 0;
-    for (const std::int64_t label : label_) candidates = std::max(candidates, label + 1);
-    tracks_.resize(static_cast<std::size_t>(candidates));
-    for (std::int64_t i = 0; i < num_nodes; ++i) {
-      if (label_[i] >= 0) tracks_[label_[i]].push_back(static_cast<std::int32_t>(i));
+      : features_(features), min_hits_(min_hits), threads_(threads) {
+    state_.cuts = cuts;
+    state_.points.resize(static_cast<std::size_t>(num_nodes));
+    for_each_of(num_nodes, kTaskHits, [&](std::int64_t i) { state_.points[i] = position(features + 3 * i); });
+    state_.label.assign(labels, labels + num_nodes);
+    std::vector<std::size_t> hits;
+    for (const std::int32_t label : state_.label) {
+      if (label < 0) continue;
+      hits.resize(std::max(hits.size(), static_cast<std::size_t>(label) + 1));
+      ++hits[label];
     }
-    for (Track& track : tracks_) sort(track);
+    const std::size_t candidates = hits.size();
+    state_.tracks.resize(candidates);
+    for (std::size_t i = 0; i < candidates; ++i) state_.tracks[i].reserve(hits[i]);
+    for (std::int64_t i = 0; i < num_nodes; ++i) {
+      if (state_.label[i] >= 0) state_.tracks[state_.label[i]].push_back(static_cast<std::int32_t>(i));
+    }
+    for_each_of(static_cast<std::int64_t>(candidates), kTaskTracks, [&](std::int64_t i) { sort(state_.tracks[i]); });
   }
 
-  void run() {
-    std::vector<std::int32_t> all(tracks_.size());
+  [[nodiscard]] const CompletionState& state() const { return state_; }
+
+  void run(CompletionSearch& search) {
+    drop_wrong_hits(search);
+    std::vector<std::int32_t> all(state_.tracks.size());
     std::iota(all.begin(), all.end(), 0);
-    for_each(all, [&](std::int32_t track, Matches&) {
-      drop_second_hits(tracks_[track]);
-      drop_outliers(tracks_[track]);
-    });
-    complete(all, findable());
-    complete(all, dissolve_short_tracks());
+    complete(search, all, findable());
+    complete(search, all, dissolve_short_tracks());
   }
 
   // Numbers the tracks by their smallest hit.
   void write(std::int64_t* labels) const {
-    std::vector<std::int64_t> number(tracks_.size(), kNoise);
+    std::vector<std::int64_t> number(state_.tracks.size(), kNoise);
     std::int64_t next = 0;
-    for (std::size_t i = 0; i < label_.size(); ++i) {
+    for (std::size_t i = 0; i < state_.label.size(); ++i) {
+      const std::int32_t label = state_.label[i];
       labels[i] = kNoise;
-      if (label_[i] < 0) continue;
-      if (number[label_[i]] < 0) number[label_[i]] = next++;
-      labels[i] = number[label_[i]];
+      if (label < 0) continue;
+      if (number[label] < 0) number[label] = next++;
+      labels[i] = number[label];
     }
   }
 
  private:
-  static constexpr std::int64_t kNoise = -1;
+  static constexpr std::int32_t kNoise = -1;
+  static constexpr std::int64_t kTaskHits = 4096, kTaskTracks = 256;
 
-  static std::vector<Point> positions(const float* features, std::int64_t num_nodes) {
-    std::vector<Point> points(static_cast<std::size_t>(num_nodes));
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      const float* f = features + 3 * i;
-      const double r = 1000.0 * static_cast<double>(f[0]), phi = std::numbers::pi * static_cast<double>(f[1]);
-      points[i] = {r * std::cos(phi), r * std::sin(phi), 1000.0 * static_cast<double>(f[2])};
-    }
-    return points;
+  // each(i) for all i < count, by the threads, where there is work for some.
+  template <class Each>
+  void for_each_of(std::int64_t count, std::int64_t at_once, Each&& each) const {
+    parallel_for(tasks_for(count, at_once), threads_, [&](std::int64_t task) {
+      const std::int64_t end = std::min(count, (task + 1) * at_once);
+      for (std::int64_t i = task * at_once; i < end; ++i) each(i);
+    });
   }
 
-  struct Match {
-    double score;  // the smaller the better
-    std::int32_t track, other;
-    auto operator<=>(const Match&) const = default;
-  };
-
-  struct Matches {
-    std::vector<Match> extensions, merges;
-  };
-
-  // What visit(track, matches) finds for each of these tracks, on a few threads, in any order.
-  template <class Visit>
-  Matches for_each(const std::vector<std::int32_t>& tracks, Visit&& visit) {
-    Matches all;
-    std::mutex mutex;
-    const auto count = static_cast<std::int64_t>(tracks.size());
-    parallel_for(tasks_for(count, kTaskTracks), threads_, [&](std::int64_t task) {
-      Matches found;
-      const std::int64_t end = std::min(count, (task + 1) * kTaskTracks);
-      for (std::int64_t i = task * kTaskTracks; i < end; ++i) visit(tracks[i], found);
-      const std::lock_guard lock(mutex);
-      all.extensions.insert(all.extensions.end(), found.extensions.begin(), found.extensions.end());
-      all.merges.insert(all.merges.end(), found.merges.begin(), found.merges.end());
-    });
-    return all;
+  static Point position(const float* f) {
+    const double r = 1000.0 * static_cast<double>(f[0]), phi = std::numbers::pi * static_cast<double>(f[1]);
+    return {r * std::cos(phi), r * std::sin(phi), 1000.0 * static_cast<double>(f[2])};
   }
 
   void sort(Track& track) const {
@@ -105,164 +91,102 @@ class TrackCompletion {
     std::sort(track.begin(), track.end(), [&](std::int32_t a, std::int32_t b) { return key(a) < key(b); });
   }
 
+  void drop_wrong_hits(CompletionSearch& search) {
+    const std::vector<std::int32_t> right = search.drop_wrong_hits(state_.tracks);
+    for (std::size_t i = 0; i < right.size(); ++i) {
+      Track& track = state_.tracks[i];
+      for (auto hit = track.begin() + right[i]; hit != track.end(); ++hit) state_.label[*hit] = kNoise;
+      track.resize(static_cast<std::size_t>(right[i]));
+    }
+  }
+
   [[nodiscard]] std::vector<std::int32_t> findable() const {
-    std::vector<bool> wanted(label_.size());
-    for (std::size_t i = 0; i < label_.size(); ++i) wanted[i] = label_[i] < 0;
-    for (const Track& track : tracks_) {
-      if (!track.empty()) wanted[track.front()] = wanted[track.back()] = true;
+    std::vector<char> wanted(state_.label.size());
+    for (std::size_t i = 0; i < wanted.size(); ++i) wanted[i] = state_.label[i] < 0;
+    for (const Track& track : state_.tracks) {
+      if (!track.empty()) wanted[track.front()] = wanted[track.back()] = 1;
     }
-    std::vector<std::int32_t> hits;
+    std::vector<std::int32_t> hits(wanted.size());
+    std::size_t count = 0;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (wanted[i]) hits.push_back(static_cast<std::int32_t>(i));
+      hits[count] = static_cast<std::int32_t>(i);
+      count += static_cast<std::size_t>(wanted[i]);
     }
+    hits.resize(count);
     return hits;
   }
 
   // Looks around these tracks for these hits, then around those that this changes, until none does.
-  void complete(std::vector<std::int32_t> tracks, const std::vector<std::int32_t>& hits) {
+  void complete(CompletionSearch& search, std::vector<std::int32_t> tracks, const std::vector<std::int32_t>& hits) {
     if (hits.empty()) return;
-    segments_.set_free(static_cast<double>(std::count(label_.begin(), label_.end(), kNoise)));
-    const HitColumns columns(segments_.points(), hits);
-    const SegmentSearch search(segments_, columns);
+    const FindableHits findable(state_.points, hits, threads_);
+    search.look_for(findable, static_cast<double>(std::count(state_.label.begin(), state_.label.end(), kNoise)));
     while (!tracks.empty()) {
-      tracks = apply(for_each(tracks, [&](std::int32_t track, Matches& found) { look_around(search, track, found); }));
+      const CompletionRound round(std::move(tracks), state_.tracks);
+      tracks = apply(search.look_around(round), round.places());
     }
   }
 
   // Tracks of fewer than `min_hits` hits are none; returns their hits, in order.
   std::vector<std::int32_t> dissolve_short_tracks() {
     std::vector<std::int32_t> hits;
-    for (Track& track : tracks_) {
+    for (Track& track : state_.tracks) {
       if (static_cast<std::int64_t>(track.size()) >= min_hits_) continue;
       hits.insert(hits.end(), track.begin(), track.end());
       track.clear();
     }
     std::sort(hits.begin(), hits.end());
-    for (const std::int32_t hit : hits) label_[hit] = kNoise;
+    for (const std::int32_t hit : hits) state_.label[hit] = kNoise;
     return hits;
   }
 
-  // A particle leaves one hit on a module: of two the one is taken off a track that is farther from the helix of the others.
-  void drop_second_hits(Track& track) {
-    for (std::size_t i = 0; i + 1 < track.size() && track.size() >= Segments::kFitted;) {
-      const TrackWithout others(track, i, 2);
-      const auto s = Segments::helical(others) ? segments_.at(others, i) : std::nullopt;
-      const auto& points = segments_.points();
-      if (!s || !Segments::one_module(s->helix, points[track[i]], points[track[i + 1]])) {
-        ++i;
-        continue;
+  // The best merges and extensions, of each segment the best one alone; returns the tracks that they change.
+  std::vector<std::int32_t> apply(std::vector<Match> found, std::int32_t places) {
+    auto& [points, label, tracks, cuts] = state_;
+    std::vector<bool> merged(tracks.size()), changed(tracks.size()), used(static_cast<std::size_t>(places));
+    const auto merges_end =
+        std::partition(found.begin(), found.end(), [](const Match& m) { return m.place == Match::kMerge; });
+    const auto key = [](const Match& m) { return std::tuple(m.score, m.track, m.other); };
+    const auto better = [&](const Match& a, const Match& b) { return key(a) < key(b); };
+    std::sort(found.begin(), merges_end, better);
+    for (auto m = found.begin(); m != merges_end; ++m) {
+      if (merged[m->track] || merged[m->other]) continue;
+      merged[m->track] = merged[m->other] = changed[m->track] = true;
+      for (const std::int32_t hit : tracks[m->other]) {
+        label[hit] = m->track;
+        tracks[m->track].push_back(hit);
       }
-      const std::size_t worse = segments_.outlying(*s, track[i]) > segments_.outlying(*s, track[i + 1]) ? i : i + 1;
-      label_[track[worse]] = kNoise;
-      track.erase(track.begin() + static_cast<std::ptrdiff_t>(worse));
-      i = 0;
+      tracks[m->other].clear();
     }
-  }
-
-  // Takes hits off a track that are far from the helix of the others, the farthest first.
-  void drop_outliers(Track& track) {
-    while (track.size() >= Segments::kFitted && Segments::helical(track)) {
-      std::size_t worst = 0;
-      double largest = kOutlier * kOutlier;
-      for (std::size_t i = 0; i < track.size(); ++i) {
-        const double chi2 = segments_.without(track, i);
-        if (chi2 > largest) worst = i, largest = chi2;
-      }
-      if (!(largest > kOutlier * kOutlier)) return;
-      label_[track[worst]] = kNoise;
-      track.erase(track.begin() + static_cast<std::ptrdiff_t>(worst));
-    }
-  }
-
-  void look_around(const SegmentSearch& search, std::int32_t number, Matches& found) const {
-    const Track& track = tracks_[number];
-    if (!Segments::helical(track)) return;
-    std::size_t first = track.size();
-    std::optional<LocalHelix> helix;
-    for (std::size_t place = 0; place <= track.size(); ++place) {
-      if (const std::size_t fitted = Segments::first_fitted(track, place); fitted != first) {
-        first = fitted;
-        helix = segments_.fit(track, first);
-      }
-      const auto between = helix ? segments_.at(track, place, *helix) : std::nullopt;
-      if (!between) continue;
-      const Segment& s = *between;
-      std::optional<Match> best;
-      search.visit(s, [&](std::int32_t hit) {
-        if (label_[hit] == number) return;
-        const auto value = segments_.score(s, hit);
-        if (!value) return;
-        if (label_[hit] >= 0) {
-          const auto other = static_cast<std::int32_t>(label_[hit]);
-          const auto back = score_back(s, hit);
-          if (back) found.merges.push_back({*value * *back, std::min(number, other), std::max(number, other)});
-        } else if (const Match match{*value, number, hit}; !best || match < *best) {
-          best = match;
-        }
-      });
-      if (best) found.extensions.push_back(*best);
-    }
-  }
-
-  // The same from the other side: how well the nearest hit of the segment's track fits the one whose end was found.
-  // Two tracks that run side by side are no pieces of one: all of the other must be within the segment.
-  [[nodiscard]] std::optional<double> score_back(const Segment& s, std::int32_t end) const {
-    const Track& other = tracks_[label_[end]];
-    if (!Segments::helical(other) || (end != other.front() && end != other.back())) return std::nullopt;
-    const double far = s.helix.along(segments_.points()[end == other.front() ? other.back() : other.front()]);
-    if (s.before >= 0 && !(far >= s.begin - kOverlap)) return std::nullopt;
-    if (s.after >= 0 && !(far <= s.end + kOverlap)) return std::nullopt;
-    const auto theirs = segments_.at(other, end == other.front() ? 0 : other.size());
-    if (!theirs) return std::nullopt;
-    return segments_.score(*theirs, s.near_begin(s.helix.along(segments_.points()[end])) ? s.before : s.after);
-  }
-
-  // The best merges and extensions, and the tracks that they change.
-  std::vector<std::int32_t> apply(Matches found) {
-    std::vector<bool> merged(tracks_.size()), changed(tracks_.size());
-    std::sort(found.merges.begin(), found.merges.end());
-    for (const Match& m : found.merges) {
-      if (merged[m.track] || merged[m.other]) continue;
-      merged[m.track] = merged[m.other] = changed[m.track] = true;
-      for (const std::int32_t hit : tracks_[m.other]) {
-        label_[hit] = m.track;
-        tracks_[m.track].push_back(hit);
-      }
-      tracks_[m.other].clear();
-    }
-    std::sort(found.extensions.begin(), found.extensions.end());
-    for (const Match& m : found.extensions) {
-      if (merged[m.track] || label_[m.other] >= 0) continue;
-      label_[m.other] = m.track;
-      tracks_[m.track].push_back(m.other);
-      changed[m.track] = true;
+    std::sort(merges_end, found.end(), better);
+    for (auto m = merges_end; m != found.end(); ++m) {
+      const bool is_best = !used[m->place];
+      used[m->place] = true;
+      if (!is_best || merged[m->track] || label[m->other] >= 0) continue;
+      label[m->other] = m->track;
+      tracks[m->track].push_back(m->other);
+      changed[m->track] = true;
     }
     std::vector<std::int32_t> again;
-    for (std::size_t track = 0; track < tracks_.size(); ++track) {
-      if (!changed[track]) continue;
-      sort(tracks_[track]);
-      again.push_back(static_cast<std::int32_t>(track));
+    for (std::size_t track = 0; track < tracks.size(); ++track) {
+      if (changed[track]) again.push_back(static_cast<std::int32_t>(track));
     }
+    for_each_of(static_cast<std::int64_t>(again.size()), kTaskTracks, [&](std::int64_t i) { sort(tracks[again[i]]); });
     return again;
   }
-
-  static constexpr std::int64_t kTaskTracks = 8;  // so few that the last rounds, of some hundred, keep many threads busy
-  static constexpr double kOverlap = 15.0;   // mm, of modules
-  static constexpr double kOutlier = 8.0;    // standard deviations
 
   const float* features_;
   std::int64_t min_hits_;
   int threads_;
-  Segments segments_;
-  std::vector<std::int64_t> label_;
-  std::vector<Track> tracks_;
+  CompletionState state_;
 };
 
 // Completes the tracks of `labels` [num_nodes], in place; those with fewer than `min_hits` hits are none.
 inline void complete_tracks(const float* features, std::int64_t num_nodes, const CompletionCuts& cuts,
                             std::int64_t min_hits, int threads, std::int64_t* labels) {
   TrackCompletion completion(features, num_nodes, labels, cuts, min_hits, threads);
-  completion.run();
+  ThreadedSearch search(completion.state(), threads);
+  completion.run(search);
   completion.write(labels);
 }
 

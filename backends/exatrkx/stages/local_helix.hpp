@@ -2,11 +2,9 @@
 // track. Only +, -, *, / and square roots, in the order of exatrkx/stages/local_helix.py, so that both give the same bits.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <optional>
-#include <span>
+
+#include "both.hpp"
 
 namespace exatrkx::stages {
 
@@ -36,54 +34,53 @@ class LocalHelix {
   static constexpr double kPixelLength = 3.0;  // of a pixel, along the beam to across
   static constexpr double kStripTilt = 0.1;    // of strips on a disc to its radius: how much of them lies across a track
 
-  // Least squares with equal weights. None where the hits lie on a line along the beam, or on fewer than three places.
-  [[nodiscard]] static std::optional<LocalHelix> fit(std::span<const Point> hits) {
-    LocalHelix h;
-    const double count = static_cast<double>(hits.size());
-    for (const Point& hit : hits) {
-      h.origin_.x += hit.x;
-      h.origin_.y += hit.y;
-      h.origin_.z += hit.z;
+  // Least squares with equal weights. False where the hits lie on a line along the beam, or on fewer than three places.
+  [[nodiscard]] EXATRKX_BOTH bool fit(const Point* hits, int number) {
+    const double count = number;
+    origin_ = {0.0, 0.0, 0.0};
+    for (int i = 0; i < number; ++i) {
+      origin_.x += hits[i].x;
+      origin_.y += hits[i].y;
+      origin_.z += hits[i].z;
     }
-    h.origin_.x /= count;
-    h.origin_.y /= count;
-    h.origin_.z /= count;
-    h.ux_ = hits.back().x - hits.front().x;
-    h.uy_ = hits.back().y - hits.front().y;
-    h.chord_ = std::sqrt(h.ux_ * h.ux_ + h.uy_ * h.uy_);
-    if (!(h.chord_ > kShortestChord)) return std::nullopt;
-    h.ux_ /= h.chord_;
-    h.uy_ /= h.chord_;
-    if (!h.fit_parabola(hits, count) || !h.fit_line(hits, count)) return std::nullopt;
-    return h;
+    origin_.x /= count;
+    origin_.y /= count;
+    origin_.z /= count;
+    ux_ = hits[number - 1].x - hits[0].x;
+    uy_ = hits[number - 1].y - hits[0].y;
+    chord_ = std::sqrt(ux_ * ux_ + uy_ * uy_);
+    if (!(chord_ > kShortestChord)) return false;
+    ux_ /= chord_;
+    uy_ /= chord_;
+    return fit_parabola(hits, number) && fit_line(hits, number);
   }
 
   // Positions along the chord, and across it.
-  [[nodiscard]] double along(const Point& p) const { return (p.x - origin_.x) * ux_ + (p.y - origin_.y) * uy_; }
-  [[nodiscard]] double sideways(const Point& p) const { return (p.y - origin_.y) * ux_ - (p.x - origin_.x) * uy_; }
-  [[nodiscard]] double slope(double x) const { return b_ + 2.0 * c_ * x; }
-  [[nodiscard]] double across(double x) const { return a_ + x * (b_ + c_ * x); }
-  [[nodiscard]] double z(double x) const { return origin_.z + z0_ + cotangent_ * arc(x); }
-  [[nodiscard]] double ux() const { return ux_; }
-  [[nodiscard]] double uy() const { return uy_; }
-  [[nodiscard]] double chord() const { return chord_; }
-  [[nodiscard]] double bend() const { return c_; }            // half the curvature
-  [[nodiscard]] double cotangent() const { return cotangent_; }
-  [[nodiscard]] double stretch() const { return stretch_; }  // length of the track for its length in the transverse plane
-  [[nodiscard]] Point at(double x, double y) const {
+  [[nodiscard]] EXATRKX_BOTH double along(const Point& p) const { return (p.x - origin_.x) * ux_ + (p.y - origin_.y) * uy_; }
+  [[nodiscard]] EXATRKX_BOTH double sideways(const Point& p) const { return (p.y - origin_.y) * ux_ - (p.x - origin_.x) * uy_; }
+  [[nodiscard]] EXATRKX_BOTH double slope(double x) const { return b_ + 2.0 * c_ * x; }
+  [[nodiscard]] EXATRKX_BOTH double across(double x) const { return a_ + x * (b_ + c_ * x); }
+  [[nodiscard]] EXATRKX_BOTH double z(double x) const { return origin_.z + z0_ + cotangent_ * arc(x); }
+  [[nodiscard]] EXATRKX_BOTH double ux() const { return ux_; }
+  [[nodiscard]] EXATRKX_BOTH double uy() const { return uy_; }
+  [[nodiscard]] EXATRKX_BOTH double chord() const { return chord_; }
+  [[nodiscard]] EXATRKX_BOTH double bend() const { return c_; }            // half the curvature
+  [[nodiscard]] EXATRKX_BOTH double cotangent() const { return cotangent_; }
+  [[nodiscard]] EXATRKX_BOTH double stretch() const { return stretch_; }  // length of the track for its length in the transverse plane
+  [[nodiscard]] EXATRKX_BOTH Point at(double x, double y) const {
     return {origin_.x + x * ux_ - y * uy_, origin_.y + x * uy_ + y * ux_, z(x)};
   }
 
   // Distances of a point from the helix, in the transverse plane and perpendicular to the track beside that.
-  [[nodiscard]] double transverse(const Point& p, double x) const {
+  [[nodiscard]] EXATRKX_BOTH double transverse(const Point& p, double x) const {
     const double steepness = slope(x);
     return (sideways(p) - across(x)) / std::sqrt(1.0 + steepness * steepness);
   }
-  [[nodiscard]] double longitudinal(const Point& p, double x) const { return (p.z - z(x)) / stretch_; }
+  [[nodiscard]] EXATRKX_BOTH double longitudinal(const Point& p, double x) const { return (p.z - z(x)) / stretch_; }
 
   // At a distance along the chord from the nearest node, where hit and node are within `r` of the beam. The factors of the
   // resolution are those of a parabola and a line through equally spaced hits: within a tenth those of three hits and of five.
-  [[nodiscard]] Spread spread(double distance, double r, const CompletionCuts& cuts) const {
+  [[nodiscard]] EXATRKX_BOTH Spread spread(double distance, double r, const CompletionCuts& cuts) const {
     const double q = distance / chord_, metres = r / 1000.0;
     const double angle = cuts.scattering_length * 2.0 * std::abs(c_) / stretch_;
     const double scattered = angle * distance * stretch_, strip = cuts.strip_resolution * (metres * metres);
@@ -97,14 +94,15 @@ class LocalHelix {
   static constexpr double kShortestChord = 1e-3;  // mm
   static constexpr double kSingular = 1e-9;       // of a determinant, relative to its first term
 
-  [[nodiscard]] double arc(double x) const {
+  [[nodiscard]] EXATRKX_BOTH double arc(double x) const {
     return x * (1.0 + b_ * b_ / 2.0 + x * (b_ * c_ + x * (2.0 * c_ * c_ / 3.0)));
   }
 
-  bool fit_parabola(std::span<const Point> hits, double count) {
+  EXATRKX_BOTH bool fit_parabola(const Point* hits, int number) {
+    const double count = number;
     double x1 = 0, x2 = 0, x3 = 0, x4 = 0, y0 = 0, y1 = 0, y2 = 0;
-    for (const Point& hit : hits) {
-      const double dx = hit.x - origin_.x, dy = hit.y - origin_.y;
+    for (int i = 0; i < number; ++i) {
+      const double dx = hits[i].x - origin_.x, dy = hits[i].y - origin_.y;
       const double x = (dx * ux_ + dy * uy_) / chord_, y = dy * ux_ - dx * uy_;
       x1 += x;
       x2 += x * x;
@@ -125,10 +123,11 @@ class LocalHelix {
     return true;
   }
 
-  bool fit_line(std::span<const Point> hits, double count) {
+  EXATRKX_BOTH bool fit_line(const Point* hits, int number) {
+    const double count = number;
     double s1 = 0, s2 = 0, z0 = 0, z1 = 0;
-    for (const Point& hit : hits) {
-      const double s = arc(along(hit)) / chord_, z = hit.z - origin_.z;
+    for (int i = 0; i < number; ++i) {
+      const double s = arc(along(hits[i])) / chord_, z = hits[i].z - origin_.z;
       s1 += s;
       s2 += s * s;
       z0 += z;

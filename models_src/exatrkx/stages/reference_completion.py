@@ -1,7 +1,7 @@
 """Reference form of the track completion, which `exatrkx.stages.track_building.complete_tracks` describes.
 
-Every sum and product is in the order of completion.hpp and segments.hpp in backends/exatrkx/stages, and sine and cosine
-are the C library's: both give the same bits.
+Every sum and product is in the order of segments.hpp, surroundings.hpp and wrong_hits.hpp in backends/exatrkx/stages,
+and sine and cosine are the C library's: both give the same bits.
 """
 
 from __future__ import annotations

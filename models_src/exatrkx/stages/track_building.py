@@ -143,7 +143,8 @@ def complete_tracks(features: Array | None, labels: Array, cuts: WorkingPoint) -
 
     Returns:
         [N] INT64 labels, 0, 1, 2, … in the order of the candidates' smallest spacepoint index, and −1 for spacepoints
-        on none. On a GPU the work is done on the host: features and labels are copied there, the labels back.
+        on none. Of arrays on a GPU the work is done on the host: features and labels are copied there, the labels back.
+        (The engine in C++ has kernels for it, backends/exatrkx/engine/gpu/completion.cu.)
 
     Raises:
         ContractError: there are no features, or not finite FP32 ones for each spacepoint.

@@ -1,46 +1,49 @@
-"""Track completion: what it does to helices that anyone can draw, and both CPU implementations bit by bit."""
+"""Track completion: what it does to helices that anyone can draw, by both CPU implementations and by the kernels."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from completion_cases import CUTS, Array, Crowd, crowded, features_of, helix, in_random_crowds
+from completion_kernels import CompletionKernels
 from scipy.optimize import least_squares
-from stage_cases import IMPLEMENTATIONS, partition, running
+from stage_cases import IMPLEMENTATIONS, partition
+from stage_cases import running as running_on_cpu
 
 from exatrkx.errors import ContractError
-from exatrkx.stages import native, reference_completion
+from exatrkx.stages import native, reference_completion, track_building
 from exatrkx.stages.local_helix import LocalHelix
 from exatrkx.stages.track_building import complete_tracks, label_tracks
-from exatrkx.working_point import WorkingPoint
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-in_each = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-CUTS: Final = WorkingPoint(
-    radius=1.0, max_neighbors=5, filter_cut=0.5, gnn_cut=0.5, completion_reach=500.0, min_track_hits=3
-)
-LAYERS: Final = (32.0, 72.0, 116.0, 172.0, 260.0, 360.0, 500.0, 660.0, 820.0, 1020.0)
+    from exatrkx.working_point import WorkingPoint
 
-
-def features_of(points: Array) -> npt.NDArray[np.float32]:
-    x, y, z = points.T
-    rows: npt.NDArray[np.float32] = np.stack(
-        (np.hypot(x, y) / 1000.0, np.arctan2(y, x) / np.pi, z / 1000.0), axis=1
-    ).astype(np.float32)
-    return rows
+in_each = pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, pytest.param("kernels", marks=pytest.mark.slow)])
+KERNELS: Final = CompletionKernels()
 
 
-def helix(phi: float = 0.3, radius: float = 3000.0, cotangent: float = 0.5, vertex: float = 20.0) -> Array:
-    """[10,3] where a track from the beam line crosses the layers: a circle through the origin, and z along its arc."""
-    r = np.array(LAYERS)
-    turn = np.arcsin(r / (2.0 * radius))
-    return np.stack((r * np.cos(phi + turn), r * np.sin(phi + turn), vertex + cotangent * 2.0 * radius * turn), axis=1)
+@pytest.fixture(scope="module", autouse=True)
+def kernels_end() -> Iterator[None]:
+    with KERNELS:
+        yield
+
+
+@contextmanager
+def running(implementation: str) -> Iterator[None]:
+    """Calls of `complete_tracks` inside are done by this implementation, or as the engine does them on a GPU."""
+    if implementation != "kernels":
+        with running_on_cpu(implementation):
+            yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(track_building, "_completed_on_host", KERNELS)
+        yield
 
 
 def completed(points: Array, labels: list[int], cuts: WorkingPoint = CUTS) -> list[int]:
@@ -198,47 +201,13 @@ def test_the_local_helix_is_the_least_squares_one(radius: float) -> None:
     assert abs(longitudinal).max() < 0.3
 
 
-def crowded(seed: int, tracks: int, noise: int) -> tuple[Array, npt.NDArray[np.int64]]:
-    """Helices close to each other, hits lost and smeared, in pieces, and noise; in random order."""
-    random = np.random.default_rng(seed)
-    points, labels, next_label = [random.normal(0.0, 300.0, (noise, 3))], [np.full(noise, -1)], 0
-    for _ in range(tracks):
-        radius = random.choice([-1.0, 1.0]) * 10.0 ** random.uniform(2.75, 5.0)
-        track = helix(random.uniform(-0.3, 0.3), radius, random.normal(0.0, 2.0), random.normal(0.0, 50.0))
-        track += random.normal(0.0, random.choice([0.0, 0.01, 0.1]), track.shape)
-        pieces = next_label + np.sort(random.integers(0, 3, len(track)))
-        pieces[random.random(len(track)) < 0.3] = -1
-        next_label += 3
-        points.append(track)
-        labels.append(pieces)
-    order = random.permutation(noise + tracks * len(LAYERS))
-    label = np.concatenate(labels)[order]
-    _, numbered = np.unique(label, return_inverse=True)
-    return np.concatenate(points)[order], (numbered - int((label < 0).any())).astype(np.int64)
-
-
-@settings(max_examples=40, derandomize=True, deadline=None)
-@given(
-    seed=st.integers(0, 2**31),
-    tracks=st.integers(0, 25),
-    noise=st.integers(0, 300),
-    reach=st.sampled_from([1.0, 100.0, 500.0, 3000.0, 1e5]),
-    scale=st.sampled_from([1e-30, 0.1, 1.0, 1.0, 1.0, 30.0, 1e12, 1e34]),
-    resolution=st.sampled_from([0.0, 0.013, 0.1]),
-    strip=st.sampled_from([0.0, 4.0, 100.0]),
-)
+@in_random_crowds
 @pytest.mark.skipif(not native.available(), reason="the compiled stages are not built")
-def test_both_implementations_agree_and_the_order_does_not_matter(  # noqa: PLR0917 - hypothesis gives them
-    seed: int, tracks: int, noise: int, reach: float, scale: float, resolution: float, strip: float
-) -> None:
-    points, labels = crowded(seed, tracks, noise)
-    features = features_of(points)
-    features[:, [0, 2]] *= np.float32(scale)
-    cuts = replace(CUTS, completion_reach=reach, hit_resolution=resolution, strip_resolution=strip)
-    cuts = replace(cuts, completion_sigmas=6.0, min_track_hits=1 + seed % 5)
-    found = native.complete_tracks(features, labels, cuts, threads=1 + seed % 4)
+def test_both_implementations_agree_and_the_order_does_not_matter(crowd: Crowd) -> None:
+    features, labels, cuts = crowd
+    found = native.complete_tracks(features, labels, cuts, threads=1 + len(labels) % 4)
     np.testing.assert_array_equal(found, reference_completion.complete_tracks(features, labels, cuts))
-    order = np.random.default_rng(seed).permutation(len(points))
+    order = np.random.default_rng(1).permutation(len(labels))
     moved = native.complete_tracks(features[order], labels[order], cuts, threads=3)
     assert {frozenset(order[list(track)].tolist()) for track in partition(moved)} == partition(found)
 

@@ -11,6 +11,9 @@
 #include "filter.cu"
 #include "gnn.cu"
 
+#include "../../../backends/exatrkx/engine/gpu/completion.cu"
 #include "../../../backends/exatrkx/engine/gpu/launcher.hpp"
+
+using namespace kernels;
 
 EXATRKX_KERNELS(LAUNCHER)

@@ -4,7 +4,7 @@
 // torch's tensors and in exatrkx/stages/cuda.py and track_building.py with CuPy's arrays: memory, launches, running sums
 // and the one number that is waited for. The Python models run where nobody has compiled anything, and without torch;
 // the engine runs without Python; so neither can call the other. Both are tested with the same kernels on host threads
-// against the CPU's answers.
+// against the CPU's answers. Track completion is the exception: here alone a GPU does it, with kernels of its own.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -18,6 +18,9 @@ namespace exatrkx::gpu {
 // Components, or clusters.
 [[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                                       float threshold, std::int64_t min_hits, bool clusters);
+// `features` [N,3] FP32 on the host, contiguous and finite; `labels` where they are to be returned.
+[[nodiscard]] at::Tensor complete_tracks(const at::Tensor& features, const at::Tensor& labels, const WorkingPoint& cuts,
+                                         int threads);
 
 // Throws ContractError for the first NaN score or index out of range, copying all to the host to find it.
 // `num_nodes` < 0: not known.

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "completion.cuh"
+
 namespace kernels {
 #include "../../networks/cuda/embedding.cu"
 #include "../../networks/cuda/filter.cu"

@@ -14,10 +14,10 @@
 
 namespace exatrkx::gpu {
 
-// What a kernel is given for a value: the memory of a tensor, null for nullptr, or a number.
+// What a kernel is given for a value: the memory of a tensor, null for nullptr, a number, or what is the argument itself.
 template <class Argument, class Value>
 Argument argument_of(const Value& value) {
-  if constexpr (std::is_arithmetic_v<Value> || std::is_null_pointer_v<Value>) {
+  if constexpr (std::is_arithmetic_v<Value> || std::is_null_pointer_v<Value> || std::is_same_v<Argument, Value>) {
     return static_cast<Argument>(value);
   } else {
     constexpr std::size_t kSize = sizeof(std::remove_pointer_t<Argument>);

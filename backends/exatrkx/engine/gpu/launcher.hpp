@@ -5,7 +5,7 @@
 
 namespace exatrkx::gpu {
 
-// Every kernel, by its name in ../../stages/cuda and in ../../networks/cuda.
+// Every kernel, by its name in ../../networks/cuda, ../../stages/cuda and completion.cu.
 #define EXATRKX_KERNELS(each)                                                           \
   each(describe_nodes) each(embed_points) each(encode_edges) each(list_hopeful)         \
   each(orient_edges) each(propagate_beliefs) each(score_edges) each(score_triplets)     \
@@ -15,7 +15,8 @@ namespace exatrkx::gpu {
   each(find_furthest) each(find_roots) each(gather_disputed) each(join_edges)           \
   each(list_disputed) each(list_neighbours) each(mark_candidates)                       \
   each(measure_points) each(number_tracks) each(order_edges) each(plan_grid)            \
-  each(sort_points)
+  each(sort_points)                                                                     \
+  each(drop_wrong_hits) each(look_around) each(update_tracks)
 
 #define EXATRKX_ENUMERATOR(kernel) kernel,
 enum class KernelName { EXATRKX_KERNELS(EXATRKX_ENUMERATOR) };
