@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 Networks = Literal["kernels", "torchscript"]
 
 PROGRAM: Final = ROOT / "build" / "custom-backend" / "engine-budget"
-STAGES: Final = ("embed", "frnn", "filter", "applyfilter", "gnn", "wcc")
+STAGES: Final = ("embed", "frnn", "filter", "applyfilter", "gnn", "wcc", "completion")
+"""As the engine names them to PyTorch's profiler; `wcc` without track completion."""
 _WORKING_POINT: Final = ROOT / "models_src" / "exatrkx" / "weights" / "working_point.json"
 
 

@@ -21,7 +21,7 @@ struct NetworkFiles {
 
 // What is found in an event of N spacepoints, on the engine's device.
 struct Tracks {
-  at::Tensor labels;       // [N] INT64; -1, or the number of the spacepoint's track candidate
+  at::Tensor labels;       // [N] INT64; -1, or the number of the spacepoint's track candidate; completed, on the host
   at::Tensor edge_index;   // [2,E] INT64 edges that the filter kept
   at::Tensor edge_scores;  // [E] FP32 the GNN's logits of those edges
 };

@@ -1,5 +1,5 @@
 // Graph stages, the three between the networks, on torch's tensors: from points to edges, to fewer edges, to labels.
-// They work on the device of the tensors that they are given, and leave their results there.
+// They work on the device of the tensors that they are given, and leave their results there, but for completed labels.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,7 +23,7 @@ void check_edge_index(const at::Tensor& edge_index, std::int64_t num_nodes, cons
                                       int threads);
 
 // The labels [N] of the candidates that cuts.track_building makes; see exatrkx/stages/track_building.py. `features` [N,3]
-// are for track completion alone, and else may be undefined. Throws ContractError.
+// are for track completion alone, and else may be undefined; what that has completed is on the host. Throws ContractError.
 [[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                                       const WorkingPoint& cuts, const at::Tensor& features, int threads);
 

@@ -152,6 +152,7 @@ class KernelSearch : public stages::CompletionSearch {
 }  // namespace
 
 at::Tensor complete_tracks(const at::Tensor& features, const at::Tensor& labels, const WorkingPoint& cuts, int threads) {
+  RECORD_USER_SCOPE("completion");
   at::Tensor completed = labels.cpu();
   auto* const label = completed.mutable_data_ptr<std::int64_t>();
   stages::TrackCompletion completion(features.const_data_ptr<float>(), labels.numel(), label, cuts.completion,
@@ -159,7 +160,7 @@ at::Tensor complete_tracks(const at::Tensor& features, const at::Tensor& labels,
   KernelSearch search(completion.state(), labels);
   completion.run(search);
   completion.write(label);
-  return completed.to(labels.device());
+  return completed;
 }
 
 }  // namespace exatrkx::gpu

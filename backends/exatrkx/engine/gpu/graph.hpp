@@ -18,7 +18,7 @@ namespace exatrkx::gpu {
 // Components, or clusters.
 [[nodiscard]] at::Tensor label_tracks(const at::Tensor& edge_index, const at::Tensor& scores, std::int64_t num_nodes,
                                       float threshold, std::int64_t min_hits, bool clusters);
-// `features` [N,3] FP32 on the host, contiguous and finite; `labels` where they are to be returned.
+// `features` [N,3] FP32 on the host, contiguous and finite. The labels that are returned are on the host, too.
 [[nodiscard]] at::Tensor complete_tracks(const at::Tensor& features, const at::Tensor& labels, const WorkingPoint& cuts,
                                          int threads);
 
