@@ -106,10 +106,9 @@ class KernelSearch : public stages::CompletionSearch {
     for (std::size_t room = kLeastRoom + round.tracks.size();;) {
       const std::size_t size = sizeof(unsigned long long) + room * sizeof(Match);
       const at::Tensor memory = device_bytes(size, device_);
-      const MatchList list_of_matches{entries_at<unsigned long long>(memory, 0),
-                                      entries_at<Match>(memory, sizeof(unsigned long long)),
-                                      static_cast<long long>(room)};
-      look_around(round, list, list_of_matches);
+      look_around(round, list,
+                  {entries_at<unsigned long long>(memory, 0), entries_at<Match>(memory, sizeof(unsigned long long)),
+                   static_cast<long long>(room)});
       const at::Tensor answer = download(memory, size);
       const std::size_t found = *entries_at<unsigned long long>(answer, 0);
       const Match* matches = entries_at<Match>(answer, sizeof(unsigned long long));
@@ -119,9 +118,9 @@ class KernelSearch : public stages::CompletionSearch {
   }
 
  private:
-  static constexpr std::size_t kLeastRoom = 256;       // matches
+  static constexpr std::size_t kLeastRoom = 256;          // matches
   static constexpr std::int64_t kThreadsInAll = 1 << 17;  // about as many as a GPU runs at once
-  static constexpr std::int64_t kMostLanes = 16;       // of one segment, which has up to forty steps
+  static constexpr std::int64_t kMostLanes = 16;          // of one segment, which has some tens of steps
 
   [[nodiscard]] Segments segments(double free) const { return {entries_at<Point>(points_, 0), state_.cuts, free}; }
 
