@@ -68,7 +68,7 @@ class TrackCompletion {
 
  private:
   static constexpr std::int32_t kNoise = -1;
-  static constexpr std::int64_t kTaskHits = 4096, kTaskTracks = 256;
+  static constexpr std::int64_t kTaskHits = 8192, kTaskTracks = 2048;  // less is not worth a thread
 
   // each(i) for all i < count, by the threads, where there is work for some.
   template <class Each>

@@ -36,7 +36,7 @@ class FindableHits {
  private:
   static constexpr double kColumn = 32.0, kRing = 8.0, kSlice = 16.0;  // mm
   static constexpr double kMost = 512.0;  // of each along an axis: it bounds the memory of an event of any size
-  static constexpr std::int64_t kTaskColumns = 512;
+  static constexpr std::int64_t kTaskHits = 8192;
 
   void fill_columns(const std::vector<Point>& points, const std::vector<std::int32_t>& hits, int threads) {
     HitColumns& c = columns_;
@@ -57,9 +57,9 @@ class FindableHits {
     entries_.resize(hits.size());
     for (std::size_t i = 0; i < hits.size(); ++i) entries_[next[column[i]]++] = {points[hits[i]], hits[i]};
     const auto count = static_cast<std::int64_t>(next.size());
-    parallel_for(tasks_for(count, kTaskColumns), threads, [&](std::int64_t task) {
-      const std::int64_t end = std::min(count, (task + 1) * kTaskColumns);
-      for (std::int64_t i = task * kTaskColumns; i < end; ++i) {
+    const std::int64_t tasks = tasks_for(static_cast<std::int64_t>(hits.size()), kTaskHits);
+    parallel_for(tasks, threads, [&](std::int64_t task) {
+      for (std::int64_t i = count * task / tasks; i < count * (task + 1) / tasks; ++i) {
         std::sort(entries_.begin() + begins_[i], entries_.begin() + begins_[i + 1],
                   [](const HitColumns::Entry& a, const HitColumns::Entry& b) { return a.point.z < b.point.z; });
       }

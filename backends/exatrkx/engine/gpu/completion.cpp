@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <optional>
 #include <vector>
 
@@ -36,13 +37,19 @@ constexpr Kernel<KernelName::drop_wrong_hits, WrongHits, int, const int*, int*, 
 constexpr Kernel<KernelName::update_tracks, TrackList, TrackView*, int*, unsigned long long*> update_tracks_kernel;
 constexpr Kernel<KernelName::look_around, Surroundings, TrackList, int, MatchList> look_around_kernel;
 
-// Hits of tracks one after the other, and where those of each begin.
+// Hits of these tracks one after the other, and where those of each begin.
 struct HitLists {
-  std::vector<int> first_hit{0}, hits;
+  std::vector<int> first_hit, hits;
 
-  void add(const Track& track) {
-    hits.insert(hits.end(), track.begin(), track.end());
-    first_hit.push_back(static_cast<int>(hits.size()));
+  HitLists(const std::vector<std::int32_t>& numbers, const std::vector<Track>& tracks) : first_hit(numbers.size() + 1) {
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      first_hit[i + 1] = first_hit[i] + static_cast<int>(tracks[numbers[i]].size());
+    }
+    hits.resize(static_cast<std::size_t>(first_hit.back()));
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const Track& track = tracks[numbers[i]];
+      std::copy(track.begin(), track.end(), hits.begin() + first_hit[i]);
+    }
   }
 };
 
@@ -56,9 +63,9 @@ class KernelSearch : public stages::CompletionSearch {
   }
 
   std::vector<std::int32_t> drop_wrong_hits(std::vector<Track>& tracks) override {
-    HitLists lists;
-    for (const Track& track : tracks) lists.add(track);
-    std::vector<std::int32_t> right(tracks.size());
+    std::vector<std::int32_t> all(tracks.size()), right(tracks.size());
+    std::iota(all.begin(), all.end(), 0);
+    const HitLists lists(all, tracks);
     Upload upload;
     const std::size_t right_at = upload.add(right), hits_at = upload.add(lists.hits);
     const std::size_t size = hits_at + lists.hits.size() * sizeof(int), first_at = upload.add(lists.first_hit);
@@ -99,10 +106,9 @@ class KernelSearch : public stages::CompletionSearch {
     for (std::size_t room = kLeastRoom + round.tracks.size();;) {
       const std::size_t size = sizeof(unsigned long long) + room * sizeof(Match);
       const at::Tensor memory = device_bytes(size, device_);
-      const MatchList list_of_matches{entries_at<unsigned long long>(memory, 0),
-                                      entries_at<Match>(memory, sizeof(unsigned long long)),
-                                      static_cast<long long>(room)};
-      look_around(round, list, list_of_matches);
+      look_around(round, list,
+                  {entries_at<unsigned long long>(memory, 0), entries_at<Match>(memory, sizeof(unsigned long long)),
+                   static_cast<long long>(room)});
       const at::Tensor answer = download(memory, size);
       const std::size_t found = *entries_at<unsigned long long>(answer, 0);
       const Match* matches = entries_at<Match>(answer, sizeof(unsigned long long));
@@ -112,15 +118,14 @@ class KernelSearch : public stages::CompletionSearch {
   }
 
  private:
-  static constexpr std::size_t kLeastRoom = 256;       // matches
+  static constexpr std::size_t kLeastRoom = 256;          // matches
   static constexpr std::int64_t kThreadsInAll = 1 << 17;  // about as many as a GPU runs at once
-  static constexpr std::int64_t kMostLanes = 16;       // of one segment, which has up to forty steps
+  static constexpr std::int64_t kMostLanes = 16;          // of one segment, which has some tens of steps
 
   [[nodiscard]] Segments segments(double free) const { return {entries_at<Point>(points_, 0), state_.cuts, free}; }
 
   TrackList send(const CompletionRound& round) {
-    HitLists lists;
-    for (const std::int32_t track : round.tracks) lists.add(state_.tracks[track]);
+    const HitLists lists(round.tracks, state_.tracks);
     Upload upload;
     const std::size_t track_at = upload.add(round.tracks), first_hit_at = upload.add(lists.first_hit);
     const std::size_t first_place_at = upload.add(round.first_place), hits_at = upload.add(lists.hits);
