@@ -27,12 +27,13 @@ def parse() -> argparse.Namespace:
 
 def budget(options: argparse.Namespace) -> int:
     """Count, and print or write the tables."""
-    from exatrkx.files import check_outputs, write_files  # noqa: PLC0415 - `--help` does not need them
+    from exatrkx.events.readers import input_files  # noqa: PLC0415 - `--help` does not need them
+    from exatrkx.files import check_outputs, write_files  # noqa: PLC0415
     from exatrkx_perf.engine_budget import budget_report  # noqa: PLC0415
     from exatrkx_perf.events import read_sample  # noqa: PLC0415
 
     if options.output:
-        check_outputs([options.output], options.events)
+        check_outputs([options.output], input_files(options.events))
     sample = read_sample(options.events, options.limit, options.spacepoints)
     events = {len(array): array for array in (min(sample.arrays, key=len), max(sample.arrays, key=len))}
     text = "\n".join(budget_report(list(events.values()))) + "\n"

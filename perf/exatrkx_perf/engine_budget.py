@@ -108,8 +108,9 @@ def budget_report(events: Iterable[FeatureArray]) -> list[str]:
 _EXPLANATION: Final = (
     "Counted by `make gpu-budget` without a GPU, with the kernels on host threads: PyTorch's operators that compute or",
     "copy (a sort starts some ten kernels, others one or two), kernels, waits of the host for an answer or a copy, but",
-    "for the one at the end of an event, and megabytes of the tensors that each is given or gives. In front of a slash",
-    "the networks are kernels, behind it TorchScript.",
+    "for the one at the end of an event, and megabytes of the tensors that each is given or gives (completion's lists,",
+    "a few, are none). Track completion waits for each of its rounds. In front of a slash the networks are kernels,",
+    "behind it TorchScript.",
 )
 
 

@@ -25,8 +25,15 @@ inline int depth = 0;                           // of operators within operators
 
 struct Seen final : at::ObserverContext {
   std::vector<at::Tensor> inputs;
-  bool outermost = false;
+  bool outermost = false, waits = true;
 };
+
+// Of at::Tensor::to: whether the host goes on at once.
+inline bool does_not_wait(const at::RecordFunction& function) {
+  constexpr std::size_t kNonBlocking = 5;  // its place among the arguments
+  const auto& inputs = function.inputs();
+  return inputs.size() > kNonBlocking && inputs[kNonBlocking].isBool() && inputs[kNonBlocking].toBool();
+}
 
 template <class Values>
 std::vector<at::Tensor> tensors_of(const Values& values) {
@@ -61,6 +68,7 @@ inline std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& func
   }
   seen->outermost = depth++ == 0;
   if (seen->outermost) seen->inputs = tensors_of(function.inputs());
+  seen->waits = !does_not_wait(function);
   return seen;
 }
 
@@ -85,7 +93,7 @@ inline void end(const at::RecordFunction& function, at::ObserverContext* context
   // On a GPU these copy from or to the host; here nothing has to be copied, but in the last of them.
   const bool nothing_new = name == "aten::to" && !outputs.empty() && within(outputs[0], seen.inputs);
   if (name == "aten::item" || nothing_new || name == "aten::copy_") {
-    ++counts.waits;
+    ++(seen.waits ? counts.waits : counts.operators);
   } else if (!allocation && (in_place || outputs.empty() || !within(outputs[0], seen.inputs))) {
     ++counts.operators;
     counts.bytes += bytes_of(seen.inputs) + bytes_of(outputs);
