@@ -1,8 +1,7 @@
 """What the custom backend asks of a GPU, counted without one: `python perf/gpu_budget.py`.
 
-Operators and kernels started, waits of the host and bytes moved, by stage, with the networks as kernels and as
-TorchScript, for the smallest and the largest of the events. `make gpu-budget` builds what it runs, and writes
-perf/gpu/budget.md.
+Operators and kernels started, waits of the host and bytes moved, by stage, for the smallest and the largest of the
+events. `make gpu-budget` builds what it runs, and writes perf/gpu/budget.md.
 """
 
 from __future__ import annotations

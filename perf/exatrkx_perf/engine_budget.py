@@ -10,12 +10,11 @@ is not among them.
 from __future__ import annotations
 
 import csv
-import os
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from exatrkx_perf.events import FeatureArray
-
-Networks = Literal["kernels", "torchscript"]
 
 PROGRAM: Final = ROOT / "build" / "custom-backend" / "engine-budget"
 STAGES: Final = ("embed", "frnn", "filter", "applyfilter", "gnn", "wcc", "completion")
@@ -67,13 +64,12 @@ class StageBudget:
 
 
 def count_engine(
-    event: FeatureArray, networks: Networks = "kernels", repository: Path = MODEL_REPOSITORY, program: Path = PROGRAM
+    event: FeatureArray, repository: Path = MODEL_REPOSITORY, program: Path = PROGRAM
 ) -> dict[str, StageBudget]:
     """The budget of an event, by stage.
 
     Args:
         event: [N,F] FP32 features.
-        networks: as they run: as kernels where there are some for them, or as TorchScript.
         repository: whose networks are taken, with the committed working point.
         program: `engine-budget`, which `make gpu-budget` builds.
 
@@ -88,8 +84,7 @@ def count_engine(
         table = Path(folder) / "event.csv"
         np.savetxt(table, event, fmt="%.9g", delimiter=",")
         command = [str(program), *options, "--working-point", str(_WORKING_POINT), "--threads", "1", str(table)]
-        environment = os.environ | {"EXATRKX_NETWORKS": networks}
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise PerfError(f"{program.name}: {done.stderr.strip()}")
     rows = {name: StageBudget(*map(int, numbers)) for name, *numbers in csv.reader(done.stdout.splitlines())}
@@ -97,31 +92,24 @@ def count_engine(
 
 
 def budget_report(events: Iterable[FeatureArray]) -> list[str]:
-    """The lines of a Markdown text: a table for each event, with the networks in both forms."""
-    lines = ["# Budget of the custom backend on a GPU", "", *_EXPLANATION, ""]
+    """The lines of a Markdown text: a table for each event."""
+    lines = ["# Budget of the custom backend on a GPU", "", *_EXPLANATION]
     for event in events:
-        found = {networks: count_engine(event, networks) for networks in get_args(Networks)}
-        lines += [f"## {len(event):,} spacepoints", "", *_table(found), ""]
-    return lines[:-1]
+        lines += ["", f"## {len(event):,} spacepoints", "", *_table(count_engine(event))]
+    return lines
 
 
 _EXPLANATION: Final = (
     "Counted by `make gpu-budget` without a GPU, with the kernels on host threads: PyTorch's operators that compute or",
     "copy (a sort starts some ten kernels, others one or two), kernels, waits of the host for an answer or a copy, but",
     "for the one at the end of an event, and megabytes of the tensors that each is given or gives (completion's lists,",
-    "a few, are none). Track completion waits for each of its rounds. In front of a slash the networks are kernels,",
-    "behind it TorchScript.",
+    "a few, are none). Track completion waits for each of its rounds.",
 )
 
 
-def _table(found: Mapping[Networks, Mapping[str, StageBudget]]) -> list[str]:
-    both = [[*stages.items(), ("all", sum(stages.values(), StageBudget()))] for stages in found.values()]
-    rows = []
-    for pairs in zip(*both, strict=True):
-        (name, _), stages = pairs[0], [stage for _, stage in pairs]
-        counts = [
-            [f"{count:,}" for count in (stage.operators, stage.kernels, stage.waits)] + [f"{stage.moved / 1e6:,.1f}"]
-            for stage in stages
-        ]
-        rows.append((name, *(" / ".join(dict.fromkeys(column)) for column in zip(*counts, strict=True))))
+def _table(found: Mapping[str, StageBudget]) -> list[str]:
+    rows = [
+        (name, stage.operators, stage.kernels, stage.waits, f"{stage.moved / 1e6:,.1f}")
+        for name, stage in (*found.items(), ("all", sum(found.values(), StageBudget())))
+    ]
     return markdown_table(("stage", "operators", "kernels", "waits", "MB"), rows, lined_up=True)

@@ -52,23 +52,11 @@ def test_bytes_grow_with_the_edges_alone(event: FeatureArray) -> None:
     assert found["gnn"].moved < filtered * 6e9 / 1.08e6
 
 
-def test_torchscript_starts_more_and_waits_no_less(event: FeatureArray) -> None:
-    kernels, torchscript = count_engine(event), count_engine(event, "torchscript")
-    for stage in ("embed", "filter", "gnn"):
-        assert torchscript[stage].kernels == 0
-        assert torchscript[stage].operators > 15
-        assert torchscript[stage].moved > 10 * kernels[stage].moved
-        assert torchscript[stage].waits >= kernels[stage].waits
-    for stage in ("frnn", "applyfilter", "wcc"):
-        assert torchscript[stage] == kernels[stage]
-
-
-def test_the_report_has_both(event: FeatureArray) -> None:
+def test_the_report_has_every_stage(event: FeatureArray) -> None:
     text = "\n".join(budget_report([event]))
     assert "## 1,473 spacepoints" in text
     for stage in (*STAGES, "all"):
         assert f"| {stage} " in text
-    assert text.count(" / ") > 6
 
 
 def test_a_program_that_is_not_there() -> None:
