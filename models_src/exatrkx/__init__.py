@@ -10,11 +10,11 @@ What is served, and where it is: Python below this folder, C++ and CUDA below `b
 
 | served model | function or class | Python | C++ | CUDA |
 |---|---|---|---|---|
-| `embed` | `Embedding` | `networks/mlp.py` | `Network`, `engine/network.cpp` | PyTorch |
+| `embed` | `Embedding` | `networks/mlp.py` | `Network`, `engine/network.cpp` | `networks/cuda/embedding.cu` |
 | `frnn` | `fixed_radius_edges` | `stages/edges.py` | `stages/neighbours.hpp` | `stages/cuda/neighbours.cu` |
-| `filter` | `EdgeFilter` | `networks/mlp.py` | `Network`, `engine/network.cpp` | PyTorch |
+| `filter` | `EdgeFilter` | `networks/mlp.py` | `Network`, `engine/network.cpp` | `networks/cuda/filter.cu` |
 | `applyfilter` | `select_edges` | `stages/edges.py` | `stages/edges.hpp` | `stages/cuda/selection.cu` |
-| `gnn` | `TripletNetwork` | `networks/triplet_network.py` | `Network`, `engine/network.cpp` | PyTorch |
+| `gnn` | `TripletNetwork` | `networks/triplet_network.py` | `Network`, `engine/network.cpp` | `networks/cuda/gnn.cu` |
 | `wcc` | `label_tracks` | `stages/track_building.py` | `engine/graph.cpp` | in two forms: |
 | `wcc` | `label_components` | `stages/track_building.py` | `stages/components.hpp` | `stages/cuda/components.cu` |
 | `wcc` | `label_clusters` | `stages/track_building.py` | `stages/contraction.hpp` | `stages/cuda/contraction.cu` |

@@ -32,7 +32,7 @@ import sys
 import tempfile
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from exatrkx.commands import command_parser, program, run_command
 from exatrkx.contract import NUM_FEATURES
@@ -48,7 +48,7 @@ from exatrkx.working_point import WEIGHTS_DIR
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from torch import nn
+    from torch import Tensor, nn
     from torch.jit import ScriptModule
 
     from exatrkx.networks.proof import Proof
@@ -98,10 +98,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+class ServedNetwork(NamedTuple):
+    """A network as it is served.
+
+    Attributes:
+        script: TorchScript.
+        kernel_parameters: of `exatrkx.networks.kernel_parameters`; None where that knows none for it.
+        proof: that it keeps the contract.
+    """
+
+    script: ScriptModule
+    kernel_parameters: Tensor | None
+    proof: Proof
+
+
 def served_networks(
     networks: Mapping[str, nn.Module], scores: Mapping[str, str], columns: int = NUM_FEATURES
-) -> tuple[dict[str, ScriptModule], dict[str, Proof]]:
-    """The networks as they are served, and the proof of each.
+) -> dict[str, ServedNetwork]:
+    """The networks as they are served.
 
     Args:
         networks: eager or TorchScript, by the models that will serve them.
@@ -111,7 +125,8 @@ def served_networks(
     Raises:
         ContractError: a network does not keep the contract.
     """
-    from exatrkx.networks.proof import examine, gives_probabilities, prove, require_columns  # noqa: PLC0415 - as above
+    from exatrkx.networks.kernel_parameters import kernel_parameters  # noqa: PLC0415 - as above
+    from exatrkx.networks.proof import examine, gives_probabilities, prove, require_columns  # noqa: PLC0415
     from exatrkx.networks.torchscript import contract_form, served_form  # noqa: PLC0415
 
     for kind, network in networks.items():
@@ -120,31 +135,21 @@ def served_networks(
     turned = [kind for kind in wanted if gives_probabilities(kind, networks[kind], columns)]
     if wanted and not turned:
         raise ContractError(f"--scores {PROBABILITIES}: those of {', '.join(wanted)} do not all lie in [0, 1]")
-    scripts, proofs = {}, {}
+    found = {}
     for kind, network in bar(networks.items(), unit="network", leave=False):
         examine(kind, network, columns)  # before a trace, which keeps one answer of several
         form = contract_form(kind, network, probabilities=kind in turned, columns=columns)
-        served = scripts[kind] = served_form(kind, form, columns=columns)
+        served = served_form(kind, form, columns=columns)
         logits = kind in turned or scores.get(kind) == LOGITS
-        proofs[kind] = prove(kind, served, None if served is form else form, logits=logits, columns=columns)
-    return scripts, proofs
+        proof = prove(kind, served, None if served is form else form, logits=logits, columns=columns)
+        found[kind] = ServedNetwork(served, kernel_parameters(form), proof)
+    return found
 
 
 def write_networks(
-    networks: Mapping[str, ScriptModule],
-    eager: Mapping[str, nn.Module],
-    weights: Mapping[str, str],
-    point: WorkingPoint,
-    repository: Path,
+    networks: Mapping[str, ServedNetwork], weights: Mapping[str, str], point: WorkingPoint, repository: Path
 ) -> list[Path]:
     """Write the networks, their weights' digests and the working point into a model repository, all or nothing.
-
-    Args:
-        networks: by the models that will serve them.
-        eager: what they were made of.
-        weights: digest of the weights of each.
-        point: the working point.
-        repository: the model repository.
 
     Returns:
         The configurations that have another working point now.
@@ -153,15 +158,14 @@ def write_networks(
         ContractError: a network cannot be written, or a configuration cannot be edited; nothing is written.
         OSError: a file cannot be written; the repository is as it was.
     """
-    from exatrkx.networks.kernel_parameters import kernel_parameters  # noqa: PLC0415 - as above
-    from exatrkx.networks.served import with_digest  # noqa: PLC0415
+    from exatrkx.networks.served import with_digest  # noqa: PLC0415 - as above
     from exatrkx.networks.torchscript import to_bytes  # noqa: PLC0415
 
     others = list(edited_configs(repository, point))
     configs = edited_configs(repository, point, weights)
     files = {
-        repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, network, kernel_parameters(eager[kind])))
-        for kind, network in networks.items()
+        repository / kind / "1" / "model.pt": to_bytes(with_digest(kind, one.script, one.kernel_parameters))
+        for kind, one in networks.items()
     }
     write_files({**files, **configs})
     return others
@@ -204,10 +208,11 @@ def trace(options: argparse.Namespace) -> None:
         point = load_working_point(options, networks)
         weights = {kind: hash_weights(network) for kind, network in networks.items()}
         own = {kind: options.scores for kind in KINDS if getattr(options, kind)}
-        scripts, proofs = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own}, point.num_features)
-        trial, warning = try_chain(scripts, point)
-        configs = write_networks(scripts, networks, weights, point, repository)
-    for kind, proof in proofs.items():
+        served = served_networks(networks, {**dict.fromkeys(KINDS, LOGITS), **own}, point.num_features)
+        trial, warning = try_chain({kind: one.script for kind, one in served.items()}, point)
+        configs = write_networks(served, weights, point, repository)
+    for kind, one in served.items():
+        proof = one.proof
         difference = "TorchScript as it came, not compared with an eager network"
         if proof.largest_difference is not None:
             difference = f"largest difference to the eager network {proof.largest_difference:.1e}"
