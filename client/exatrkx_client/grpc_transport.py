@@ -53,6 +53,8 @@ _UNREACHED: Final = "failed to connect to all addresses; last error: "
 _UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED: ([^:]*)|Hostname Verification Check failed")
 _CLOSED: Final = "Socket closed"
 _CLOSED_HINT: Final = " (so does a server that wants TLS, grpcs://…, or a certificate of this client's)"
+_NOT_GRPC: Final = "Failed parsing HTTP/2"
+_NOT_GRPC_HINT: Final = " (no gRPC is spoken there: so does an HTTP port, http://…)"
 _CUT_OFF: Final = "Stream removed"
 """What gRPC says, with the status "unknown", of an answer that ends too early: a proxy, or who it asked, failed."""
 _RESTRICTED: Final = "This protocol is restricted"
@@ -188,7 +190,9 @@ class GrpcTransport:
             kind = ServerUnavailableError
         if _RESTRICTED in reason:
             kind = AccessError
-        hint = "; access denied" if kind is AccessError else _CLOSED_HINT if _CLOSED in reason else ""
+        hints = {_CLOSED: _CLOSED_HINT, _NOT_GRPC: _NOT_GRPC_HINT}
+        said = (hint for text, hint in hints.items() if text in reason)
+        hint = "; access denied" if kind is AccessError else next(said, "")
         return kind(f"{self._address}: {reason}{hint}", status=status, reason=reason)
 
 

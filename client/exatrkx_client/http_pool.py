@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -69,7 +69,10 @@ class HttpPool:
         except ClientError:
             raise
         except (HTTPException, OSError) as error:
-            raise ServerUnavailableError(f"{self._address}: {type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {error}"
+            if type(error) is BadStatusLine:  # and no kind of it: the server hung up
+                reason = "what answers there speaks no HTTP: so does a gRPC port, grpc://…"
+            raise ServerUnavailableError(f"{self._address}: {reason}") from error
 
     def close(self) -> None:
         """Give up what is on its way, and the connections."""
