@@ -12,6 +12,7 @@
 #include <fstream>
 #include <string>
 
+#include "../../backends/exatrkx/engine/device_stream.hpp"
 #include "../../backends/exatrkx/engine/errors.hpp"
 #include "../../backends/exatrkx/engine/network.hpp"
 
@@ -29,7 +30,9 @@ at::Tensor numbers_in(const std::string& file, at::ScalarType type) {
 
 int main(int /*count*/, char** words) {
   try {
-    const c10::Device device(words[2]);
+    const exatrkx::DeviceStream stream{c10::Device(words[2])};
+    const exatrkx::DeviceStreamGuard own_stream(stream);
+    const c10::Device device = stream.device();
     const exatrkx::NetworkScope scope;
     exatrkx::Network network(words[1], device);
     std::vector<c10::IValue> inputs{numbers_in(words[3], at::kFloat).view({-1, std::atoll(words[4])}).to(device)};

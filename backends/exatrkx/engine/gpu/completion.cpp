@@ -70,9 +70,10 @@ class KernelSearch : public stages::CompletionSearch {
     const std::size_t right_at = upload.add(right), hits_at = upload.add(lists.hits);
     const std::size_t size = hits_at + lists.hits.size() * sizeof(int), first_at = upload.add(lists.first_hit);
     const at::Tensor sent = upload.send(device_);
-    drop_wrong_hits_kernel(blocks_for(static_cast<std::int64_t>(tracks.size())), stream_, WrongHits(segments(0.0)),
-                           tracks.size(), static_cast<const int*>(entries_at<int>(sent, first_at)),
-                           entries_at<int>(sent, hits_at), entries_at<int>(sent, right_at));
+    drop_wrong_hits_kernel(blocks_for(static_cast<std::int64_t>(tracks.size()), kTrackThreads), stream_,
+                           WrongHits(segments(0.0)), tracks.size(),
+                           static_cast<const int*>(entries_at<int>(sent, first_at)), entries_at<int>(sent, hits_at),
+                           entries_at<int>(sent, right_at));
     const at::Tensor answer = download(sent, size);
     std::copy_n(entries_at<std::int32_t>(answer, right_at), right.size(), right.begin());
     const auto* hits = entries_at<std::int32_t>(answer, hits_at);

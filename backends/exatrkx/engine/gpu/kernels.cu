@@ -43,7 +43,9 @@ void launch(KernelName name, std::int64_t blocks, int threads, void** arguments,
   const cudaError_t status =
       cudaLaunchKernel(kFunctions[static_cast<int>(name)], dim3(static_cast<unsigned>(blocks)), dim3(static_cast<unsigned>(threads)),
                        arguments, 0, static_cast<cudaStream_t>(stream));
-  if (status != cudaSuccess) throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());  // or the next check of PyTorch's would find this one
+  throw std::runtime_error(std::string("CUDA: ") + cudaGetErrorString(status));
 }
 
 }  // namespace exatrkx::gpu

@@ -29,9 +29,11 @@ inline constexpr const char* kKernelTexts[] = {EXATRKX_KERNELS(EXATRKX_TEXT)};
 // Threads per block, where a kernel has no reason for another number.
 inline constexpr int kThreads = 128;
 inline constexpr int kEmbeddingThreads = 64;  // as in ../../networks/cuda/embedding.cu
+inline constexpr int kTrackThreads = 32;      // each has much to do, and there are few: so all processors have some
 
 [[nodiscard]] constexpr int threads_of(KernelName name) noexcept {
-  return name == KernelName::embed_points ? kEmbeddingThreads : kThreads;
+  if (name == KernelName::embed_points) return kEmbeddingThreads;
+  return name == KernelName::drop_wrong_hits ? kTrackThreads : kThreads;
 }
 
 // Whether this build has the kernels.
