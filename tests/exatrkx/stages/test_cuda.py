@@ -70,7 +70,16 @@ def launch_on_host(tmp_path_factory: pytest.TempPathFactory) -> Launch:
         pytest.skip("no C++ compiler on PATH")
     sources = Path(__file__).parents[2] / "support" / "cuda_on_host"
     output = tmp_path_factory.mktemp("cuda") / "kernels.so"
-    options = ["-std=c++20", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-pthread", f"-I{source_directory()}"]
+    folders = (source_directory(), source_directory().parents[1] / "networks" / "cuda")
+    options = [
+        "-std=c++20",
+        "-O1",
+        "-ffp-contract=off",
+        "-shared",
+        "-fPIC",
+        "-pthread",
+        *(f"-I{one}" for one in folders),
+    ]
     subprocess.run([COMPILER, *options, str(sources / "kernels.cpp"), "-o", str(output)], check=True)
     library = ctypes.CDLL(str(output))
 
