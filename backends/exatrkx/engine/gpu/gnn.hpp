@@ -8,9 +8,6 @@
 
 namespace exatrkx::gpu {
 
-// The table of nodes [N,8] of features [N,F]: Node of networks/cuda/geometry.cuh.
-[[nodiscard]] at::Tensor described_nodes(const at::Tensor& features);
-
 // Nothing is waited for: no size depends on what is found. Of E edges it takes some 280 bytes each, and 4 more for each
 // of the most continuations.
 class GnnKernels final : public KernelNetwork {

@@ -2,10 +2,6 @@
 
 #include <ATen/ops/empty.h>
 
-#include <string>
-#include <vector>
-
-#include "../errors.hpp"
 #include "gnn.hpp"
 #include "graph.hpp"
 #include "kernels.hpp"
@@ -26,7 +22,7 @@ namespace {
 
 class EmbeddingKernels final : public KernelNetwork {
  public:
-  static constexpr std::int64_t kHidden = 128, kMostOutputs = 8;  // as in networks/cuda/embedding.cu
+  static constexpr std::int64_t kInputs = 4, kHidden = 128, kMostOutputs = 8;  // as in networks/cuda/embedding.cu
 
   static bool fit(const NetworkSizes& sizes) {
     return sizes[0] == kHidden && sizes[1] >= 1 && padded(sizes[2]) == kMostOutputs && sizes[3] <= sizes[2];
@@ -34,7 +30,7 @@ class EmbeddingKernels final : public KernelNetwork {
 
   EmbeddingKernels(ParameterParts parts, const NetworkSizes& sizes)
       : layers_(sizes[1]), outputs_(sizes[2]), circles_(sizes[3]),
-        parameters_(parts.take(layer_size(4, kHidden) + (layers_ - 1) * layer_size(kHidden, kHidden) +
+        parameters_(parts.take(layer_size(kInputs, kHidden) + (layers_ - 1) * layer_size(kHidden, kHidden) +
                                linear_size(kHidden, kMostOutputs))) {
     parts.finish();
   }
@@ -55,12 +51,12 @@ class EmbeddingKernels final : public KernelNetwork {
 
 class FilterKernels final : public KernelNetwork {
  public:
-  static constexpr std::int64_t kHidden = 64, kLayers = 2;  // as in networks/cuda/filter.cu
+  static constexpr std::int64_t kInputs = 16, kHidden = 64, kLayers = 2;  // as in networks/cuda/filter.cu
 
   static bool fit(const NetworkSizes& sizes) { return sizes[0] == kHidden && sizes[1] == kLayers; }
 
   explicit FilterKernels(ParameterParts parts)
-      : parameters_(parts.take(layer_size(16, kHidden) + layer_size(kHidden, kHidden) + linear_size(kHidden, 1))) {
+      : parameters_(parts.take(layer_size(kInputs, kHidden) + layer_size(kHidden, kHidden) + linear_size(kHidden, 1))) {
     parts.finish();
   }
 

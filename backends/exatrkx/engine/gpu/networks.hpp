@@ -20,4 +20,7 @@ class KernelNetwork {
 // where the kernels are for other sizes. Throws ContractError where there are more or fewer numbers than those sizes take.
 [[nodiscard]] std::unique_ptr<KernelNetwork> kernel_network(const at::Tensor& parameters);
 
+// The table of nodes [N,8] of features [N,F], from which networks of edges start: Node of networks/cuda/geometry.cuh.
+[[nodiscard]] at::Tensor described_nodes(const at::Tensor& features);
+
 }  // namespace exatrkx::gpu
